@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ref.h - reference-counted immutable bytes: a message's encoded descriptor
+ * and body on their way through the queue manager without a copy.
+ * The count is atomic: the loop, store and reader threads share them.
+ */
+#ifndef MQ_BASE_REF_H
+#define MQ_BASE_REF_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct mqref {
+	_Atomic uint32_t count;
+	uint32_t unused;
+	size_t len; /* bytes */
+	uint8_t data[];
+};
+
+/* A reference with room for len bytes, to be filled before it is shared; NULL
+ * if there is no memory. */
+struct mqref *mqref_new(size_t len);
+/* The same, filled from data. */
+struct mqref *mqref_copy(const void *data, size_t len);
+struct mqref *mqref_ref(struct mqref *r);   /* returns r */
+struct mqref *mqref_unref(struct mqref *r); /* returns NULL; NULL allowed */
+
+#endif

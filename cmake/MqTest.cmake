@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+# mq_test(NAME LABEL unit|integration|model|system SOURCES a.c [LINK targets]
+#         [TIMEOUT seconds]): one cmocka program, run by ctest in a directory
+#         of its own
+function(mq_test name)
+	cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SOURCES;LINK" ${ARGN})
+	add_executable(${name} ${arg_SOURCES})
+	target_link_libraries(${name} PRIVATE ${arg_LINK} PkgConfig::CMOCKA)
+	set_target_properties(${name} PROPERTIES
+		RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+	add_test(NAME ${name} COMMAND ${name})
+	if(NOT arg_TIMEOUT)
+		set(arg_TIMEOUT 120)
+	endif()
+	set_tests_properties(${name} PROPERTIES
+		LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT}
+		ENVIRONMENT "MQ_BIN=${CMAKE_BINARY_DIR}/bin;MQ_SRC=${CMAKE_SOURCE_DIR};MQ_BUILD=${CMAKE_BINARY_DIR}")
+endfunction()

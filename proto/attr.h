@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * attr.h - the attributes of objects: one table gives IBM's keyword, kind,
+ * range, words, default and the objects that have it, for the parser, the
+ * queue manager, DISPLAY, help and the manual alike; and the bytes in which a
+ * set of attributes is stored and sent.
+ *
+ * Stored form: u16 count, then (u16 attribute number, u16 length, bytes);
+ * integers as 8 bytes little-endian, words as their text.  A set holds only
+ * what differs from the default.  Unknown numbers are an error.
+ * Pure; thread-safe.
+ */
+#ifndef MQ_PROTO_ATTR_H
+#define MQ_PROTO_ATTR_H
+
+#include <mq/mqi_msg.h>
+#include <stdbool.h>
+
+#include "base/buf.h"
+
+/* Never renumber: stored. */
+enum mqattr_object {
+	MQATTR_QMGR = 1,
+	MQATTR_QLOCAL = 2,
+	MQATTR_QALIAS = 3,
+	MQATTR_QREMOTE = 4,
+	MQATTR_CHANNEL = 5, /* CHLTYPE tells SDR from RCVR */
+	MQATTR_LISTENER = 6,
+};
+
+#define MQATTR_OBJECT_MAX 6
+
+/* Never renumber: stored.  Add at the end. */
+#define MQATTR_MAP(X)                                         \
+	X(1, DESCR)                                           \
+	X(2, PUT)                                             \
+	X(3, GET)                                             \
+	X(4, DEFPSIST)                                        \
+	X(5, DEFPRTY)                                         \
+	X(6, MAXDEPTH)                                        \
+	X(7, MAXMSGL)                                         \
+	X(8, MSGDLVSQ)                                        \
+	X(9, USAGE)                                           \
+	X(10, SHARE)                                          \
+	X(11, DEFSOPT)                                        \
+	X(12, TARGET)                                         \
+	X(13, RNAME)                                          \
+	X(14, RQMNAME)                                        \
+	X(15, XMITQ)                                          \
+	X(16, DEADQ)                                          \
+	X(17, DEFXMITQ)                                       \
+	X(18, MAXUMSGS)                                       \
+	X(19, CHLTYPE)                                        \
+	X(20, CONNAME)                                        \
+	X(21, SSLPEER)                                        \
+	X(22, SSLCIPH)                                        \
+	X(23, SSLCAUTH)                                       \
+	X(24, CERTLABL)                                       \
+	X(25, BATCHSZ)                                        \
+	X(26, HBINT)                                          \
+	X(27, SHORTRTY)                                       \
+	X(28, SHORTTMR)                                       \
+	X(29, LONGRTY)                                        \
+	X(30, LONGTMR)                                        \
+	X(31, DISCINT)                                        \
+	X(32, NPMSPEED)                                       \
+	X(33, MRRTY)                                          \
+	X(34, MRTMR)                                          \
+	X(35, USEDLQ)                                         \
+	X(36, TRPTYPE)                                        \
+	X(37, PORT)                                           \
+	X(38, IPADDR)                                         \
+	X(39, BACKLOG)                                        \
+	X(40, CONTROL)                                        \
+	X(41, CRDATE)                                         \
+	X(42, CRTIME)                                         \
+	X(43, ALTDATE)                                        \
+	X(44, ALTTIME)                                        \
+	X(45, CURDEPTH)                                       \
+	X(46, IPPROCS)                                        \
+	X(47, OPPROCS)                                        \
+	X(48, QMNAME)                                         \
+	X(49, QMID)                                           \
+	X(50, MCAUSER)                                        \
+	X(51, SSLKEYR) /* the directory with the PEM files */ \
+	X(52, TRIGGER)                                        \
+	X(53, TRIGTYPE)                                       \
+	X(54, TRIGDATA)                                       \
+	X(55, INITQ)                                          \
+	X(56, BATCHLIM)                                       \
+	X(57, HOPLIMIT) /* ours: queue managers a message may pass */
+
+enum mqattr {
+
+#define MQATTR_ENUM(number, name) MQATTR_ID_##name = number,
+	MQATTR_MAP(MQATTR_ENUM)
+#undef MQATTR_ENUM
+};
+#define MQATTR_MAX 57
+
+enum mqattr_kind {
+	MQATTR_INT,
+	MQATTR_NAME, /* object name; at most max bytes */
+	MQATTR_TEXT, /* UTF-8 text; at most max bytes */
+	MQATTR_WORD, /* one of words */
+	MQATTR_FLAG, /* KEYWORD or NOKEYWORD: words "YES" and "NO" */
+};
+
+struct mqattr_def {
+	enum mqattr id;
+	const char *keyword;
+	enum mqattr_kind kind;
+	int64_t min;
+	int64_t max;              /* INT: largest; NAME, TEXT: bytes */
+	const char *const *words; /* NULL-terminated */
+	const char *def;          /* default as text */
+	bool read_only;
+	uint32_t objects; /* MQ_BIT(enum mqattr_object) */
+	const char *help; /* one line */
+};
+
+/* NULL if the object type has no such attribute. */
+const struct mqattr_def *mqattr_find(
+    enum mqattr_object type, const char *keyword); /* any case */
+const struct mqattr_def *mqattr_def(enum mqattr_object type, enum mqattr id);
+/* Walks the attributes of a type in order of keyword; prev NULL: the first. */
+const struct mqattr_def *mqattr_next(
+    enum mqattr_object type, const struct mqattr_def *prev);
+const char *mqattr_object_name(enum mqattr_object type); /* "QLOCAL" */
+
+/* A set of attribute values of one object.  mqattr_set_free() it. */
+struct mqattr_set;
+
+struct mqattr_set *mqattr_set_new(enum mqattr_object type); /* all defaults */
+struct mqattr_set *mqattr_set_copy(const struct mqattr_set *s);
+struct mqattr_set *mqattr_set_free(struct mqattr_set *s); /* NULL */
+enum mqattr_object mqattr_set_type(const struct mqattr_set *s);
+
+/* Sets from text, checked.  Errors: ATTRIBUTE; ret_why, if not NULL, gets a
+ * sentence that names the attribute, the value and what is allowed. */
+MQ_MUST_CHECK enum mqi_err mqattr_set_text(struct mqattr_set *s, enum mqattr id,
+    const char *value, char *ret_why, size_t why_len);
+/* Read-only ones too, by the queue manager itself. */
+void mqattr_set_own(struct mqattr_set *s, enum mqattr id, const char *value);
+
+/* The value, or the default.  The attribute must belong to the type. */
+int64_t mqattr_int(const struct mqattr_set *s, enum mqattr id);
+const char *mqattr_text(const struct mqattr_set *s, enum mqattr id);
+bool mqattr_is(const struct mqattr_set *s, enum mqattr id, const char *word);
+/* As text, for DISPLAY; buf is used for integers. */
+const char *mqattr_show(
+    const struct mqattr_set *s, enum mqattr id, char buf[24]);
+
+void mqattr_encode(const struct mqattr_set *s, struct mqbuf *b);
+/* Errors: PROTOCOL, ATTRIBUTE, NO_MEMORY. */
+MQ_MUST_CHECK enum mqi_err mqattr_decode(enum mqattr_object type,
+    const void *data, size_t len, struct mqattr_set **ret);
+
+#endif

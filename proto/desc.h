@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * desc.h - the message descriptor's bytes, the same on the local socket, in
+ * the journal, in LMDB and between queue managers.
+ *
+ * Layout (desc.c holds the table): u8 version, u8 reserved, u16 whole length,
+ * u64 bitmap of the fields present, the present fields in order of their bit,
+ * then extensions (u16 tag, u16 length, bytes) to the end.  A field at its
+ * default costs its bit.  An extension whose tag has the top bit set may be
+ * skipped, and is kept, by those who do not know it; any other unknown one is
+ * an error.  At most MQDESC_MAX bytes.
+ *
+ * These are foreign bytes: every function checks all of them.  Pure;
+ * thread-safe; allocates only where said.
+ */
+#ifndef MQ_PROTO_DESC_H
+#define MQ_PROTO_DESC_H
+
+#include <mq/mqi_msg.h>
+#include <stdbool.h>
+
+#include "base/buf.h"
+
+#define MQDESC_MAX 32768u
+
+/* Where a message on a transmission queue is going. */
+struct mqdesc_route {
+	char queue[MQI_NAME_LEN + 1]; /* "": the name is the qmgr's business */
+	char qmgr[MQI_NAME_LEN + 1];
+	uint32_t hops; /* queue managers passed so far */
+};
+
+/* What the engine looks at, without a copy of the rest. */
+struct mqdesc_info {
+	bool persistent; /* resolved; false if AS_Q_DEF */
+	bool persistence_as_q_def;
+	int8_t priority; /* -1: as queue default */
+	bool has_route;
+	bool has_correl_id;
+	bool has_msg_id;
+	uint8_t msg_id[MQI_ID_LEN];
+	uint8_t correl_id[MQI_ID_LEN];
+	uint8_t group_id[MQI_ID_LEN];
+	int32_t expiry; /* tenths of a second, -1 unlimited */
+	uint64_t not_before_ms;
+	uint32_t msg_type;
+	uint32_t report;
+	uint32_t backout_count;
+	struct mqdesc_route route;
+};
+
+/* What the queue manager fills in when it takes a message. */
+struct mqdesc_stamp {
+	bool set_msg_id;
+	uint8_t msg_id[MQI_ID_LEN];
+	int8_t priority;
+	bool persistent;
+	uint64_t put_time_ms;  /* put_date and put_time; since 1970 GMT */
+	const char *user;      /* NULL: leave as it is; 12 bytes kept */
+	const char *appl_name; /* NULL: leave as it is; 28 bytes kept */
+	/* the route is replaced: NULL removes it */
+	const struct mqdesc_route *route;
+	bool keep_route;   /* leave the route as it is; route is ignored */
+	bool keep_context; /* leave time, user and appl_name as they are if the
+			      message has them (agents pass context on) */
+	uint32_t backout_count;
+};
+
+/* Errors: TOO_BIG, PROPERTY_NAME, PROPERTY_TYPE, MD (a field's value that no
+ * version can hold), NO_MEMORY (from the buffer). */
+MQ_MUST_CHECK enum mqi_err mqdesc_encode(
+    const struct mqi_md *md, struct mqbuf *out);
+
+/* Fills *ret_md.  ret_md->props is a malloc'd array (one free(3)) that points
+ * into itself and into data, or NULL.  Errors: MD, NO_MEMORY. */
+MQ_MUST_CHECK enum mqi_err mqdesc_decode(
+    const void *data, size_t len, struct mqi_md *ret_md);
+
+/* Errors: MD. */
+MQ_MUST_CHECK enum mqi_err mqdesc_read(
+    const void *data, size_t len, struct mqdesc_info *ret_info);
+
+/* Appends to out the descriptor with the stamp applied; skippable extensions
+ * are carried along.  Errors: MD, TOO_BIG. */
+MQ_MUST_CHECK enum mqi_err mqdesc_stamp(const void *data, size_t len,
+    const struct mqdesc_stamp *stamp, struct mqbuf *out);
+
+#endif

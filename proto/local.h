@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * local.h - the protocol between libmq and qmgr on the Unix socket.
+ *
+ * The client speaks first: HELLO, answered by HELLO_OK or by ERROR and a close.
+ * Then requests, each with an id of the client's choice (not 0, not in use),
+ * and any number unanswered at once.  Requests of one session are executed in
+ * the order sent; answers may overtake each other, but those that deliver on
+ * one handle come in order.  Handles and units are numbers chosen by the
+ * client (units) or by the queue manager (handles), per session, never 0.
+ *
+ * A message is a descriptor and a body.  If both fit in MQFRAME_PIECE bytes
+ * the frame holds both; else the frame holds the descriptor alone and PIECE
+ * frames with the same id follow in order, each MQFRAME_PIECE bytes but the
+ * last.  Other frames may stand between them.
+ *
+ * A frame that cannot be parsed ends the session; a request that cannot be
+ * carried out is answered with its reason and disturbs nothing.
+ *
+ * For each frame there is a struct, and encode and decode functions: encode
+ * appends a whole frame; decode checks every byte and returns MQI_OK or
+ * MQI_E_PROTOCOL.  Pointers of a decoded struct point into the payload.
+ * Pure; thread-safe.
+ */
+#ifndef MQ_PROTO_LOCAL_H
+#define MQ_PROTO_LOCAL_H
+
+#include <mq/mqi.h>
+
+#include "proto/frame.h"
+
+#define MQLOCAL_MAGIC 0x514d4c53u /* "SLMQ" */
+#define MQLOCAL_VERSION_MIN 1u
+#define MQLOCAL_VERSION 1u
+#define MQLOCAL_SOCKET "qmgr.sock"
+
+/* X(number, NAME): requests below 100, answers and events from 100. */
+#define MQLOCAL_FRAME_MAP(X)                                 \
+	X(1, HELLO)                                          \
+	X(2, OPEN)                                           \
+	X(3, CLOSE)                                          \
+	X(4, PUT)                                            \
+	X(5, PIECE) /* both directions */                    \
+	X(6, GET)                                            \
+	X(7, CANCEL_GET)                                     \
+	X(8, COMMIT)                                         \
+	X(9, BACKOUT)                                        \
+	X(10, INQUIRE)                                       \
+	X(11, CONSUME)                                       \
+	X(12, ACK)                                           \
+	X(13, WATCH)                                         \
+	X(14, POSITION_OPEN)                                 \
+	X(15, UNIT_POSITION)                                 \
+	X(16, PING)                                          \
+	X(17, COMMAND) /* proto/ctl.h in the payload */      \
+	X(30, STREAM_OPEN)                                   \
+	X(31, STREAM_ACK)                                    \
+	X(32, STREAM_CREDIT)                                 \
+	X(33, STREAM_BIND)                                   \
+	X(34, AGENT_STATUS) /* proto/ctl.h in the payload */ \
+	X(100, HELLO_OK)                                     \
+	X(101, ERROR) /* the session ends */                 \
+	X(102, RESULT)                                       \
+	X(103, OPEN_OK)                                      \
+	X(104, PUT_OK)                                       \
+	X(105, MESSAGE)                                      \
+	X(106, INQUIRE_OK)                                   \
+	X(107, READY)                                        \
+	X(108, POSITION)                                     \
+	X(109, COMMAND_ROW) /* proto/ctl.h in the payload */ \
+	X(110, STREAM_OK)                                    \
+	X(111, AGENT_ORDER) /* proto/ctl.h in the payload */
+
+enum mqlocal_type {
+
+#define MQLOCAL_ENUM(number, name) MQLOCAL_##name = number,
+	MQLOCAL_FRAME_MAP(MQLOCAL_ENUM)
+#undef MQLOCAL_ENUM
+};
+
+/* ---- session ---- */
+
+/* Feature bits of HELLO; none is defined yet.  A side uses what both sent. */
+
+struct mqlocal_hello {
+	/* u32 magic comes first */
+	uint16_t version_min;
+	uint16_t version_max;
+	uint64_t features;
+	char qmgr[MQI_NAME_LEN + 1]; /* whom the client wants to speak to */
+	char app_name[28 + 1];
+	uint8_t is_agent; /* asks to be taken as one; honoured for the owner */
+	/* on behalf of, honoured from agents only; "": nobody */
+	char user[64 + 1];
+	char channel[MQI_CHANNEL_NAME_LEN + 1];
+	char address[64 + 1];
+};
+
+struct mqlocal_hello_ok {
+	uint16_t version;
+	uint64_t features;
+	char qmgr[MQI_NAME_LEN + 1];
+	uint8_t qmid[16];
+	uint8_t incarnation[16];
+	uint32_t max_msg_len; /* bytes */
+};
+
+struct mqlocal_error {
+	uint32_t reason; /* enum mqi_err */
+	char text[512];
+};
+
+/* Answer to what has no other: CLOSE, COMMIT, BACKOUT, ACK, PING, a failed
+ * request of any type; end of a COMMAND. */
+struct mqlocal_result {
+	uint32_t reason;
+	uint32_t handle; /* or 0 */
+	uint64_t token;  /* ACK: acknowledged up to here; else 0 */
+	char text[512];  /* for a person; may be "" */
+};
+
+/* ---- handles ---- */
+
+struct mqlocal_open {
+	uint32_t options; /* MQI_OO_ */
+	char object[MQI_NAME_LEN + 1];
+	char qmgr[MQI_NAME_LEN + 1];
+};
+
+struct mqlocal_open_ok {
+	uint32_t handle;
+	char resolved_name[MQI_NAME_LEN + 1];
+	char resolved_qmgr[MQI_NAME_LEN + 1];
+	uint32_t max_msg_len;
+};
+
+struct mqlocal_close {
+	uint32_t handle;
+};
+
+struct mqlocal_inquire {
+	uint32_t handle;
+};
+
+struct mqlocal_inquire_ok {
+	struct mqi_queue_info info;
+};
+
+/* ---- put ---- */
+
+#define MQLOCAL_PUT_ASYNC                                                   \
+	0x1u                   /* in frame.flags: fails SUPPRESSED after an \
+				  earlier failure of an ASYNC put on the    \
+				  handle, until a PUT_RESET */
+#define MQLOCAL_PUT_RESET 0x2u /* forget the earlier failure first */
+#define MQLOCAL_PUT_PASS_CONTEXT 0x4u /* agents: keep context and ids */
+
+struct mqlocal_put {
+	uint16_t flags; /* of the frame */
+	uint32_t handle;
+	uint32_t unit;     /* 0: none */
+	uint32_t body_crc; /* CRC-32C of the whole body */
+	uint32_t body_len; /* whole; <= MQI_MAX_BODY */
+	const void *desc;
+	uint32_t desc_len;
+	const void *body; /* whole body, or NULL: PIECEs follow */
+};
+
+struct mqlocal_put_ok {
+	uint8_t msg_id[MQI_ID_LEN];
+	int8_t priority;
+	uint8_t persistence;
+	uint64_t put_time_ms;
+};
+
+struct mqlocal_piece {
+	const void *data;
+	uint32_t len;
+};
+
+/* ---- get ---- */
+
+struct mqlocal_get {
+	uint32_t handle;
+	uint32_t unit;    /* 0: none */
+	uint32_t options; /* MQI_GET_ */
+	int64_t wait_ms;
+	uint32_t max_len; /* bytes of body wanted; UINT32_MAX: all */
+	uint8_t msg_id[MQI_ID_LEN];
+	uint8_t correl_id[MQI_ID_LEN];
+};
+
+/* CANCEL_GET has no payload: frame.id is that of the GET, which is answered
+ * with a message if it was under way already, else with CANCELLED. */
+
+/* A message: answer to GET (id of the GET), read-ahead or stream (id 0 for
+ * inline ones; a number chosen by the queue manager, top bit set, for those in
+ * pieces). */
+struct mqlocal_message {
+	uint32_t handle;
+	uint32_t reason;   /* OK or a truncation warning */
+	uint64_t token;    /* read-ahead: for ACK; stream: its number */
+	uint64_t previous; /* stream: the predecessor's number */
+	uint32_t body_crc; /* of the whole body */
+	uint32_t body_len; /* whole */
+	uint32_t sent_len; /* bytes that follow here or in PIECEs */
+	uint32_t backout_count;
+	const void *desc;
+	uint32_t desc_len;
+	const void *body; /* sent_len bytes, or NULL: PIECEs follow */
+};
+
+/* Read-ahead: a total window; sent again, it replaces the old one.  0 messages
+ * ends it: what is not acknowledged returns to the queue. */
+struct mqlocal_consume {
+	uint32_t handle;
+	uint32_t max_msgs;
+	uint32_t max_bytes;
+};
+
+struct mqlocal_ack {
+	uint32_t handle;
+	uint64_t token; /* this and all before it */
+};
+
+/* Tells by READY each time whether a get of any message that does not wait
+ * would return begins or ends to be true; the first one at once. */
+struct mqlocal_watch {
+	uint32_t handle;
+	uint8_t on;
+};
+
+struct mqlocal_ready {
+	uint32_t handle;
+	uint8_t ready;
+};
+
+/* ---- units ---- */
+
+struct mqlocal_unit { /* COMMIT, BACKOUT */
+	uint32_t unit;
+};
+
+/* ---- positions ---- */
+
+struct mqlocal_position_open {
+	char partner[MQI_NAME_LEN + 1];
+	uint8_t stream[MQI_STREAM_ID_LEN];
+	/* of the sender's queue manager; zeros: not checked */
+	uint8_t incarnation[16];
+	/* certificate identity that the stream is bound to; "": none */
+	char identity[256 + 1];
+};
+
+struct mqlocal_position { /* POSITION */
+	uint64_t position;
+	uint64_t fence;
+	uint8_t incarnation[16]; /* of the position; zeros: new */
+};
+
+struct mqlocal_unit_position {
+	uint32_t unit;
+	char partner[MQI_NAME_LEN + 1];
+	uint8_t stream[MQI_STREAM_ID_LEN];
+	uint64_t fence; /* 0: the session's own last POSITION_OPEN */
+	uint64_t from;
+	uint64_t to;
+	uint8_t incarnation[16]; /* in which `to` was numbered */
+};
+
+/* ---- streams: what a sender does to its transmission queue ---- */
+
+/* Opens the queue exclusively for sending.  Fails OBJECT_IN_USE, XMIT_Q_USAGE.
+ * Answered by STREAM_OK. */
+struct mqlocal_stream_open {
+	char queue[MQI_NAME_LEN + 1];
+};
+
+#define MQLOCAL_MAX_INCARNATIONS 64u
+
+struct mqlocal_incarnation {
+	uint8_t id[16];
+	uint64_t first; /* first number of this incarnation */
+};
+
+struct mqlocal_stream_ok {
+	uint32_t handle;
+	uint8_t stream[MQI_STREAM_ID_LEN];
+	uint64_t acked;  /* highest number known to be acknowledged */
+	uint64_t handed; /* highest number handed out; after a start: any */
+	uint8_t bound_qmid[16]; /* zeros: not bound yet */
+	char bound_identity[256 + 1];
+	uint32_t n_incarnations; /* oldest first */
+	struct mqlocal_incarnation incarnations[MQLOCAL_MAX_INCARNATIONS];
+};
+
+/* Binds the stream durably to its partner.  Fails CHANNEL_INDOUBT if it is
+ * bound to another and has unacknowledged messages. */
+struct mqlocal_stream_bind {
+	uint32_t handle;
+	uint8_t qmid[16];
+	char identity[256 + 1];
+};
+
+/* The receiver has everything up to number.  Never answered: lazy. */
+struct mqlocal_stream_ack {
+	uint32_t handle;
+	uint64_t number;
+};
+
+/* Total bytes and messages that may be unacknowledged; the first one starts
+ * delivery with the message after `after`. */
+struct mqlocal_stream_credit {
+	uint32_t handle;
+	uint32_t max_msgs;
+	uint32_t max_bytes;
+	uint64_t after;
+};
+
+/* Encoders append one frame to b (check b->err once).  Where a struct has a
+ * body, the frame is complete only when the caller sends the body right after
+ * b: the encoder writes everything but the body's bytes. */
+#define MQLOCAL_CODEC(name)                                                \
+	void mqlocal_encode_##name(                                        \
+	    struct mqbuf *b, uint32_t id, const struct mqlocal_##name *v); \
+	MQ_MUST_CHECK enum mqi_err mqlocal_decode_##name(                  \
+	    const struct mqframe *f, struct mqlocal_##name *ret)
+
+MQLOCAL_CODEC(hello);
+MQLOCAL_CODEC(hello_ok);
+MQLOCAL_CODEC(error);
+MQLOCAL_CODEC(result);
+MQLOCAL_CODEC(open);
+MQLOCAL_CODEC(open_ok);
+MQLOCAL_CODEC(close);
+MQLOCAL_CODEC(inquire);
+MQLOCAL_CODEC(inquire_ok);
+MQLOCAL_CODEC(put);
+MQLOCAL_CODEC(put_ok);
+MQLOCAL_CODEC(piece);
+MQLOCAL_CODEC(get);
+MQLOCAL_CODEC(message);
+MQLOCAL_CODEC(consume);
+MQLOCAL_CODEC(ack);
+MQLOCAL_CODEC(watch);
+MQLOCAL_CODEC(ready);
+MQLOCAL_CODEC(position_open);
+MQLOCAL_CODEC(position);
+MQLOCAL_CODEC(unit_position);
+MQLOCAL_CODEC(stream_open);
+MQLOCAL_CODEC(stream_ok);
+MQLOCAL_CODEC(stream_bind);
+MQLOCAL_CODEC(stream_ack);
+MQLOCAL_CODEC(stream_credit);
+#undef MQLOCAL_CODEC
+
+/* COMMIT or BACKOUT, by type. */
+void mqlocal_encode_unit(
+    struct mqbuf *b, uint16_t type, uint32_t id, const struct mqlocal_unit *v);
+MQ_MUST_CHECK enum mqi_err mqlocal_decode_unit(
+    const struct mqframe *f, struct mqlocal_unit *ret);
+/* PING or CANCEL_GET, by type: no payload. */
+void mqlocal_encode_empty(struct mqbuf *b, uint16_t type, uint32_t id);
+
+/* "PUT", "HELLO_OK", ...; "?" for an unknown type. */
+const char *mqlocal_type_name(uint16_t type);
+
+#endif
