@@ -26,7 +26,7 @@ struct route {
  * Errors: OBJECT_NAME, UNKNOWN_OBJECT, UNKNOWN_REMOTE_Q_MGR,
  * UNKNOWN_ALIAS_TARGET, ALIAS_TARGET, UNKNOWN_XMIT_Q, UNKNOWN_DEF_XMIT_Q,
  * XMIT_Q_TYPE, XMIT_Q_USAGE, DEF_XMIT_Q_TYPE, DEF_XMIT_Q_USAGE,
- * REMOTE_Q_NAME, OPTION_NOT_VALID_FOR_TYPE.
+ * REMOTE_Q_NAME, OBJECT_Q_MGR_NAME, OPTION_NOT_VALID_FOR_TYPE.
  */
 MQ_MUST_CHECK enum mqi_err route_resolve(const struct object_table *t,
     const char *own, const char *object, const char *qmgr, uint32_t options,
