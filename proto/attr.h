@@ -8,7 +8,9 @@
  * Stored form: u16 count, then (u16 attribute number, u16 length, bytes);
  * integers as 8 bytes little-endian, words as their text.  A set holds only
  * what differs from the default.  Unknown numbers are an error.
- * Pure; thread-safe.
+ *
+ * Memory: as base/mem.h (values are small).  Pure; thread-safe; a set belongs
+ * to one thread.
  */
 #ifndef MQ_PROTO_ATTR_H
 #define MQ_PROTO_ATTR_H
@@ -29,6 +31,12 @@ enum mqattr_object {
 };
 
 #define MQATTR_OBJECT_MAX 6
+
+/* Values of CHLTYPE, as bits of mqattr_def.chltypes. */
+enum mqattr_chltype {
+	MQATTR_SDR = 0,
+	MQATTR_RCVR = 1,
+};
 
 /* Never renumber: stored.  Add at the end. */
 #define MQATTR_MAP(X)                                         \
@@ -115,13 +123,16 @@ struct mqattr_def {
 	const char *const *words; /* NULL-terminated */
 	const char *def;          /* default as text */
 	bool read_only;
-	uint32_t objects; /* MQ_BIT(enum mqattr_object) */
-	const char *help; /* one line */
+	uint32_t objects;  /* MQ_BIT(enum mqattr_object) */
+	uint32_t chltypes; /* CHANNEL: MQ_BIT(enum mqattr_chltype) */
+	const char *help;  /* one line */
 };
 
-/* NULL if the object type has no such attribute. */
+/* NULL if the object type has no such attribute.  Keywords are found in any
+ * case, also by an older name (TARGQ for TARGET); a flag by its keyword, not
+ * by its NO form. */
 const struct mqattr_def *mqattr_find(
-    enum mqattr_object type, const char *keyword); /* any case */
+    enum mqattr_object type, const char *keyword);
 const struct mqattr_def *mqattr_def(enum mqattr_object type, enum mqattr id);
 /* Walks the attributes of a type in order of keyword; prev NULL: the first. */
 const struct mqattr_def *mqattr_next(
@@ -135,21 +146,24 @@ struct mqattr_set *mqattr_set_new(enum mqattr_object type); /* all defaults */
 struct mqattr_set *mqattr_set_copy(const struct mqattr_set *s);
 struct mqattr_set *mqattr_set_free(struct mqattr_set *s); /* NULL */
 enum mqattr_object mqattr_set_type(const struct mqattr_set *s);
+/* Whether the object has the attribute: by its type and, for a channel, by the
+ * set's CHLTYPE. */
+bool mqattr_set_has(const struct mqattr_set *s, enum mqattr id);
 
 /* Sets from text, checked.  Errors: ATTRIBUTE; ret_why, if not NULL, gets a
  * sentence that names the attribute, the value and what is allowed. */
 MQ_MUST_CHECK enum mqi_err mqattr_set_text(struct mqattr_set *s, enum mqattr id,
     const char *value, char *ret_why, size_t why_len);
-/* Read-only ones too, by the queue manager itself. */
+/* Read-only ones too, by the queue manager itself: the value must be valid. */
 void mqattr_set_own(struct mqattr_set *s, enum mqattr id, const char *value);
 
-/* The value, or the default.  The attribute must belong to the type. */
+/* The value, or the default.  The attribute must belong to the type: its kind
+ * must be INT for mqattr_int(), WORD or FLAG for mqattr_is(), any for
+ * mqattr_text(), which gives it as DISPLAY shows it.  Text is valid until the
+ * attribute is set again. */
 int64_t mqattr_int(const struct mqattr_set *s, enum mqattr id);
 const char *mqattr_text(const struct mqattr_set *s, enum mqattr id);
 bool mqattr_is(const struct mqattr_set *s, enum mqattr id, const char *word);
-/* As text, for DISPLAY; buf is used for integers. */
-const char *mqattr_show(
-    const struct mqattr_set *s, enum mqattr id, char buf[24]);
 
 void mqattr_encode(const struct mqattr_set *s, struct mqbuf *b);
 /* Errors: PROTOCOL, ATTRIBUTE, NO_MEMORY. */

@@ -3,7 +3,12 @@
  * ctl.h - administration: the payload of COMMAND, COMMAND_ROW, AGENT_STATUS
  * and AGENT_ORDER frames.  A command is a verb, a noun, a name and a list of
  * (keyword, value) pairs; a row of an answer is a list of (keyword, value)
- * pairs in the order of display.  Values are text.  Pure; thread-safe.
+ * pairs in the order of display.  Values are text.
+ *
+ *   list     u16 n; n times: str16 keyword, str16 value
+ *   command  u8 verb, u8 noun, u16 0, u32 flags, str16 name, str16 like, list
+ *
+ * str16 is a u16 length and the bytes.  Pure; thread-safe.
  */
 #ifndef MQ_PROTO_CTL_H
 #define MQ_PROTO_CTL_H
@@ -29,6 +34,8 @@ enum mqctl_verb {
 	MQCTL_RESOLVE = 10,
 };
 
+#define MQCTL_VERB_MAX 10
+
 enum mqctl_noun {
 	MQCTL_QMGR = 1,
 	MQCTL_QLOCAL = 2,
@@ -43,12 +50,15 @@ enum mqctl_noun {
 	MQCTL_QMSTATUS = 11,
 };
 
+#define MQCTL_NOUN_MAX 11
+
 /* flags of a command */
 #define MQCTL_REPLACE 0x1u
 #define MQCTL_PURGE 0x2u
 #define MQCTL_FORCE 0x4u
 #define MQCTL_IGNSTATE 0x8u
 #define MQCTL_ALL 0x10u
+#define MQCTL_FLAGS 0x1fu /* all of them */
 
 struct mqctl_pair {
 	char keyword[32];
@@ -71,10 +81,10 @@ struct mqctl_command {
 
 void mqctl_list_init(struct mqctl_list *l);
 void mqctl_list_fini(struct mqctl_list *l);
-/* Errors: TOO_BIG, NO_MEMORY. */
+/* Errors: TOO_BIG (too many pairs, or too long), NO_MEMORY. */
 MQ_MUST_CHECK enum mqi_err mqctl_list_add(
     struct mqctl_list *l, const char *keyword, const char *value);
-/* NULL if it is not there.  Any case. */
+/* The first pair's value; NULL if it is not there.  Any case. */
 const char *mqctl_list_get(const struct mqctl_list *l, const char *keyword);
 
 void mqctl_encode_list(struct mqbuf *b, const struct mqctl_list *l);
@@ -88,5 +98,9 @@ void mqctl_encode_command(struct mqbuf *b, const struct mqctl_command *c);
 MQ_MUST_CHECK enum mqi_err mqctl_decode_command(
     const void *data, size_t len, struct mqctl_command *ret);
 void mqctl_command_fini(struct mqctl_command *c);
+
+/* "DEFINE", "QLOCAL"; "?" for an unknown number. */
+const char *mqctl_verb_name(enum mqctl_verb verb);
+const char *mqctl_noun_name(enum mqctl_noun noun);
 
 #endif

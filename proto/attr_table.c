@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * attr_table.c - the table of attributes: IBM's keywords, ranges and defaults.
+ *
+ * Neighbours: attr.c looks things up here; the parser, the queue manager,
+ * DISPLAY, `mqadmin mqsc` help and docs/mqsc.md all follow from it.
+ *
+ * Defaults that differ from IBM's, on purpose: HBINT 5 s (IBM: 300), so that a
+ * dead partner is noticed in seconds; SSLCIPH blank means any cipher suite of
+ * TLS 1.3, and no channel runs in clear; SSLCAUTH is always REQUIRED; a
+ * listener's PORT is 1414 (IBM writes 0 for it); USEDLQ, NPMSPEED, retries and
+ * limits are IBM's.
+ *
+ * Invariants (tests/unit/proto/test_attr.c): rows are in order of keyword;
+ * every default is valid; each (type, attribute) has at most one row; every
+ * attribute number has a row.
+ */
+#include "proto/attr_table.h"
+
+#define QM MQ_BIT(MQATTR_QMGR)
+#define QL MQ_BIT(MQATTR_QLOCAL)
+#define QA MQ_BIT(MQATTR_QALIAS)
+#define QR MQ_BIT(MQATTR_QREMOTE)
+#define CH MQ_BIT(MQATTR_CHANNEL)
+#define LS MQ_BIT(MQATTR_LISTENER)
+#define QUEUES (QL | QA | QR)
+#define ALL (QM | QUEUES | CH | LS)
+
+#define SDR MQ_BIT(MQATTR_SDR)
+#define RCVR MQ_BIT(MQATTR_RCVR)
+#define BOTH (SDR | RCVR)
+
+#define MANY 999999999
+
+static const char *const words_able[] = {"ENABLED", "DISABLED", NULL};
+static const char *const words_yes_no[] = {"YES", "NO", NULL};
+static const char *const words_chltype[] = {"SDR", "RCVR", NULL};
+static const char *const words_control[] = {
+    "MANUAL", "QMGR", "STARTONLY", NULL};
+static const char *const words_defsopt[] = {"SHARED", "EXCL", NULL};
+static const char *const words_msgdlvsq[] = {"PRIORITY", "FIFO", NULL};
+static const char *const words_npmspeed[] = {"FAST", "NORMAL", NULL};
+static const char *const words_sslcauth[] = {"REQUIRED", NULL};
+static const char *const words_trigtype[] = {
+    "FIRST", "EVERY", "DEPTH", "NONE", NULL};
+static const char *const words_trptype[] = {"TCP", NULL};
+static const char *const words_usage[] = {"NORMAL", "XMITQ", NULL};
+
+/* one row, one line of meaning */
+#define ROW(name, type, lo, hi, w, dflt, ro, mask, chl, text)                  \
+	{                                                                      \
+		.id = MQATTR_ID_##name, .keyword = #name,                      \
+		.kind = MQATTR_##type, .min = (lo), .max = (hi), .words = (w), \
+		.def = (dflt), .read_only = (ro), .objects = (uint32_t)(mask), \
+		.chltypes = (uint32_t)(chl), .help = (text)                    \
+	}
+#define INT(name, lo, hi, dflt, mask, chl, text) \
+	ROW(name, INT, lo, hi, NULL, dflt, false, mask, chl, text)
+#define INT_RO(name, mask, text) \
+	ROW(name, INT, 0, INT64_MAX, NULL, "0", true, mask, BOTH, text)
+#define NAME(name, mask, chl, text) \
+	ROW(name, NAME, 0, MQI_NAME_LEN, NULL, "", false, mask, chl, text)
+#define TEXT(name, len, mask, chl, text) \
+	ROW(name, TEXT, 0, len, NULL, "", false, mask, chl, text)
+#define TEXT_RO(name, len, mask, text) \
+	ROW(name, TEXT, 0, len, NULL, "", true, mask, BOTH, text)
+#define WORD(name, w, dflt, mask, chl, text) \
+	ROW(name, WORD, 0, 0, w, dflt, false, mask, chl, text)
+#define FLAG(name, dflt, mask, text) \
+	ROW(name, FLAG, 0, 0, words_yes_no, dflt, false, mask, BOTH, text)
+
+const struct mqattr_def mqattr_table[] = {
+    TEXT_RO(ALTDATE, 10, ALL, "date of the last change, YYYY-MM-DD"),
+    TEXT_RO(ALTTIME, 8, ALL, "time of the last change, hh.mm.ss, GMT"),
+    INT(BACKLOG, 0, 9999, "0", LS, 0,
+	"connections that may wait to be accepted; 0: 100"),
+    INT(BATCHLIM, 0, 999999, "5000", CH, SDR,
+	"KB after which a batch ends; 0: no limit"),
+    INT(BATCHSZ, 1, 9999, "50", CH, BOTH,
+	"messages that one unit of work of the receiver may cover"),
+    TEXT(CERTLABL, 64, QM | CH, BOTH,
+	"name of the certificate's files; blank: the queue manager's"),
+    WORD(CHLTYPE, words_chltype, "SDR", CH, BOTH,
+	"sender or receiver; cannot be altered"),
+    TEXT(CONNAME, 264, CH, SDR,
+	"where the partner listens: host(port), several with commas"),
+    WORD(CONTROL, words_control, "MANUAL", LS, 0,
+	"whether the listener starts and stops with the queue manager"),
+    TEXT_RO(CRDATE, 10, QM | QUEUES, "date of creation, YYYY-MM-DD"),
+    TEXT_RO(CRTIME, 8, QM | QUEUES, "time of creation, hh.mm.ss, GMT"),
+    INT_RO(CURDEPTH, QL, "messages on the queue, uncommitted ones too"),
+    NAME(DEADQ, QM, 0, "dead-letter queue; blank: none"),
+    INT(DEFPRTY, 0, MQI_MAX_PRIORITY, "0", QUEUES, 0,
+	"priority of messages put with none of their own"),
+    WORD(DEFPSIST, words_yes_no, "NO", QUEUES, 0,
+	"persistence of messages put with none of their own"),
+    WORD(DEFSOPT, words_defsopt, "SHARED", QL, 0,
+	"how the queue is opened for input as the queue defines"),
+    NAME(DEFXMITQ, QM, 0,
+	"transmission queue for queue managers without their own"),
+    TEXT(DESCR, 64, ALL, BOTH, "a comment"),
+    INT(DISCINT, 0, 999999, "6000", CH, SDR,
+	"seconds without a message after which the channel ends; 0: never"),
+    WORD(GET, words_able, "ENABLED", QL | QA, 0, "whether messages may be got"),
+    INT(HBINT, 1, 999999, "5", CH, BOTH,
+	"seconds between heartbeats on an idle channel (IBM MQ: 300)"),
+    INT(HOPLIMIT, 1, 255, "16", QM, 0,
+	"queue managers that a message may pass through"),
+    NAME(INITQ, QL, 0, "initiation queue"),
+    TEXT(IPADDR, 48, LS, 0, "address to listen on; blank: all"),
+    INT_RO(IPPROCS, QL, "handles open for input"),
+    INT(LONGRTY, 0, MANY, "999999999", CH, SDR,
+	"attempts to connect after the short ones have failed"),
+    INT(LONGTMR, 0, MANY, "1200", CH, SDR, "seconds between those attempts"),
+    INT(MAXDEPTH, 0, MANY, "5000", QL, 0, "messages that the queue may hold"),
+    INT(MAXMSGL, 0, MQI_MAX_BODY, "4194304", QM | QL | CH, BOTH,
+	"bytes of the longest message"),
+    INT(MAXUMSGS, 1, MANY, "10000", QM, 0,
+	"messages that a unit of work may put and get"),
+    TEXT(MCAUSER, 64, CH, BOTH, "user that the agent acts for"),
+    INT(MRRTY, 0, MANY, "10", CH, RCVR,
+	"attempts to put a message that was refused"),
+    INT(MRTMR, 0, MANY, "1000", CH, RCVR,
+	"milliseconds between those attempts"),
+    WORD(MSGDLVSQ, words_msgdlvsq, "PRIORITY", QL, 0,
+	"order of delivery; transmission queues are always FIFO"),
+    WORD(NPMSPEED, words_npmspeed, "FAST", CH, BOTH,
+	"FAST: non-persistent messages may be lost by a failure"),
+    INT_RO(OPPROCS, QL, "handles open for output"),
+    INT(PORT, 1, 65535, "1414", LS, 0, "TCP port to listen on"),
+    WORD(PUT, words_able, "ENABLED", QUEUES, 0, "whether messages may be put"),
+    TEXT_RO(QMID, 48, QM, "identity of the queue manager, random"),
+    TEXT_RO(QMNAME, MQI_NAME_LEN, QM, "name of the queue manager"),
+    NAME(RNAME, QR, 0,
+	"queue at the other queue manager; blank: queue-manager alias"),
+    NAME(RQMNAME, QR, 0, "the other queue manager"),
+    FLAG(SHARE, "YES", QL, "more than one handle may be open for input"),
+    INT(SHORTRTY, 0, MANY, "10", CH, SDR, "first attempts to connect"),
+    INT(SHORTTMR, 0, MANY, "60", CH, SDR, "seconds between those attempts"),
+    WORD(SSLCAUTH, words_sslcauth, "REQUIRED", CH, RCVR,
+	"partners always need a certificate"),
+    TEXT(SSLCIPH, 64, CH, BOTH,
+	"TLS 1.3 cipher suite; blank: any of TLS 1.3 (IBM MQ: no TLS)"),
+    TEXT(SSLKEYR, 256, QM, 0,
+	"directory of the PEM files; blank: tls in the data directory"),
+    TEXT(SSLPEER, 256, CH, BOTH,
+	"pattern that the partner's distinguished name must match"),
+    NAME(TARGET, QA, 0, "queue that the alias stands for"),
+    TEXT(TRIGDATA, 64, QL, 0, "data of trigger messages"),
+    FLAG(TRIGGER, "NO", QL, "whether triggering is on"),
+    WORD(TRIGTYPE, words_trigtype, "FIRST", QL, 0,
+	"what makes a trigger message"),
+    WORD(TRPTYPE, words_trptype, "TCP", CH | LS, BOTH, "transport"),
+    WORD(USAGE, words_usage, "NORMAL", QL, 0,
+	"XMITQ: the queue is a transmission queue"),
+    WORD(USEDLQ, words_yes_no, "YES", CH, BOTH,
+	"whether the channel may use the dead-letter queue"),
+    NAME(XMITQ, QR | CH, SDR, "transmission queue"),
+};
+
+const size_t mqattr_table_len = MQ_ARRAY_LEN(mqattr_table);
