@@ -73,27 +73,63 @@ const void *mqreader_bytes32(struct mqreader *r, size_t *ret_len);
 /* MQI_OK if nothing failed and everything was read, else MQI_E_PROTOCOL. */
 MQ_MUST_CHECK enum mqi_err mqreader_done(const struct mqreader *r);
 
-/* Explicit little- and big-endian access at any alignment. */
+/* Little-endian values at any alignment, read and written in place. */
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define MQBUF_LE16(v) __builtin_bswap16(v)
+#define MQBUF_LE32(v) __builtin_bswap32(v)
+#define MQBUF_LE64(v) __builtin_bswap64(v)
+#else
+#define MQBUF_LE16(v) (v)
+#define MQBUF_LE32(v) (v)
+#define MQBUF_LE64(v) (v)
+#endif
+
+static inline uint16_t
+mqbuf_get_u16(const void *p)
+{
+	uint16_t v;
+
+	__builtin_memcpy(&v, p, sizeof(v));
+	return MQBUF_LE16(v);
+}
+
 static inline uint32_t
 mqbuf_get_u32(const void *p)
 {
 	uint32_t v;
+
 	__builtin_memcpy(&v, p, sizeof(v));
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	v = __builtin_bswap32(v);
-#endif
-	return v;
+	return MQBUF_LE32(v);
 }
 
 static inline uint64_t
 mqbuf_get_u64(const void *p)
 {
 	uint64_t v;
+
 	__builtin_memcpy(&v, p, sizeof(v));
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	v = __builtin_bswap64(v);
-#endif
-	return v;
+	return MQBUF_LE64(v);
+}
+
+static inline void
+mqbuf_set_u16(void *p, uint16_t v)
+{
+	v = MQBUF_LE16(v);
+	__builtin_memcpy(p, &v, sizeof(v));
+}
+
+static inline void
+mqbuf_set_u32(void *p, uint32_t v)
+{
+	v = MQBUF_LE32(v);
+	__builtin_memcpy(p, &v, sizeof(v));
+}
+
+static inline void
+mqbuf_set_u64(void *p, uint64_t v)
+{
+	v = MQBUF_LE64(v);
+	__builtin_memcpy(p, &v, sizeof(v));
 }
 
 #endif

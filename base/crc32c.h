@@ -11,5 +11,7 @@
 #include <stdint.h>
 
 uint32_t mqcrc32c(uint32_t crc, const void *data, size_t len);
+/* The same by table on every processor: for tests. */
+uint32_t mqcrc32c_table(uint32_t crc, const void *data, size_t len);
 
 #endif

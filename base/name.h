@@ -25,13 +25,14 @@ void mqname_escape(const char *name, char ret[MQNAME_ESCAPED_LEN]);
 
 /*
  * mqname_find_root - the directory that holds queue managers.
- * root: what the user gave, or NULL: then MQ_ROOT, else for root
- * /var/lib/sluice, else $XDG_STATE_HOME/sluice or $HOME/.local/state/sluice.
- * qmgr: NULL, or a name: then the first of those (MQ_ROOT or the user's own,
- * then the system's) that has a directory for it is taken, and ret_tried, if
- * not NULL, gets the list of those tried as a sentence for a message.
- * *ret_root is malloc'd.  Errors: INVAL (no HOME), NO_MEMORY, Q_MGR_NAME (none
- * of them has it).
+ * root: what the user gave, or NULL: then there are up to three candidates,
+ * in this order: MQ_ROOT; the user's own, $XDG_STATE_HOME/sluice or
+ * $HOME/.local/state/sluice (not for root); the system's, /var/lib/sluice.
+ * qmgr: NULL, or a name: then the first candidate that has a directory for it
+ * is taken.  Without a name the first candidate is taken as it is.
+ * *ret_root is malloc'd.  Errors: INVAL (no HOME, or a name that is not
+ * valid), NO_MEMORY, Q_MGR_NAME (none of them has it: then *ret_tried, if
+ * ret_tried is not NULL, is a malloc'd "looked in A, B and C").
  */
 MQ_MUST_CHECK enum mqi_err mqname_find_root(
     const char *root, const char *qmgr, char **ret_root, char **ret_tried);

@@ -22,6 +22,8 @@
 #include "base/buf.h"
 
 #define MQDESC_MAX 32768u
+/* put_appl_type of messages whose context is stamped: MQAT_UNIX */
+#define MQDESC_APPL_UNIX 6u
 
 /* Where a message on a transmission queue is going. */
 struct mqdesc_route {
@@ -57,21 +59,27 @@ struct mqdesc_stamp {
 	bool persistent;
 	uint64_t put_time_ms;  /* put_date and put_time; since 1970 GMT */
 	const char *user;      /* NULL: leave as it is; 12 bytes kept */
-	const char *appl_name; /* NULL: leave as it is; 28 bytes kept */
+	const char *appl_name; /* NULL: leave as it is; 28 bytes kept; else
+				  put_appl_type becomes MQDESC_APPL_UNIX */
 	/* the route is replaced: NULL removes it */
 	const struct mqdesc_route *route;
 	bool keep_route;   /* leave the route as it is; route is ignored */
 	bool keep_context; /* leave time, user and appl_name as they are if the
 			      message has them (agents pass context on) */
 	uint32_t backout_count;
+	int32_t expiry; /* 0: leave as it is; else tenths of a second that
+			   remain, or MQI_EXPIRY_UNLIMITED */
 };
 
-/* Errors: TOO_BIG, PROPERTY_NAME, PROPERTY_TYPE, MD (a field's value that no
- * version can hold), NO_MEMORY (from the buffer). */
+/* Appends to out.  Errors: MSG_TYPE, EXPIRY, PRIORITY, PERSISTENCE (out of
+ * range), MD (another field's value that cannot be held: a string without its
+ * NUL, a date that does not exist), PROPERTY_NAME, PROPERTY_TYPE, TOO_BIG (of
+ * properties, or from the buffer), NO_MEMORY (from the buffer). */
 MQ_MUST_CHECK enum mqi_err mqdesc_encode(
     const struct mqi_md *md, struct mqbuf *out);
 
-/* Fills *ret_md.  ret_md->props is a malloc'd array (one free(3)) that points
+/* Fills *ret_md; a route and unknown extensions have no place there.
+ * ret_md->props is a malloc'd array (one free(3)) that points
  * into itself and into data, or NULL.  Errors: MD, NO_MEMORY. */
 MQ_MUST_CHECK enum mqi_err mqdesc_decode(
     const void *data, size_t len, struct mqi_md *ret_md);

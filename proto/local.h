@@ -175,7 +175,7 @@ struct mqlocal_put_ok {
 
 struct mqlocal_piece {
 	const void *data;
-	uint32_t len;
+	uint32_t len; /* 1..MQFRAME_PIECE */
 };
 
 /* ---- get ---- */
@@ -317,9 +317,18 @@ struct mqlocal_stream_credit {
 	uint64_t after;
 };
 
+/* Whether body bytes stand in the frame of their descriptor, rather than in
+ * PIECEs after it. */
+static inline bool
+mqlocal_is_inline(uint32_t desc_len, uint32_t body_len)
+{
+	return (uint64_t)desc_len + body_len <= MQFRAME_PIECE;
+}
+
 /* Encoders append one frame to b (check b->err once).  Where a struct has a
- * body, the frame is complete only when the caller sends the body right after
- * b: the encoder writes everything but the body's bytes. */
+ * body that is inline (mqlocal_is_inline), and for PIECE's data, the frame is
+ * complete only when the caller sends those bytes right after b: the encoder
+ * writes everything else and does not look at `body` or `data`. */
 #define MQLOCAL_CODEC(name)                                                \
 	void mqlocal_encode_##name(                                        \
 	    struct mqbuf *b, uint32_t id, const struct mqlocal_##name *v); \
@@ -361,6 +370,7 @@ MQ_MUST_CHECK enum mqi_err mqlocal_decode_unit(
     const struct mqframe *f, struct mqlocal_unit *ret);
 /* PING or CANCEL_GET, by type: no payload. */
 void mqlocal_encode_empty(struct mqbuf *b, uint16_t type, uint32_t id);
+MQ_MUST_CHECK enum mqi_err mqlocal_decode_empty(const struct mqframe *f);
 
 /* "PUT", "HELLO_OK", ...; "?" for an unknown type. */
 const char *mqlocal_type_name(uint16_t type);

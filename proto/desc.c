@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * desc.c - what a queue manager does with a descriptor: look at it and stamp
+ * it, on the path of every message.
+ *
+ * Neighbours: desc_scan.c checks the bytes first; the engine calls.
+ * Invariants: nothing is allocated but the room in `out`; what the stamp does
+ * not touch is carried along byte by byte, unknown extensions included; what
+ * is written would pass the check again.
+ * Happy path of a stamp: a mask of the fields that it sets, a walk over those
+ * and the old ones in the order of their bits, then the extensions.
+ * Failure: MD for bad bytes, TOO_BIG and NO_MEMORY; out is as before then.
+ */
+#include "proto/desc.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "proto/desc_scan.h"
+
+/* more than all that a stamp can add to a descriptor */
+#define STAMP_ROOM 256u
+
+/* Copies u8 length and bytes to a string; returns what comes after. */
+static const uint8_t *
+copy_name(const uint8_t *p, char ret[MQI_NAME_LEN + 1])
+{
+	memcpy(ret, p + 1, p[0]);
+	ret[p[0]] = '\0';
+	return p + 1 + p[0];
+}
+
+static int64_t
+number_or_default(const struct desc_scan *s, enum desc_field field)
+{
+	if (!mqdesc_has(s, field))
+		return mqdesc_table[field].def;
+	return mqdesc_number(field, s->at[field]);
+}
+
+/* Copies an id, zeros if it is not there; returns whether it is. */
+static bool
+id_or_zeros(
+    const struct desc_scan *s, enum desc_field field, uint8_t ret[MQI_ID_LEN])
+{
+	if (mqdesc_has(s, field)) {
+		memcpy(ret, s->at[field], MQI_ID_LEN);
+		return true;
+	}
+	memset(ret, 0, MQI_ID_LEN);
+	return false;
+}
+
+enum mqi_err
+mqdesc_read(const void *data, size_t len, struct mqdesc_info *ret_info)
+{
+	struct mqdesc_info *i = ret_info;
+	struct desc_scan s;
+	enum mqi_err err = mqdesc_scan(data, len, &s);
+	int64_t persistence;
+
+	if (err)
+		return err;
+	persistence = number_or_default(&s, DESC_PERSISTENCE);
+	i->persistent = persistence == MQI_PERSISTENCE_YES;
+	i->persistence_as_q_def = persistence == MQI_PERSISTENCE_AS_Q_DEF;
+	i->priority = (int8_t)number_or_default(&s, DESC_PRIORITY);
+	i->expiry = (int32_t)number_or_default(&s, DESC_EXPIRY);
+	i->not_before_ms = (uint64_t)number_or_default(&s, DESC_NOT_BEFORE);
+	i->msg_type = (uint32_t)number_or_default(&s, DESC_MSG_TYPE);
+	i->report = (uint32_t)number_or_default(&s, DESC_REPORT);
+	i->backout_count = (uint32_t)number_or_default(&s, DESC_BACKOUT_COUNT);
+	i->has_msg_id = id_or_zeros(&s, DESC_MSG_ID, i->msg_id);
+	i->has_correl_id = id_or_zeros(&s, DESC_CORREL_ID, i->correl_id);
+	(void)id_or_zeros(&s, DESC_GROUP_ID, i->group_id);
+	i->has_route = s.route != NULL;
+	i->route.hops = 0;
+	i->route.queue[0] = '\0';
+	i->route.qmgr[0] = '\0';
+	if (s.route) {
+		i->route.hops = mqbuf_get_u32(s.route);
+		(void)copy_name(
+		    copy_name(s.route + 4, i->route.queue), i->route.qmgr);
+	}
+	return MQI_OK;
+}
+
+/* ---- stamp ---- */
+
+/* The values that a stamp sets, and the bits of those fields. */
+struct stamp_set {
+	uint64_t set;   /* written from here */
+	uint64_t clear; /* at their default: left out */
+	const struct mqdesc_stamp *stamp;
+	uint8_t user_len;
+	uint8_t appl_name_len;
+};
+
+static void
+set_or_clear(struct stamp_set *t, enum desc_field field, bool is_default)
+{
+	if (is_default)
+		t->clear |= MQ_BIT(field);
+	else
+		t->set |= MQ_BIT(field);
+}
+
+static void
+plan_context(struct stamp_set *t, uint64_t kept)
+{
+	const struct mqdesc_stamp *st = t->stamp;
+
+	if (!(kept & MQ_BIT(DESC_PUT_TIME)))
+		set_or_clear(t, DESC_PUT_TIME, st->put_time_ms == 0);
+	if (st->user && !(kept & MQ_BIT(DESC_USER_IDENTIFIER))) {
+		t->user_len = (uint8_t)strnlen(
+		    st->user, mqdesc_table[DESC_USER_IDENTIFIER].size);
+		set_or_clear(t, DESC_USER_IDENTIFIER, t->user_len == 0);
+	}
+	if (st->appl_name && !(kept & MQ_BIT(DESC_PUT_APPL_NAME))) {
+		t->appl_name_len = (uint8_t)strnlen(
+		    st->appl_name, mqdesc_table[DESC_PUT_APPL_NAME].size);
+		set_or_clear(t, DESC_PUT_APPL_NAME, t->appl_name_len == 0);
+		t->set |= MQ_BIT(DESC_PUT_APPL_TYPE);
+	}
+}
+
+static void
+plan_stamp(struct stamp_set *t, const struct desc_scan *s,
+    const struct mqdesc_stamp *st)
+{
+	MQ_PRE(st->priority >= 0 && st->priority <= MQI_MAX_PRIORITY);
+	MQ_PRE(st->put_time_ms <= MQCLOCK_MAX_MS);
+	MQ_PRE(st->expiry >= MQI_EXPIRY_UNLIMITED);
+	t->stamp = st;
+	t->set = MQ_BIT(DESC_PRIORITY) | MQ_BIT(DESC_PERSISTENCE);
+	t->clear = 0;
+	if (st->set_msg_id)
+		set_or_clear(t, DESC_MSG_ID,
+		    mqdesc_is_zero(st->msg_id, sizeof(st->msg_id)));
+	set_or_clear(t, DESC_BACKOUT_COUNT, st->backout_count == 0);
+	if (st->expiry != 0)
+		set_or_clear(
+		    t, DESC_EXPIRY, st->expiry == MQI_EXPIRY_UNLIMITED);
+	plan_context(t, st->keep_context ? s->present : 0);
+}
+
+static uint8_t *
+write_str(uint8_t *p, const char *str, uint8_t len)
+{
+	*p++ = len;
+	memcpy(p, str, len);
+	return p + len;
+}
+
+/* Writes a field that the stamp sets. */
+static uint8_t *
+write_set(uint8_t *p, enum desc_field field, const struct stamp_set *t)
+{
+	const struct mqdesc_stamp *st = t->stamp;
+
+	switch (field) {
+	case DESC_EXPIRY:
+		mqbuf_set_u32(p, (uint32_t)st->expiry);
+		return p + sizeof(uint32_t);
+	case DESC_PRIORITY:
+		*p = (uint8_t)st->priority;
+		return p + 1;
+	case DESC_PERSISTENCE:
+		*p = st->persistent ? MQI_PERSISTENCE_YES : MQI_PERSISTENCE_NO;
+		return p + 1;
+	case DESC_MSG_ID:
+		memcpy(p, st->msg_id, MQI_ID_LEN);
+		return p + MQI_ID_LEN;
+	case DESC_BACKOUT_COUNT:
+		mqbuf_set_u32(p, st->backout_count);
+		return p + sizeof(uint32_t);
+	case DESC_USER_IDENTIFIER:
+		return write_str(p, st->user, t->user_len);
+	case DESC_PUT_APPL_TYPE:
+		mqbuf_set_u32(p, MQDESC_APPL_UNIX);
+		return p + sizeof(uint32_t);
+	case DESC_PUT_APPL_NAME:
+		return write_str(p, st->appl_name, t->appl_name_len);
+	case DESC_PUT_TIME:
+		mqbuf_set_u64(p, st->put_time_ms);
+		return p + sizeof(uint64_t);
+	default:
+		MQ_UNREACHABLE();
+	}
+}
+
+static uint8_t *
+write_fields(uint8_t *p, const struct desc_scan *s, const struct stamp_set *t)
+{
+	uint64_t kept = s->present & ~(t->set | t->clear);
+	uint64_t bits = kept | t->set;
+
+	while (bits) {
+		enum desc_field field = (enum desc_field)__builtin_ctzll(bits);
+		const uint8_t *at;
+		size_t n;
+
+		bits &= bits - 1;
+		if (t->set & MQ_BIT(field)) {
+			p = write_set(p, field, t);
+			continue;
+		}
+		at = s->at[field];
+		n = mqdesc_table[field].size;
+		if (mqdesc_table[field].kind == DESC_STR)
+			n = 1u + at[0];
+		memcpy(p, at, n);
+		p += n;
+	}
+	return p;
+}
+
+static uint8_t *
+write_route(uint8_t *p, const struct mqdesc_route *r)
+{
+	size_t queue_len = strnlen(r->queue, sizeof(r->queue));
+	size_t qmgr_len = strnlen(r->qmgr, sizeof(r->qmgr));
+
+	MQ_PRE(queue_len <= MQI_NAME_LEN && qmgr_len <= MQI_NAME_LEN);
+	mqbuf_set_u16(p, DESC_EXT_ROUTE);
+	mqbuf_set_u16(p + 2, (uint16_t)(4 + 1 + queue_len + 1 + qmgr_len));
+	mqbuf_set_u32(p + 4, r->hops);
+	p = write_str(p + 8, r->queue, (uint8_t)queue_len);
+	return write_str(p, r->qmgr, (uint8_t)qmgr_len);
+}
+
+/* The old extensions but the route, if it is replaced; then the new one. */
+static uint8_t *
+write_exts(uint8_t *p, const struct desc_scan *s, const struct mqdesc_stamp *st)
+{
+	size_t before = (size_t)(s->end - s->exts), behind = 0;
+	const uint8_t *rest = s->end;
+
+	if (s->route && !st->keep_route) {
+		const uint8_t *route = s->route - DESC_EXT_HEADER;
+
+		rest = s->route + mqbuf_get_u16(route + 2);
+		before = (size_t)(route - s->exts);
+		behind = (size_t)(s->end - rest);
+	}
+	memcpy(p, s->exts, before);
+	p += before;
+	memcpy(p, rest, behind);
+	p += behind;
+	return st->keep_route || !st->route ? p : write_route(p, st->route);
+}
+
+enum mqi_err
+mqdesc_stamp(const void *data, size_t len, const struct mqdesc_stamp *stamp,
+    struct mqbuf *out)
+{
+	struct desc_scan s;
+	struct stamp_set t;
+	enum mqi_err err = mqdesc_scan(data, len, &s);
+	uint8_t *start, *p;
+	size_t n;
+
+	if (err)
+		return err;
+	plan_stamp(&t, &s, stamp);
+	start = mqbuf_reserve(out, len + STAMP_ROOM);
+	if (!start)
+		return out->err;
+	p = write_fields(start + DESC_HEADER, &s, &t);
+	p = write_exts(p, &s, stamp);
+	n = (size_t)(p - start);
+	MQ_INVARIANT(n <= len + STAMP_ROOM);
+	if (n > MQDESC_MAX)
+		return MQI_E_TOO_BIG;
+	start[0] = DESC_VERSION;
+	start[1] = 0;
+	mqbuf_set_u16(start + 2, (uint16_t)n);
+	mqbuf_set_u64(start + 4, (s.present & ~t.clear) | t.set);
+	mqbuf_commit(out, n);
+	return MQI_OK;
+}
