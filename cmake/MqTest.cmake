@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # mq_test(NAME LABEL unit|integration|model|system SOURCES a.c [LINK targets]
 #         [TIMEOUT seconds]): one cmocka program, run by ctest in a directory
-#         of its own
+#         of its own.  Further labels: "system;release" measures, so it runs in
+#         the release build only; "system;threads" runs under TSan too.
+
+option(MQ_LONG "Run tests at their full sizes" OFF)
+
 function(mq_test name)
 	cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SOURCES;LINK" ${ARGN})
 	add_executable(${name} ${arg_SOURCES})
@@ -12,7 +16,12 @@ function(mq_test name)
 	if(NOT arg_TIMEOUT)
 		set(arg_TIMEOUT 120)
 	endif()
+	set(long)
+	if(MQ_LONG)
+		math(EXPR arg_TIMEOUT "${arg_TIMEOUT} * 30")
+		set(long ";MQ_LONG=1")
+	endif()
 	set_tests_properties(${name} PROPERTIES
-		LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT}
-		ENVIRONMENT "MQ_BIN=${CMAKE_BINARY_DIR}/bin;MQ_SRC=${CMAKE_SOURCE_DIR};MQ_BUILD=${CMAKE_BINARY_DIR}")
+		LABELS "${arg_LABEL}" TIMEOUT ${arg_TIMEOUT}
+		ENVIRONMENT "MQ_BIN=${CMAKE_BINARY_DIR}/bin;MQ_SRC=${CMAKE_SOURCE_DIR};MQ_BUILD=${CMAKE_BINARY_DIR}${long}")
 endfunction()
