@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * agents.h - supervision of the mca processes: senders (one per SDR channel),
+ * listeners, and the receivers that listeners start.  It knows them by their
+ * local sessions and, for those that it started, by their process ids.
+ *
+ * What an agent tells in AGENT_STATUS frames (proto/ctl.h list; a key that is
+ * absent leaves its value as it is):
+ *   state        BINDING, RUNNING or PAUSED (channels); RUNNING (listeners)
+ *   msgs, bytes, batches, last_number           numbers, since the start
+ *   partner_qmgr, partner_name, conname, error  text
+ *   port         listeners: the one really used
+ *
+ * What it is told in AGENT_ORDER frames: order=stop.  It then ends what it is
+ * doing and exits; SIGTERM follows after 5 s, SIGKILL after 10 s.
+ *
+ * Exit status of an agent: 0, it has nothing more to do (idle for DISCINT, or
+ * told to stop): the channel is INACTIVE; anything else, or a signal, is a
+ * failure: the channel is RETRYING.
+ *
+ * Loop thread only; nothing here blocks.
+ */
+#ifndef MQ_QMGR_AGENTS_H
+#define MQ_QMGR_AGENTS_H
+
+#include <mq/mqi_msg.h>
+#include <stdbool.h>
+
+#include "proto/ctl.h"
+
+struct agents;
+struct qmgr;
+struct session;
+
+struct agents *agents_new(struct qmgr *qm, const char *mca_path);
+struct agents *agents_free(struct agents *a); /* NULL */
+
+/* ---- commands ---- */
+
+enum agents_stop_mode {
+	AGENTS_QUIESCE,   /* order, SIGTERM after 5 s, SIGKILL after 10 s */
+	AGENTS_FORCE,     /* SIGTERM, SIGKILL after 5 s */
+	AGENTS_TERMINATE, /* SIGKILL */
+};
+
+/* A sender is started; a receiver that was stopped may be used again.
+ * Errors: UNKNOWN_CHANNEL, STATE (it runs already), Q_MGR_STOPPING. */
+MQ_MUST_CHECK enum mqi_err agents_start_channel(
+    struct agents *a, const char *name);
+/* inactive: it ends INACTIVE instead of STOPPED, so work starts it again.
+ * Errors: UNKNOWN_CHANNEL, STATE (it does not run and inactive is asked). */
+MQ_MUST_CHECK enum mqi_err agents_stop_channel(struct agents *a,
+    const char *name, enum agents_stop_mode mode, bool inactive);
+/* Errors: UNKNOWN_OBJECT, STATE, Q_MGR_STOPPING. */
+MQ_MUST_CHECK enum mqi_err agents_start_listener(
+    struct agents *a, const char *name);
+/* Errors: UNKNOWN_OBJECT, STATE. */
+MQ_MUST_CHECK enum mqi_err agents_stop_listener(
+    struct agents *a, const char *name);
+/* True if the channel or listener has a process, or is about to have one: its
+ * definition must not be deleted. */
+bool agents_channel_in_use(const struct agents *a, const char *name);
+bool agents_listener_in_use(const struct agents *a, const char *name);
+
+/* ---- status ---- */
+
+struct agents_info {
+	char name[MQI_NAME_LEN + 1];
+	const char *state;   /* "RUNNING", ... */
+	const char *chltype; /* "SDR", "RCVR"; listeners: "" */
+	int pid;             /* 0: no process */
+	uint64_t msgs;
+	uint64_t bytes;
+	uint64_t batches;
+	uint64_t last_number;
+	char partner_qmgr[MQI_NAME_LEN + 1];
+	char partner_name[256 + 1]; /* the certificate's subject */
+	char conname[264 + 1];
+	char error[512];     /* the last one; "" none */
+	unsigned port;       /* listeners */
+	uint64_t started_ms; /* wall; 0 not running */
+	uint64_t short_retries_left;
+	uint64_t long_retries_left;
+	uint64_t retry_in_ms; /* RETRYING: until the next try */
+};
+
+typedef void (*agents_info_fn)(void *arg, const struct agents_info *info);
+
+/* Calls fn for each channel that is not INACTIVE and for each instance of a
+ * receiver, in order of name. */
+void agents_each_channel(const struct agents *a, agents_info_fn fn, void *arg);
+/* Each listener that is defined, or runs. */
+void agents_each_listener(const struct agents *a, agents_info_fn fn, void *arg);
+
+/* ---- the queue manager's life ---- */
+
+/* Starts listeners with CONTROL(QMGR) or CONTROL(STARTONLY). */
+void agents_begin(struct agents *a);
+/* A transmission queue has a message and nobody sends from it.  The channel
+ * is started at the next agents_turn(). */
+void agents_work(struct agents *a, const char *queue);
+/* At the end of each loop turn. */
+void agents_turn(struct agents *a);
+/* Ends all of them. immediate: by signals at once. */
+void agents_stop_all(struct agents *a, bool immediate);
+bool agents_all_ended(const struct agents *a);
+
+/* ---- sessions of agents ---- */
+
+/* An agent's session is open.  pid: of its process; channel: on whose behalf,
+ * or "".  Errors: CHANNEL_NOT_AVAILABLE (the channel is stopped, or the
+ * queue manager is stopping). */
+MQ_MUST_CHECK enum mqi_err agents_attach(struct agents *a, struct session *s,
+    int pid, const char *channel, const char *address);
+void agents_status(
+    struct agents *a, struct session *s, const struct mqctl_list *status);
+void agents_detach(struct agents *a, struct session *s); /* it has ended */
+
+#endif
