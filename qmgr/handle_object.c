@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handle_object.c - requests on handles: OPEN, CLOSE, INQUIRE, WATCH.
+ *
+ * Neighbours: dispatch.c calls these; the engine answers.
+ * Happy path: decode, call.
+ * Failure: wrong bytes are PROTOCOL; everything else is the engine's answer.
+ */
+#include "proto/local.h"
+#include "qmgr/dispatch.h"
+#include "qmgr/qmgr_impl.h"
+
+enum mqi_err
+handle_open(struct session *s, const struct mqframe *f)
+{
+	struct mqlocal_open v;
+	enum mqi_err err = mqlocal_decode_open(f, &v);
+
+	if (err == MQI_OK)
+		engine_open(s->qm->engine, s->engine, f->id, v.object, v.qmgr,
+		    v.options);
+	return err;
+}
+
+enum mqi_err
+handle_close(struct session *s, const struct mqframe *f)
+{
+	struct mqlocal_close v;
+	enum mqi_err err = mqlocal_decode_close(f, &v);
+
+	if (err == MQI_OK)
+		engine_close(s->qm->engine, s->engine, f->id, v.handle);
+	return err;
+}
+
+enum mqi_err
+handle_inquire(struct session *s, const struct mqframe *f)
+{
+	struct mqlocal_inquire v;
+	enum mqi_err err = mqlocal_decode_inquire(f, &v);
+
+	if (err == MQI_OK)
+		engine_inquire(s->qm->engine, s->engine, f->id, v.handle);
+	return err;
+}
+
+enum mqi_err
+handle_watch(struct session *s, const struct mqframe *f)
+{
+	struct mqlocal_watch v;
+	enum mqi_err err = mqlocal_decode_watch(f, &v);
+
+	if (err == MQI_OK)
+		engine_watch(
+		    s->qm->engine, s->engine, f->id, v.handle, v.on != 0);
+	return err;
+}
