@@ -164,6 +164,9 @@ struct engine_identity {
 
 struct engine_session *engine_session_new(
     struct engine *e, void *cookie, const struct engine_identity *who);
+/* Who it is; valid until the session's end. */
+const struct engine_identity *engine_session_identity(
+    const struct engine_session *s);
 /* The client is gone: open units are backed out, unacknowledged messages
  * return, deliveries not reported by engine_sent() are compensated.  No reply
  * to the session follows. */
