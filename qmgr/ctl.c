@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ctl.c - administration commands: from a COMMAND frame to its answer.
+ *
+ * Neighbours: session.c hands over the frame's payload; ctl_object.c,
+ * ctl_display.c, ctl_status.c and ctl_control.c carry out verbs on nouns; the
+ * engine sends the answer when what it reveals is durable; admin/mqsc.c made
+ * the command.
+ *
+ * Invariants: every command gets exactly one answer, which ends with one
+ * RESULT; an answer is at most CTL_MAX_ANSWER bytes; a command that failed has
+ * changed nothing; every command is logged with its result.
+ *
+ * Happy path: decode, look up (verb, noun) in the table, carry out, append
+ * RESULT, engine_reply_external().  Failure: the reason and a sentence that
+ * names what was wrong stand in RESULT.
+ */
+#include "qmgr/ctl.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "proto/local.h"
+#include "qmgr/ctl_int.h"
+#include "qmgr/qmgr.h"
+
+#define CTL_MAX_ANSWER 16777216u /* bytes */
+
+static const struct {
+	enum mqctl_verb verb;
+	enum mqctl_noun noun;
+	ctl_fn fn;
+} commands[] = {
+    {MQCTL_DEFINE, MQCTL_QLOCAL, ctl_define},
+    {MQCTL_DEFINE, MQCTL_QALIAS, ctl_define},
+    {MQCTL_DEFINE, MQCTL_QREMOTE, ctl_define},
+    {MQCTL_DEFINE, MQCTL_CHANNEL, ctl_define},
+    {MQCTL_DEFINE, MQCTL_LISTENER, ctl_define},
+    {MQCTL_ALTER, MQCTL_QLOCAL, ctl_alter},
+    {MQCTL_ALTER, MQCTL_QALIAS, ctl_alter},
+    {MQCTL_ALTER, MQCTL_QREMOTE, ctl_alter},
+    {MQCTL_ALTER, MQCTL_CHANNEL, ctl_alter},
+    {MQCTL_ALTER, MQCTL_LISTENER, ctl_alter},
+    {MQCTL_ALTER, MQCTL_QMGR, ctl_alter},
+    {MQCTL_DELETE, MQCTL_QLOCAL, ctl_delete},
+    {MQCTL_DELETE, MQCTL_QALIAS, ctl_delete},
+    {MQCTL_DELETE, MQCTL_QREMOTE, ctl_delete},
+    {MQCTL_DELETE, MQCTL_CHANNEL, ctl_delete},
+    {MQCTL_DELETE, MQCTL_LISTENER, ctl_delete},
+    {MQCTL_DISPLAY, MQCTL_QLOCAL, ctl_display},
+    {MQCTL_DISPLAY, MQCTL_QALIAS, ctl_display},
+    {MQCTL_DISPLAY, MQCTL_QREMOTE, ctl_display},
+    {MQCTL_DISPLAY, MQCTL_QUEUE, ctl_display},
+    {MQCTL_DISPLAY, MQCTL_CHANNEL, ctl_display},
+    {MQCTL_DISPLAY, MQCTL_LISTENER, ctl_display},
+    {MQCTL_DISPLAY, MQCTL_QMGR, ctl_display},
+    {MQCTL_DISPLAY, MQCTL_QSTATUS, ctl_qstatus},
+    {MQCTL_DISPLAY, MQCTL_CHSTATUS, ctl_chstatus},
+    {MQCTL_DISPLAY, MQCTL_LSSTATUS, ctl_lsstatus},
+    {MQCTL_DISPLAY, MQCTL_QMSTATUS, ctl_qmstatus},
+    {MQCTL_CLEAR, MQCTL_QLOCAL, ctl_clear},
+    {MQCTL_START, MQCTL_CHANNEL, ctl_start_channel},
+    {MQCTL_START, MQCTL_LISTENER, ctl_start_listener},
+    {MQCTL_STOP, MQCTL_CHANNEL, ctl_stop_channel},
+    {MQCTL_STOP, MQCTL_LISTENER, ctl_stop_listener},
+    {MQCTL_STOP, MQCTL_QMGR, ctl_stop_qmgr},
+    {MQCTL_PING, MQCTL_QMGR, ctl_ping_qmgr},
+    {MQCTL_RESOLVE, MQCTL_CHANNEL, ctl_resolve_channel},
+};
+
+/* ---- what the other files share ---- */
+
+enum mqi_err
+ctl_fail(struct ctl *c, enum mqi_err err, const char *fmt, ...)
+{
+	va_list ap;
+	MQ_PRE(err != MQI_OK);
+	va_start(ap, fmt);
+	(void)vsnprintf(c->text, sizeof(c->text), fmt, ap);
+	va_end(ap);
+	return err;
+}
+
+void
+ctl_row_begin(struct ctl_row *r)
+{
+	mqctl_list_init(&r->list);
+	r->err = MQI_OK;
+}
+
+void
+ctl_row_text(struct ctl_row *r, const char *keyword, const char *value)
+{
+	if (r->err == MQI_OK)
+		r->err = mqctl_list_add(&r->list, keyword, value);
+}
+
+void
+ctl_row_uint(struct ctl_row *r, const char *keyword, uint64_t value)
+{
+	char buf[24];
+	(void)snprintf(buf, sizeof(buf), "%" PRIu64, value);
+	ctl_row_text(r, keyword, buf);
+}
+
+void
+ctl_row_time(struct ctl_row *r, const char *date_keyword,
+    const char *time_keyword, uint64_t wall_ms)
+{
+	char date[CTL_DATE_LEN] = "";
+	char time[CTL_TIME_LEN] = "";
+	if (wall_ms != 0)
+		ctl_stamp(wall_ms, date, time);
+	ctl_row_text(r, date_keyword, date);
+	ctl_row_text(r, time_keyword, time);
+}
+
+enum mqi_err
+ctl_row_end(struct ctl *c, struct ctl_row *r)
+{
+	if (r->err == MQI_OK) {
+		size_t start =
+		    mqframe_begin(&c->out, MQLOCAL_COMMAND_ROW, 0, c->id);
+		mqctl_encode_list(&c->out, &r->list);
+		mqframe_end(&c->out, start, 0);
+		c->n_rows++;
+		r->err = c->out.err;
+	}
+	mqctl_list_fini(&r->list);
+	if (r->err != MQI_OK)
+		return ctl_fail(
+		    c, r->err, "the answer is too long: name fewer objects");
+	return MQI_OK;
+}
+
+void
+ctl_stamp(
+    uint64_t wall_ms, char ret_date[CTL_DATE_LEN], char ret_time[CTL_TIME_LEN])
+{
+	char d[9];
+	char t[9];
+	mqclock_mq_date(wall_ms * 1000, d, t);
+	(void)snprintf(
+	    ret_date, CTL_DATE_LEN, "%.4s-%.2s-%.2s", d, d + 4, d + 6);
+	(void)snprintf(
+	    ret_time, CTL_TIME_LEN, "%.2s.%.2s.%.2s", t, t + 2, t + 4);
+}
+
+bool
+ctl_is_generic(const char *pattern)
+{
+	size_t len = strlen(pattern);
+	return len > 0 && pattern[len - 1] == '*';
+}
+
+bool
+ctl_matches(const char *pattern, const char *name)
+{
+	if (ctl_is_generic(pattern))
+		return strncmp(pattern, name, strlen(pattern) - 1) == 0;
+	return strcmp(pattern, name) == 0;
+}
+
+const char *
+ctl_option(const struct ctl *c, const char *keyword)
+{
+	return mqctl_list_get(&c->cmd->attrs, keyword);
+}
+
+enum mqi_err
+ctl_only_options(struct ctl *c, const char *const *options)
+{
+	for (uint32_t i = 0; i < c->cmd->attrs.n; i++) {
+		const char *keyword = c->cmd->attrs.pairs[i].keyword;
+		const char *const *o = options;
+		while (*o != NULL && strcasecmp(*o, keyword) != 0)
+			o++;
+		if (*o == NULL)
+			return ctl_fail(c, MQI_E_ATTRIBUTE,
+			    "%s is not a parameter of %s %s", keyword,
+			    mqctl_verb_name(c->cmd->verb),
+			    mqctl_noun_name(c->cmd->noun));
+	}
+	return MQI_OK;
+}
+
+enum mqattr_object
+ctl_noun_type(enum mqctl_noun noun)
+{
+	switch (noun) {
+	case MQCTL_QMGR:
+		return MQATTR_QMGR;
+	case MQCTL_QLOCAL:
+		return MQATTR_QLOCAL;
+	case MQCTL_QALIAS:
+		return MQATTR_QALIAS;
+	case MQCTL_QREMOTE:
+		return MQATTR_QREMOTE;
+	case MQCTL_CHANNEL:
+		return MQATTR_CHANNEL;
+	case MQCTL_LISTENER:
+		return MQATTR_LISTENER;
+	case MQCTL_QUEUE:
+	case MQCTL_QSTATUS:
+	case MQCTL_CHSTATUS:
+	case MQCTL_LSSTATUS:
+	case MQCTL_QMSTATUS:
+		break;
+	}
+	return (enum mqattr_object)0;
+}
+
+/* ---- one command ---- */
+
+static enum mqi_err
+carry_out(struct ctl *c)
+{
+	for (size_t i = 0; i < MQ_ARRAY_LEN(commands); i++)
+		if (commands[i].verb == c->cmd->verb &&
+		    commands[i].noun == c->cmd->noun)
+			return commands[i].fn(c);
+	return ctl_fail(c, MQI_E_FUNCTION_NOT_SUPPORTED,
+	    "%s %s is not a command", mqctl_verb_name(c->cmd->verb),
+	    mqctl_noun_name(c->cmd->noun));
+}
+
+/* The command as MQSC, as far as it fits. */
+static void
+describe(const struct mqctl_command *cmd, char *ret, size_t len)
+{
+	int n = snprintf(ret, len, "%s %s(%s)", mqctl_verb_name(cmd->verb),
+	    mqctl_noun_name(cmd->noun), cmd->name);
+	size_t used = n > 0 ? (size_t)n : 0;
+	if (cmd->like[0] != '\0' && used < len) {
+		n = snprintf(ret + used, len - used, " LIKE(%s)", cmd->like);
+		used += n > 0 ? (size_t)n : 0;
+	}
+	for (uint32_t i = 0; i < cmd->attrs.n && used < len; i++) {
+		const struct mqctl_pair *p = &cmd->attrs.pairs[i];
+		n = snprintf(
+		    ret + used, len - used, " %s(%s)", p->keyword, p->value);
+		used += n > 0 ? (size_t)n : 0;
+	}
+}
+
+static void
+log_command(const struct engine_session *s, const struct mqctl_command *cmd,
+    enum mqi_err err, const char *text)
+{
+	char what[1024];
+	struct mqlog_line l;
+	const struct engine_identity *who = engine_session_identity(s);
+	mqlog_begin(&l, err == MQI_OK ? MQLOG_INFO : MQLOG_WARN, "command");
+	mqlog_str(&l, "user", who->user);
+	mqlog_str(&l, "app", who->app_name);
+	if (cmd != NULL) {
+		describe(cmd, what, sizeof(what));
+		mqlog_str(&l, "command", what);
+	}
+	mqlog_str(&l, "result", mqi_err_name(err));
+	if (text[0] != '\0')
+		mqlog_str(&l, "text", text);
+	mqlog_end(&l);
+}
+
+static void
+answer(struct ctl *c, struct engine_session *s, enum mqi_err err)
+{
+	struct mqlocal_result r = {.reason = (uint32_t)err};
+	if (err != MQI_OK) { /* no half answers, and room for the result */
+		mqbuf_reset(&c->out);
+		c->pos = 0;
+	}
+	(void)snprintf(r.text, sizeof(r.text), "%s", c->text);
+	mqlocal_encode_result(&c->out, c->id, &r);
+	MQ_INVARIANT(c->out.err == MQI_OK);
+	struct mqref *bytes = mqref_copy(c->out.data, c->out.len);
+	MQ_INVARIANT(bytes != NULL);
+	engine_reply_external(c->engine, s, c->id, c->pos, bytes);
+	mqref_unref(bytes);
+}
+
+void
+ctl_command(struct qmgr *qm, struct engine_session *s, uint32_t id,
+    const void *payload, size_t len)
+{
+	struct mqctl_command cmd;
+	struct ctl c = {.qm = qm, .engine = qmgr_engine(qm), .id = id};
+	mqbuf_init(&c.out, CTL_MAX_ANSWER);
+	enum mqi_err err = mqctl_decode_command(payload, len, &cmd);
+	if (err != MQI_OK) {
+		(void)ctl_fail(&c, err, "the command's bytes are not valid");
+		log_command(s, NULL, err, c.text);
+		answer(&c, s, err);
+	} else {
+		c.cmd = &cmd;
+		err = carry_out(&c);
+		log_command(s, &cmd, err, c.text);
+		answer(&c, s, err);
+		mqctl_command_fini(&cmd);
+	}
+	mqbuf_fini(&c.out);
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ctl_control.c - START, STOP, PING and RESOLVE: commands that change what is
+ * going on, not what is defined.
+ *
+ * Neighbours: ctl.c calls these; agents.h starts and stops processes; the
+ * engine resolves a stream; qmgr.h stops the queue manager.
+ *
+ * Invariants: a command is accepted, not waited for: what it leads to is seen
+ * by DISPLAY CHSTATUS or LSSTATUS; IGNSTATE(YES) turns only "it is so already"
+ * into success.
+ *
+ * Failure: STATE, UNKNOWN_CHANNEL, UNKNOWN_OBJECT, ATTRIBUTE, OBJECT_IN_USE.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "qmgr/agents.h"
+#include "qmgr/ctl_int.h"
+#include "qmgr/qmgr.h"
+
+static const char *const no_options[] = {NULL};
+
+/* The number of the word that an option has, the first one if it is not
+ * given.  words is NULL-terminated. */
+static enum mqi_err
+option_word(
+    struct ctl *c, const char *keyword, const char *const *words, unsigned *ret)
+{
+	const char *value = ctl_option(c, keyword);
+	if (value == NULL) {
+		*ret = 0;
+		return MQI_OK;
+	}
+	for (unsigned i = 0; words[i] != NULL; i++) {
+		if (strcasecmp(words[i], value) == 0) {
+			*ret = i;
+			return MQI_OK;
+		}
+	}
+	return ctl_fail(c, MQI_E_ATTRIBUTE,
+	    "%s(%.64s) is not valid: it must be %s, %s%s%s", keyword, value,
+	    words[0], words[1], words[2] != NULL ? ", " : "",
+	    words[2] != NULL ? words[2] : "");
+}
+
+/* Gives a failed start or stop its sentence. */
+static enum mqi_err
+control_result(struct ctl *c, enum mqi_err err, const char *state)
+{
+	const char *noun = mqctl_noun_name(c->cmd->noun);
+	switch (err) {
+	case MQI_E_STATE:
+		if (c->cmd->flags & MQCTL_IGNSTATE)
+			return MQI_OK;
+		return ctl_fail(c, err, "%s(%s) %s", noun, c->cmd->name, state);
+	case MQI_E_UNKNOWN_CHANNEL:
+	case MQI_E_UNKNOWN_OBJECT:
+		return ctl_fail(c, err, "%s(%s) not found", noun, c->cmd->name);
+	case MQI_E_Q_MGR_STOPPING:
+		return ctl_fail(c, err, "the queue manager is stopping");
+	default:
+		return err;
+	}
+}
+
+enum mqi_err
+ctl_start_channel(struct ctl *c)
+{
+	enum mqi_err err = ctl_only_options(c, no_options);
+	if (err != MQI_OK)
+		return err;
+	return control_result(c,
+	    agents_start_channel(qmgr_agents(c->qm), c->cmd->name),
+	    "runs already");
+}
+
+enum mqi_err
+ctl_stop_channel(struct ctl *c)
+{
+	static const char *const options[] = {"MODE", "STATUS", NULL};
+	static const char *const modes[] = {
+	    "QUIESCE", "FORCE", "TERMINATE", NULL};
+	static const char *const states[] = {"STOPPED", "INACTIVE", NULL};
+
+	static const enum agents_stop_mode stop_modes[] = {
+	    AGENTS_QUIESCE, AGENTS_FORCE, AGENTS_TERMINATE};
+
+	unsigned mode = 0;
+	unsigned state = 0;
+	enum mqi_err err = ctl_only_options(c, options);
+	if (err == MQI_OK)
+		err = option_word(c, "MODE", modes, &mode);
+	if (err == MQI_OK)
+		err = option_word(c, "STATUS", states, &state);
+	if (err != MQI_OK)
+		return err;
+	return control_result(c,
+	    agents_stop_channel(
+		qmgr_agents(c->qm), c->cmd->name, stop_modes[mode], state == 1),
+	    "does not run");
+}
+
+enum mqi_err
+ctl_resolve_channel(struct ctl *c)
+{
+	static const char *const options[] = {"ACTION", NULL};
+	static const char *const actions[] = {"COMMIT", "BACKOUT", NULL};
+	unsigned action = 0;
+	enum mqi_err err = ctl_only_options(c, options);
+	if (err != MQI_OK)
+		return err;
+	if (ctl_option(c, "ACTION") == NULL)
+		return ctl_fail(c, MQI_E_ATTRIBUTE,
+		    "ACTION(COMMIT) or ACTION(BACKOUT) is required");
+	err = option_word(c, "ACTION", actions, &action);
+	if (err != MQI_OK)
+		return err;
+	const struct engine_object *o =
+	    engine_object_find(c->engine, MQATTR_CHANNEL, c->cmd->name);
+	if (o == NULL)
+		return control_result(c, MQI_E_UNKNOWN_CHANNEL, "");
+	if (!mqattr_is(o->attrs, MQATTR_ID_CHLTYPE, "SDR"))
+		return ctl_fail(c, MQI_E_OBJECT_TYPE,
+		    "CHANNEL(%s) is not a sender", c->cmd->name);
+	const char *queue = mqattr_text(o->attrs, MQATTR_ID_XMITQ);
+	err = engine_stream_resolve(c->engine, queue, action == 0, &c->pos);
+	if (err == MQI_E_OBJECT_IN_USE)
+		return ctl_fail(
+		    c, err, "CHANNEL(%s) runs: stop it first", c->cmd->name);
+	if (err != MQI_OK)
+		return ctl_fail(c, err, "XMITQ(%s) of CHANNEL(%s): %s", queue,
+		    c->cmd->name, mqi_strerror(err));
+	return MQI_OK;
+}
+
+enum mqi_err
+ctl_start_listener(struct ctl *c)
+{
+	enum mqi_err err = ctl_only_options(c, no_options);
+	if (err != MQI_OK)
+		return err;
+	return control_result(c,
+	    agents_start_listener(qmgr_agents(c->qm), c->cmd->name),
+	    "runs already");
+}
+
+enum mqi_err
+ctl_stop_listener(struct ctl *c)
+{
+	enum mqi_err err = ctl_only_options(c, no_options);
+	if (err != MQI_OK)
+		return err;
+	return control_result(c,
+	    agents_stop_listener(qmgr_agents(c->qm), c->cmd->name),
+	    "does not run");
+}
+
+enum mqi_err
+ctl_ping_qmgr(struct ctl *c)
+{
+	return ctl_only_options(c, no_options);
+}
+
+enum mqi_err
+ctl_stop_qmgr(struct ctl *c)
+{
+	static const char *const options[] = {"MODE", NULL};
+	static const char *const modes[] = {"QUIESCE", "IMMEDIATE", NULL};
+	unsigned mode = 0;
+	enum mqi_err err = ctl_only_options(c, options);
+	if (err == MQI_OK)
+		err = option_word(c, "MODE", modes, &mode);
+	if (err == MQI_OK)
+		qmgr_stop(c->qm, mode == 1);
+	return err;
+}

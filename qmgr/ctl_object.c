@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ctl_object.c - DEFINE, ALTER, DELETE and CLEAR: commands that change objects.
+ *
+ * Neighbours: ctl.c calls these; proto/attr.h checks values; the engine keeps
+ * the objects and makes changes durable; agents say whether a channel or
+ * listener is in use.
+ *
+ * Invariants: attributes are collected in a set of their own, so that a
+ * command that fails half-way has changed nothing; CRDATE and CRTIME never
+ * change after the first DEFINE; ALTDATE and ALTTIME do with each change; what
+ * a channel needs is there before it is stored.
+ *
+ * Happy path of DEFINE: names, existing object, LIKE, pairs, what is required,
+ * stamps, engine_object_set().  Failure: EXISTS, UNKNOWN_OBJECT, ATTRIBUTE,
+ * OBJECT_NAME, OBJECT_IN_USE, Q_NOT_EMPTY, each with a sentence.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "base/name.h"
+#include "qmgr/agents.h"
+#include "qmgr/ctl_int.h"
+#include "qmgr/qmgr.h"
+
+static const char *
+type_name(const struct ctl *c)
+{
+	return mqctl_noun_name(c->cmd->noun);
+}
+
+static enum mqi_err
+check_name(struct ctl *c)
+{
+	size_t max =
+	    c->cmd->noun == MQCTL_CHANNEL ? MQI_CHANNEL_NAME_LEN : MQI_NAME_LEN;
+	if (!mqname_is_valid(c->cmd->name, max))
+		return ctl_fail(c, MQI_E_OBJECT_NAME,
+		    "'%s' is not a name of at most %zu letters, digits and "
+		    ". / _ %%",
+		    c->cmd->name, max);
+	return MQI_OK;
+}
+
+static enum mqi_err
+unknown(struct ctl *c, const char *name)
+{
+	return ctl_fail(
+	    c, MQI_E_UNKNOWN_OBJECT, "%s(%s) not found", type_name(c), name);
+}
+
+/* ---- attributes ---- */
+
+/* Finds the attribute; a flag also by its NO form. */
+static const struct mqattr_def *
+find_attr(enum mqattr_object type, const char *keyword, bool *ret_negated)
+{
+	const struct mqattr_def *d = mqattr_find(type, keyword);
+	*ret_negated = false;
+	if (d != NULL || strncasecmp(keyword, "NO", 2) != 0)
+		return d;
+	d = mqattr_find(type, keyword + 2);
+	*ret_negated = true;
+	return d != NULL && d->kind == MQATTR_FLAG ? d : NULL;
+}
+
+static enum mqi_err
+set_pair(struct ctl *c, struct mqattr_set *set, const struct mqctl_pair *p,
+    bool seen[MQATTR_MAX + 1])
+{
+	bool negated;
+	enum mqattr_object type = mqattr_set_type(set);
+	const struct mqattr_def *d = find_attr(type, p->keyword, &negated);
+	if (d == NULL)
+		return ctl_fail(c, MQI_E_ATTRIBUTE,
+		    "%s is not an attribute of %s", p->keyword, type_name(c));
+	if (!mqattr_set_has(set, d->id))
+		return ctl_fail(c, MQI_E_ATTRIBUTE,
+		    "%s is not an attribute of CHANNEL with CHLTYPE(%s)",
+		    d->keyword, mqattr_text(set, MQATTR_ID_CHLTYPE));
+	if (seen[d->id])
+		return ctl_fail(
+		    c, MQI_E_ATTRIBUTE, "%s is given twice", d->keyword);
+	seen[d->id] = true;
+	const char *value = p->value;
+	if (d->kind == MQATTR_FLAG && *value == '\0')
+		value = negated ? "NO" : "YES";
+	else if (negated)
+		return ctl_fail(
+		    c, MQI_E_ATTRIBUTE, "%s takes no value", p->keyword);
+	return mqattr_set_text(set, d->id, value, c->text, sizeof(c->text));
+}
+
+/* CHLTYPE decides which attributes there are: it goes first and, once the
+ * channel exists, stays. */
+static enum mqi_err
+set_chltype(struct ctl *c, struct mqattr_set *set, bool exists)
+{
+	const char *value = mqctl_list_get(&c->cmd->attrs, "CHLTYPE");
+	if (value == NULL) {
+		if (exists)
+			return MQI_OK;
+		return ctl_fail(c, MQI_E_ATTRIBUTE,
+		    "CHLTYPE(SDR) or CHLTYPE(RCVR) is required");
+	}
+	if (exists &&
+	    strcasecmp(value, mqattr_text(set, MQATTR_ID_CHLTYPE)) != 0)
+		return ctl_fail(c, MQI_E_OBJECT_TYPE,
+		    "the CHLTYPE of CHANNEL(%s) is %s and cannot be changed",
+		    c->cmd->name, mqattr_text(set, MQATTR_ID_CHLTYPE));
+	return mqattr_set_text(
+	    set, MQATTR_ID_CHLTYPE, value, c->text, sizeof(c->text));
+}
+
+static enum mqi_err
+set_pairs(struct ctl *c, struct mqattr_set *set, bool exists)
+{
+	bool seen[MQATTR_MAX + 1] = {false};
+	enum mqi_err err = MQI_OK;
+	if (mqattr_set_type(set) == MQATTR_CHANNEL)
+		err = set_chltype(c, set, exists);
+	for (uint32_t i = 0; i < c->cmd->attrs.n && err == MQI_OK; i++)
+		err = set_pair(c, set, &c->cmd->attrs.pairs[i], seen);
+	return err;
+}
+
+static enum mqi_err
+check_required(struct ctl *c, const struct mqattr_set *set)
+{
+	static const enum mqattr required[] = {
+	    MQATTR_ID_XMITQ, MQATTR_ID_CONNAME, MQATTR_ID_SSLPEER};
+
+	if (mqattr_set_type(set) != MQATTR_CHANNEL)
+		return MQI_OK;
+	for (size_t i = 0; i < MQ_ARRAY_LEN(required); i++) {
+		if (!mqattr_set_has(set, required[i]) ||
+		    mqattr_text(set, required[i])[0] != '\0')
+			continue;
+		return ctl_fail(c, MQI_E_ATTRIBUTE,
+		    "CHANNEL(%s) with CHLTYPE(%s) needs %s", c->cmd->name,
+		    mqattr_text(set, MQATTR_ID_CHLTYPE),
+		    mqattr_def(MQATTR_CHANNEL, required[i])->keyword);
+	}
+	return MQI_OK;
+}
+
+/* created: the set that has the times of creation, or NULL: now. */
+static void
+stamp(struct mqattr_set *set, const struct mqattr_set *created)
+{
+	char date[CTL_DATE_LEN];
+	char time[CTL_TIME_LEN];
+	ctl_stamp(mqclock_wall_us() / 1000, date, time);
+	mqattr_set_own(set, MQATTR_ID_ALTDATE, date);
+	mqattr_set_own(set, MQATTR_ID_ALTTIME, time);
+	if (!mqattr_set_has(set, MQATTR_ID_CRDATE))
+		return;
+	mqattr_set_own(set, MQATTR_ID_CRDATE,
+	    created != NULL ? mqattr_text(created, MQATTR_ID_CRDATE) : date);
+	mqattr_set_own(set, MQATTR_ID_CRTIME,
+	    created != NULL ? mqattr_text(created, MQATTR_ID_CRTIME) : time);
+}
+
+static enum mqi_err
+store(struct ctl *c, const struct mqattr_set *set)
+{
+	enum mqattr_object type = mqattr_set_type(set);
+	enum mqi_err err = engine_object_set(c->engine, type,
+	    type == MQATTR_QMGR ? qmgr_name(c->qm) : c->cmd->name, set,
+	    &c->pos);
+	switch (err) {
+	case MQI_E_OBJECT_TYPE:
+		return ctl_fail(
+		    c, err, "'%s' is a queue of another type", c->cmd->name);
+	case MQI_E_Q_NOT_EMPTY:
+		return ctl_fail(c, err,
+		    "USAGE of QLOCAL(%s) cannot be changed: it is not empty",
+		    c->cmd->name);
+	case MQI_E_OBJECT_IN_USE:
+		return ctl_fail(
+		    c, err, "%s(%s) is in use", type_name(c), c->cmd->name);
+	default:
+		return err;
+	}
+}
+
+/* ---- DEFINE ---- */
+
+/* The set to start from. */
+static enum mqi_err
+define_base(struct ctl *c, enum mqattr_object type, struct mqattr_set **ret)
+{
+	if (c->cmd->like[0] == '\0') {
+		*ret = mqattr_set_new(type);
+		return MQI_OK;
+	}
+	const struct engine_object *like =
+	    engine_object_find(c->engine, type, c->cmd->like);
+	if (like == NULL)
+		return unknown(c, c->cmd->like);
+	*ret = mqattr_set_copy(like->attrs);
+	return MQI_OK;
+}
+
+/* A channel that is replaced keeps its type. */
+static enum mqi_err
+check_replaced(struct ctl *c, const struct engine_object *old,
+    const struct mqattr_set *set)
+{
+	if (old == NULL || old->type != MQATTR_CHANNEL ||
+	    mqattr_is(set, MQATTR_ID_CHLTYPE,
+		mqattr_text(old->attrs, MQATTR_ID_CHLTYPE)))
+		return MQI_OK;
+	return ctl_fail(c, MQI_E_OBJECT_TYPE,
+	    "the CHLTYPE of CHANNEL(%s) is %s and cannot be changed",
+	    c->cmd->name, mqattr_text(old->attrs, MQATTR_ID_CHLTYPE));
+}
+
+enum mqi_err
+ctl_define(struct ctl *c)
+{
+	struct mqattr_set *set = NULL;
+	enum mqattr_object type = ctl_noun_type(c->cmd->noun);
+	enum mqi_err err = check_name(c);
+	if (err != MQI_OK)
+		return err;
+	const struct engine_object *old =
+	    engine_object_find(c->engine, type, c->cmd->name);
+	if (old != NULL && (c->cmd->flags & MQCTL_REPLACE) == 0)
+		return ctl_fail(c, MQI_E_EXISTS, "%s(%s) exists already",
+		    type_name(c), c->cmd->name);
+	err = define_base(c, type, &set);
+	if (err == MQI_OK)
+		err = set_pairs(c, set, c->cmd->like[0] != '\0');
+	if (err == MQI_OK)
+		err = check_replaced(c, old, set);
+	if (err == MQI_OK)
+		err = check_required(c, set);
+	if (err == MQI_OK) {
+		stamp(set, old != NULL ? old->attrs : NULL);
+		err = store(c, set);
+	}
+	mqattr_set_free(set);
+	return err;
+}
+
+/* ---- ALTER, DELETE, CLEAR ---- */
+
+enum mqi_err
+ctl_alter(struct ctl *c)
+{
+	enum mqattr_object type = ctl_noun_type(c->cmd->noun);
+	const char *name =
+	    type == MQATTR_QMGR ? qmgr_name(c->qm) : c->cmd->name;
+	const struct engine_object *old =
+	    engine_object_find(c->engine, type, name);
+	if (old == NULL && type != MQATTR_QMGR)
+		return unknown(c, name);
+	struct mqattr_set *set =
+	    old != NULL ? mqattr_set_copy(old->attrs) : mqattr_set_new(type);
+	enum mqi_err err = set_pairs(c, set, true);
+	if (err == MQI_OK)
+		err = check_required(c, set);
+	if (err == MQI_OK) {
+		stamp(set, old != NULL ? old->attrs : NULL);
+		err = store(c, set);
+	}
+	mqattr_set_free(set);
+	return err;
+}
+
+static bool
+agent_uses(const struct ctl *c)
+{
+	const struct agents *a = qmgr_agents(c->qm);
+	if (c->cmd->noun == MQCTL_CHANNEL)
+		return agents_channel_in_use(a, c->cmd->name);
+	if (c->cmd->noun == MQCTL_LISTENER)
+		return agents_listener_in_use(a, c->cmd->name);
+	return false;
+}
+
+enum mqi_err
+ctl_delete(struct ctl *c)
+{
+	static const char *const none[] = {NULL};
+	enum mqattr_object type = ctl_noun_type(c->cmd->noun);
+	enum mqi_err err = ctl_only_options(c, none);
+	if (err != MQI_OK)
+		return err;
+	if (engine_object_find(c->engine, type, c->cmd->name) == NULL) {
+		if (c->cmd->flags & MQCTL_IGNSTATE)
+			return MQI_OK;
+		return unknown(c, c->cmd->name);
+	}
+	if (agent_uses(c))
+		return ctl_fail(c, MQI_E_OBJECT_IN_USE,
+		    "%s(%s) is in use: stop it first", type_name(c),
+		    c->cmd->name);
+	err = engine_object_delete(c->engine, type, c->cmd->name,
+	    (c->cmd->flags & MQCTL_PURGE) != 0, &c->pos);
+	if (err == MQI_E_Q_NOT_EMPTY)
+		return ctl_fail(c, err,
+		    "QLOCAL(%s) is not empty: PURGE deletes its messages too",
+		    c->cmd->name);
+	if (err == MQI_E_OBJECT_IN_USE)
+		return ctl_fail(
+		    c, err, "%s(%s) is open", type_name(c), c->cmd->name);
+	return err;
+}
+
+enum mqi_err
+ctl_clear(struct ctl *c)
+{
+	static const char *const none[] = {NULL};
+	enum mqi_err err = ctl_only_options(c, none);
+	if (err != MQI_OK)
+		return err;
+	err = engine_queue_clear(c->engine, c->cmd->name, &c->pos);
+	if (err == MQI_E_UNKNOWN_OBJECT)
+		return unknown(c, c->cmd->name);
+	if (err == MQI_E_OBJECT_IN_USE)
+		return ctl_fail(c, err,
+		    "QLOCAL(%s) is open, or messages of it may have been sent",
+		    c->cmd->name);
+	return err;
+}
