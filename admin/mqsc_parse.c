@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mqsc_parse.c - one MQSC command: verb, noun, name and parameters.
+ *
+ * Neighbours: mqsc.c joins lines; the queue manager (qmgr/ctl*.c) checks names,
+ * attributes and values, so this file knows of attributes only which are flags.
+ *
+ * Invariants: the text is read once, from left to right; an error leaves
+ * nothing allocated and names the offset where it was seen.
+ *
+ * Grammar: VERB NOUN [(name)] { KEYWORD [(value)] }, blanks or commas between,
+ * blanks before '(' too.  Keywords in any case.  A value is 'quoted', with ''
+ * for a quote, or plain, and then folded to upper case.  REPLACE, NOREPLACE,
+ * LIKE(name), PURGE, NOPURGE, FORCE, IGNSTATE(YES|NO) and ALL become flags
+ * where they belong; WHERE(keyword op value) becomes one value.
+ */
+#include "admin/mqsc_parse.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "proto/attr.h"
+
+struct parser {
+	const char *text;
+	size_t len;
+	size_t pos;
+	struct mqctl_command *cmd;
+	struct mqsc_where *where;
+};
+
+struct word {
+	const char *name;
+	const char *brief; /* or NULL */
+	int value;
+};
+
+static const struct word verbs[] = {
+    {"ALTER", "ALT", MQCTL_ALTER},
+    {"CLEAR", NULL, MQCTL_CLEAR},
+    {"DEFINE", "DEF", MQCTL_DEFINE},
+    {"DELETE", NULL, MQCTL_DELETE},
+    {"DISPLAY", "DIS", MQCTL_DISPLAY},
+    {"PING", NULL, MQCTL_PING},
+    {"RESET", NULL, MQCTL_RESET},
+    {"RESOLVE", "RES", MQCTL_RESOLVE},
+    {"START", "STA", MQCTL_START},
+    {"STOP", NULL, MQCTL_STOP},
+};
+
+static const struct word nouns[] = {
+    {"QMGR", NULL, MQCTL_QMGR},
+    {"QLOCAL", "QL", MQCTL_QLOCAL},
+    {"QALIAS", "QA", MQCTL_QALIAS},
+    {"QREMOTE", "QR", MQCTL_QREMOTE},
+    {"QUEUE", "Q", MQCTL_QUEUE},
+    {"CHANNEL", "CHL", MQCTL_CHANNEL},
+    {"LISTENER", "LSTR", MQCTL_LISTENER},
+    {"QSTATUS", "QS", MQCTL_QSTATUS},
+    {"CHSTATUS", "CHS", MQCTL_CHSTATUS},
+    {"LSSTATUS", "LS", MQCTL_LSSTATUS},
+    {"QMSTATUS", NULL, MQCTL_QMSTATUS},
+};
+
+static bool fail(struct parser *p, size_t offset, const char *fmt, ...)
+    MQ_PRINTF(3, 4);
+
+static bool
+fail(struct parser *p, size_t offset, const char *fmt, ...)
+{
+	va_list ap;
+	p->where->offset = offset;
+	p->where->at_end = offset >= p->len;
+	va_start(ap, fmt);
+	(void)vsnprintf(p->where->text, sizeof(p->where->text), fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+/* ---- tokens ---- */
+
+static char
+peek(const struct parser *p)
+{
+	return p->pos < p->len ? p->text[p->pos] : '\0';
+}
+
+static void
+skip_blanks(struct parser *p)
+{
+	while (peek(p) == ' ' || peek(p) == '\t')
+		p->pos++;
+}
+
+static void
+skip_separators(struct parser *p)
+{
+	while (peek(p) == ' ' || peek(p) == '\t' || peek(p) == ',')
+		p->pos++;
+}
+
+/* A keyword, in upper case; what: for the error. */
+static bool
+read_keyword(struct parser *p, const char *what, char ret[32])
+{
+	size_t n = 0;
+	size_t start = p->pos;
+	while (isalnum((unsigned char)peek(p)) || peek(p) == '_') {
+		if (n == 31)
+			return fail(p, start, "the %s is too long", what);
+		ret[n++] = (char)toupper((unsigned char)peek(p));
+		p->pos++;
+	}
+	ret[n] = '\0';
+	if (n > 0)
+		return true;
+	if (p->pos >= p->len)
+		return fail(p, p->pos, "a %s is missing", what);
+	return fail(p, p->pos, "a %s is expected", what);
+}
+
+static bool
+put(struct parser *p, char *value, size_t *n, size_t max, char c, size_t start)
+{
+	if (*n == max)
+		return fail(
+		    p, start, "the value is longer than %zu bytes", max);
+	value[(*n)++] = c;
+	return true;
+}
+
+static bool
+read_quoted(struct parser *p, char *value, size_t *n, size_t max)
+{
+	size_t start = p->pos++;
+	for (;;) {
+		if (p->pos >= p->len)
+			return fail(p, start, "the quote has no end");
+		char c = p->text[p->pos++];
+		if (c == '\'') {
+			if (peek(p) != '\'')
+				return true;
+			p->pos++;
+		}
+		if (!put(p, value, n, max, c, start))
+			return false;
+	}
+}
+
+static bool
+read_plain(struct parser *p, char *value, size_t *n, size_t max)
+{
+	size_t start = p->pos;
+	while (p->pos < p->len && strchr(" \t()'", p->text[p->pos]) == NULL) {
+		unsigned char c = (unsigned char)p->text[p->pos];
+		if (c >= 0x80)
+			return fail(p, p->pos,
+			    "a value with such characters must stand in "
+			    "quotes");
+		if (!put(p, value, n, max, (char)toupper(c), start))
+			return false;
+		p->pos++;
+	}
+	return true;
+}
+
+/* What stands in parentheses.  words: it may hold several, kept with one blank
+ * between them (WHERE); else it is one value. */
+static bool
+read_value(struct parser *p, char *value, size_t max, bool words)
+{
+	size_t n = 0;
+	bool ok = true;
+	MQ_PRE(peek(p) == '(');
+	size_t open = p->pos++;
+	skip_blanks(p);
+	size_t parts = 0;
+	while (ok && p->pos < p->len && peek(p) != ')') {
+		if (peek(p) == '(')
+			return fail(p, p->pos,
+			    "a value with parentheses must stand in quotes");
+		if (parts > 0 && !words)
+			return fail(p, p->pos,
+			    "a value with blanks or quotes must stand in "
+			    "quotes");
+		if (parts > 0)
+			ok = put(p, value, &n, max, ' ', p->pos);
+		if (ok)
+			ok = peek(p) == '\'' ? read_quoted(p, value, &n, max)
+					     : read_plain(p, value, &n, max);
+		skip_blanks(p);
+		parts++;
+	}
+	if (!ok)
+		return false;
+	if (p->pos >= p->len)
+		return fail(p, p->len, "')' is missing");
+	if (parts == 0)
+		return fail(p, open, "a value is missing: write ' ' for blank");
+	p->pos++;
+	value[n] = '\0';
+	return true;
+}
+
+/* ---- parts of a command ---- */
+
+static bool
+look_up(struct parser *p, const struct word *words, size_t n_words,
+    const char *what, int *ret)
+{
+	char text[32];
+	size_t start = p->pos;
+	if (!read_keyword(p, what, text))
+		return false;
+	for (size_t i = 0; i < n_words; i++) {
+		if (strcmp(words[i].name, text) == 0 ||
+		    (words[i].brief != NULL &&
+			strcmp(words[i].brief, text) == 0)) {
+			*ret = words[i].value;
+			return true;
+		}
+	}
+	return fail(p, start, "%s is not a %s", text, what);
+}
+
+static bool
+read_name(struct parser *p, char *ret, size_t max)
+{
+	char value[MQCTL_MAX_VALUE + 1];
+	size_t start = p->pos;
+	if (!read_value(p, value, MQCTL_MAX_VALUE, false))
+		return false;
+	size_t len = strlen(value);
+	if (len > max)
+		return fail(
+		    p, start, "the name is longer than %zu characters", max);
+	memcpy(ret, value, len + 1);
+	return true;
+}
+
+static bool
+noun_has_no_name(enum mqctl_noun noun)
+{
+	return noun == MQCTL_QMGR || noun == MQCTL_QMSTATUS;
+}
+
+static bool
+read_object(struct parser *p)
+{
+	struct mqctl_command *c = p->cmd;
+	skip_blanks(p);
+	size_t start = p->pos;
+	if (noun_has_no_name(c->noun)) {
+		if (peek(p) == '(')
+			return fail(p, start, "%s takes no name",
+			    mqctl_noun_name(c->noun));
+		return true;
+	}
+	if (peek(p) != '(')
+		return fail(p, start, "the name of the %s is missing",
+		    mqctl_noun_name(c->noun));
+	if (!read_name(p, c->name, sizeof(c->name) - 1))
+		return false;
+	const char *star = strchr(c->name, '*');
+	if (star != NULL && (c->verb != MQCTL_DISPLAY || star[1] != '\0'))
+		return fail(p, start,
+		    c->verb == MQCTL_DISPLAY
+			? "'*' must be the last character of a name"
+			: "only DISPLAY takes names with '*'");
+	if (star == NULL && strlen(c->name) > MQI_NAME_LEN)
+		return fail(p, start, "the name is longer than %d characters",
+		    MQI_NAME_LEN);
+	return true;
+}
+
+/* Parameters without a value that become flags; none: 0. */
+static uint32_t
+flag_of(enum mqctl_verb verb, const char *keyword, bool *ret_known)
+{
+	static const struct {
+		const char *keyword;
+		uint32_t flag;
+		enum mqctl_verb verb;
+	} flags[] = {
+	    {"REPLACE", MQCTL_REPLACE, MQCTL_DEFINE},
+	    {"NOREPLACE", 0, MQCTL_DEFINE},
+	    {"FORCE", MQCTL_FORCE, MQCTL_DEFINE},
+	    {"FORCE", MQCTL_FORCE, MQCTL_ALTER},
+	    {"PURGE", MQCTL_PURGE, MQCTL_DELETE},
+	    {"NOPURGE", 0, MQCTL_DELETE},
+	    {"ALL", MQCTL_ALL, MQCTL_DISPLAY},
+	};
+
+	for (size_t i = 0; i < MQ_ARRAY_LEN(flags); i++) {
+		if (flags[i].verb == verb &&
+		    strcmp(flags[i].keyword, keyword) == 0) {
+			*ret_known = true;
+			return flags[i].flag;
+		}
+	}
+	*ret_known = false;
+	return 0;
+}
+
+static bool
+takes_ignstate(enum mqctl_verb verb)
+{
+	return verb == MQCTL_START || verb == MQCTL_STOP ||
+	       verb == MQCTL_DELETE;
+}
+
+/* An attribute that needs a value and has none?  Others are flags, or not
+ * known, which the queue manager says. */
+static bool
+needs_value(const struct mqctl_command *c, const char *keyword)
+{
+	if (c->verb != MQCTL_DEFINE && c->verb != MQCTL_ALTER)
+		return c->verb != MQCTL_DISPLAY;
+	for (int t = 1; t <= MQATTR_OBJECT_MAX; t++) {
+		const struct mqattr_def *d =
+		    mqattr_find((enum mqattr_object)t, keyword);
+		if (d != NULL)
+			return d->kind != MQATTR_FLAG;
+	}
+	return strcmp(keyword, "LIKE") == 0;
+}
+
+static bool
+add_pair(
+    struct parser *p, const char *keyword, const char *value, size_t offset)
+{
+	enum mqi_err err = mqctl_list_add(&p->cmd->attrs, keyword, value);
+	if (err == MQI_OK)
+		return true;
+	return fail(p, offset,
+	    err == MQI_E_TOO_BIG ? "there are too many parameters"
+				 : "there is not enough memory");
+}
+
+static bool
+bare_parameter(struct parser *p, const char *keyword, size_t start)
+{
+	bool known;
+	uint32_t flag = flag_of(p->cmd->verb, keyword, &known);
+	if (known) {
+		p->cmd->flags |= flag;
+		return true;
+	}
+	if (needs_value(p->cmd, keyword))
+		return fail(
+		    p, start, "%s needs a value in parentheses", keyword);
+	return add_pair(p, keyword, "", start);
+}
+
+static bool
+parameter_with_value(struct parser *p, const char *keyword, size_t start)
+{
+	char value[MQCTL_MAX_VALUE + 1];
+	struct mqctl_command *c = p->cmd;
+	bool known;
+	(void)flag_of(c->verb, keyword, &known);
+	if (known)
+		return fail(p, start, "%s takes no value", keyword);
+	if (c->verb == MQCTL_DEFINE && strcmp(keyword, "LIKE") == 0)
+		return read_name(p, c->like, sizeof(c->like) - 1);
+	bool words = c->verb == MQCTL_DISPLAY && strcmp(keyword, "WHERE") == 0;
+	if (!read_value(p, value, MQCTL_MAX_VALUE, words))
+		return false;
+	if (strcmp(keyword, "IGNSTATE") == 0 && takes_ignstate(c->verb)) {
+		if (strcmp(value, "YES") == 0)
+			c->flags |= MQCTL_IGNSTATE;
+		else if (strcmp(value, "NO") != 0)
+			return fail(p, start, "IGNSTATE must be YES or NO");
+		return true;
+	}
+	return add_pair(p, keyword, value, start);
+}
+
+static bool
+read_parameters(struct parser *p)
+{
+	char keyword[32];
+	bool ok = true;
+	skip_separators(p);
+	while (ok && p->pos < p->len) {
+		size_t start = p->pos;
+		if (!read_keyword(p, "keyword", keyword))
+			return false;
+		skip_blanks(p);
+		if (peek(p) == '(')
+			ok = parameter_with_value(p, keyword, start);
+		else
+			ok = bare_parameter(p, keyword, start);
+		skip_separators(p);
+	}
+	return ok;
+}
+
+static bool
+read_command(struct parser *p)
+{
+	int value;
+	if (!look_up(p, verbs, MQ_ARRAY_LEN(verbs), "verb", &value))
+		return false;
+	p->cmd->verb = (enum mqctl_verb)value;
+	skip_blanks(p);
+	if (!look_up(p, nouns, MQ_ARRAY_LEN(nouns), "kind of object", &value))
+		return false;
+	p->cmd->noun = (enum mqctl_noun)value;
+	return read_object(p) && read_parameters(p);
+}
+
+static bool
+is_end(const struct parser *p)
+{
+	static const char *const words[] = {"END", "EXIT", "QUIT"};
+	size_t end = p->len;
+	while (end > p->pos && strchr(" \t", p->text[end - 1]) != NULL)
+		end--;
+	for (size_t i = 0; i < MQ_ARRAY_LEN(words); i++)
+		if (end - p->pos == strlen(words[i]) &&
+		    strncasecmp(p->text + p->pos, words[i], end - p->pos) == 0)
+			return true;
+	return false;
+}
+
+enum mqsc_event
+mqsc_parse(const char *text, size_t len, struct mqctl_command *ret_cmd,
+    struct mqsc_where *ret_where)
+{
+	struct parser p = {text, len, 0, ret_cmd, ret_where};
+	skip_blanks(&p);
+	if (p.pos >= p.len)
+		return MQSC_NONE;
+	if (is_end(&p))
+		return MQSC_END;
+	ret_cmd->flags = 0;
+	ret_cmd->name[0] = '\0';
+	ret_cmd->like[0] = '\0';
+	mqctl_list_init(&ret_cmd->attrs);
+	if (read_command(&p))
+		return MQSC_COMMAND;
+	mqctl_command_fini(ret_cmd);
+	return MQSC_ERROR;
+}
