@@ -61,7 +61,8 @@ struct record_key {
 
 /*
  * A message comes to one or more places.  Its body is inline (desc, then the
- * whole body), or was staged before in pieces under body_id.
+ * whole body), or was staged before in pieces under body_id and the same unit:
+ * then piece 0 is the descriptor, of desc_len bytes.
  */
 #define RECORD_PUT_STAGED 0x1u         /* flags of a PUT record */
 #define RECORD_PUT_NON_PERSISTENT 0x2u /* gone at the next start */
@@ -77,7 +78,7 @@ struct record_put {
 	uint32_t n_places;
 	const struct record_key *places; /* encode: borrowed */
 	const uint8_t *encoded_places;   /* decode: 17 bytes each */
-	const void *desc;
+	const void *desc;                /* NULL if staged */
 	uint32_t desc_len;
 	const void *body; /* NULL if staged */
 };

@@ -6,7 +6,12 @@
  * on the loop thread, from poll(): durable(n) when batch n and all before it
  * survive a power cut; applied(n) when loads can see them; failed(why), once,
  * after which nothing more is answered and the daemon must end.  It answers
- * loads with copies and the number of the last batch they show (as_of).
+ * loads with copies and the number of the last batch they show (as_of), which
+ * is never later than the last one that applied() has told.
+ *
+ * The META record "epoch" (u64, little-endian) is raised by the first batch of
+ * each start.  Non-persistent messages belong to the epoch in which they were
+ * put; those of epochs before the opening are not shown and not counted.
  *
  * Versions: store_lmdb (each batch one LMDB commit: durable and applied at
  * once), store_mem (a crash-faithful twin for tests, which holds each step
@@ -51,7 +56,7 @@ struct store_row {
 	bool inlined;       /* descriptor and whole body in one value */
 	bool damaged;       /* it cannot be read as it was written */
 	struct mqref *data; /* descriptor and body if inlined and within
-			       max_bytes, else NULL */
+			       what is left of max_bytes, else NULL */
 };
 
 struct store_load {
@@ -66,7 +71,8 @@ struct store_load {
 	uint32_t max_bytes; /* of data in rows */
 	enum store_id_kind id_kind;
 	uint8_t id[MQI_ID_LEN];
-	/* BODY: piece 0 is the descriptor, 1..n the body */
+	/* BODY: piece 0 is the descriptor, 1..n the body; of an inlined
+	 * message, piece 0 is both */
 	uint64_t body_id;
 	uint32_t first_piece;
 	uint32_t n_pieces; /* <= 16 */
@@ -97,7 +103,7 @@ struct store_events {
 struct store_catalog {
 	void (*meta)(void *ctx, const struct record_meta *v);
 	void (*object)(void *ctx, const struct record_object *v);
-	/* after the queue's object */
+	/* after the queue's object; bytes of bodies */
 	void (*queue)(
 	    void *ctx, uint64_t queue_id, uint64_t depth, uint64_t bytes);
 	void (*stream)(void *ctx, const struct record_stream *v);
