@@ -256,7 +256,7 @@ mqdesc_stamp(const void *data, size_t len, const struct mqdesc_stamp *stamp,
     struct mqbuf *out)
 {
 	struct desc_scan s;
-	struct stamp_set t;
+	struct stamp_set t = {0};
 	enum mqi_err err = mqdesc_scan(data, len, &s);
 	uint8_t *start, *p;
 	size_t n;
