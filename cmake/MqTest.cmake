@@ -16,6 +16,8 @@ function(mq_test name)
 	if(NOT arg_TIMEOUT)
 		set(arg_TIMEOUT 120)
 	endif()
+	# as without sanitizers: too much memory asked for is NULL
+	set(sanitizers "ASAN_OPTIONS=allocator_may_return_null=1;TSAN_OPTIONS=allocator_may_return_null=1")
 	set(long)
 	if(MQ_LONG)
 		math(EXPR arg_TIMEOUT "${arg_TIMEOUT} * 30")
@@ -23,5 +25,5 @@ function(mq_test name)
 	endif()
 	set_tests_properties(${name} PROPERTIES
 		LABELS "${arg_LABEL}" TIMEOUT ${arg_TIMEOUT}
-		ENVIRONMENT "MQ_BIN=${CMAKE_BINARY_DIR}/bin;MQ_SRC=${CMAKE_SOURCE_DIR};MQ_BUILD=${CMAKE_BINARY_DIR}${long}")
+		ENVIRONMENT "MQ_BIN=${CMAKE_BINARY_DIR}/bin;MQ_SRC=${CMAKE_SOURCE_DIR};MQ_BUILD=${CMAKE_BINARY_DIR};${sanitizers}${long}")
 endfunction()
