@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * channel.c - the common half of sender.c and receiver.c (channel.h).
+ *
+ * States move only along the table below; a move that it does not have is our
+ * own mistake and aborts.  Whatever ends a channel goes through end_with(): the
+ * first reason counts, later ones are consequences.
+ *
+ * Happy path: HELLO both ways within CHANNEL_HELLO_MS, frames to the end's own
+ * handler, a heartbeat when nothing was sent for the negotiated interval.
+ * Failure modes: a frame that cannot be parsed or does not belong here (ERROR
+ * to the partner, then the end), silence for two intervals (the link is dead),
+ * the partner's ERROR (its reason and text become ours).
+ */
+#include "mca/channel.h"
+
+#include <mq/mqi_err.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The largest frame and one input, so that a partner cannot make us keep
+ * more. */
+#define IN_MAX (MQFRAME_HEADER + MQFRAME_MAX_PAYLOAD + CHANNEL_INPUT_MAX)
+/* Far above the driver's high-water mark: one turn's worth of frames. */
+#define OUT_MAX (1024u * 1024 * 1024)
+
+static const struct mqsm_state states[] = {
+    [CHANNEL_BINDING] = {"BINDING", MQ_BIT(CHANNEL_RUNNING) |
+					MQ_BIT(CHANNEL_STOPPING) |
+					MQ_BIT(CHANNEL_ENDED)},
+    [CHANNEL_RUNNING] = {"RUNNING", MQ_BIT(CHANNEL_PAUSED) |
+					MQ_BIT(CHANNEL_STOPPING) |
+					MQ_BIT(CHANNEL_ENDED)},
+    [CHANNEL_PAUSED] = {"PAUSED", MQ_BIT(CHANNEL_RUNNING) |
+				      MQ_BIT(CHANNEL_STOPPING) |
+				      MQ_BIT(CHANNEL_ENDED)},
+    [CHANNEL_STOPPING] = {"STOPPING", MQ_BIT(CHANNEL_ENDED)},
+    [CHANNEL_ENDED] = {"ENDED", 0},
+};
+
+void
+channel_init(struct channel *c, enum mqchan_role role, uint64_t now_ms)
+{
+	memset(c, 0, sizeof(*c));
+	mqsm_init(&c->sm, states, MQ_ARRAY_LEN(states), CHANNEL_BINDING);
+	c->role = role;
+	mqbuf_init(&c->in, IN_MAX);
+	mqbuf_init(&c->out, OUT_MAX);
+	c->now_ms = c->started_ms = c->heard_ms = c->sent_ms = now_ms;
+}
+
+void
+channel_fini(struct channel *c)
+{
+	mqbuf_fini(&c->in);
+	mqbuf_fini(&c->out);
+}
+
+enum channel_state
+channel_state(const struct channel *c)
+{
+	return (enum channel_state)c->sm.current;
+}
+
+const char *
+channel_state_name(const struct channel *c)
+{
+	return mqsm_name(&c->sm);
+}
+
+void
+channel_move(struct channel *c, enum channel_state next)
+{
+	mqsm_move(&c->sm, next);
+}
+
+static void
+end_with(struct channel *c, enum mqi_err reason, const char *text)
+{
+	if (channel_state(c) == CHANNEL_ENDED)
+		return;
+	c->reason = reason;
+	(void)snprintf(c->text, sizeof(c->text), "%s", text);
+	channel_move(c, CHANNEL_ENDED);
+}
+
+void
+channel_fail(struct channel *c, enum mqi_err reason, uint64_t sender_position,
+    uint64_t receiver_position, const char *fmt, ...)
+{
+	struct mqchan_error e = {.reason = reason,
+	    .sender_position = sender_position,
+	    .receiver_position = receiver_position};
+	va_list ap;
+
+	MQ_PRE(reason != MQI_OK);
+	if (channel_state(c) == CHANNEL_ENDED)
+		return;
+	va_start(ap, fmt);
+	(void)vsnprintf(e.text, sizeof(e.text), fmt, ap);
+	va_end(ap);
+	mqchan_encode_error(&c->out, &e);
+	end_with(c, reason, e.text);
+}
+
+void
+channel_unexpected(struct channel *c, const struct mqframe *f)
+{
+	channel_fail(c, MQI_E_PROTOCOL, 0, 0,
+	    "%s: a frame of type %u (%s), %u bytes, is damaged or not allowed "
+	    "in this state",
+	    channel_state_name(c), f->type, mqchan_type_name(f->type),
+	    f->payload_len);
+}
+
+void
+channel_cut(struct channel *c, enum mqi_err reason, const char *fmt, ...)
+{
+	char text[CHANNEL_TEXT_LEN];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	end_with(c, reason, text);
+}
+
+void
+channel_close(struct channel *c, enum mqi_err reason, const char *text)
+{
+	if (channel_state(c) == CHANNEL_ENDED)
+		return;
+	mqchan_encode_close(&c->out, &(struct mqchan_close){.reason = reason});
+	end_with(c, MQI_OK, text);
+}
+
+void
+channel_send_hello(struct channel *c)
+{
+	struct mqchan_hello h = {
+	    .version_min = MQCHAN_VERSION_MIN,
+	    .version_max = MQCHAN_VERSION,
+	    .role = (uint8_t)c->role,
+	    .heartbeat_ms = c->def.heartbeat_ms,
+	    .batch_size = c->def.batch_size,
+	    .max_msg_len = c->def.max_msg_len,
+	};
+
+	memcpy(h.channel, c->def.channel, sizeof(h.channel));
+	memcpy(h.qmgr, c->def.qmgr, sizeof(h.qmgr));
+	memcpy(h.qmid, c->def.qmid, sizeof(h.qmid));
+	mqchan_encode_hello(&c->out, &h);
+}
+
+bool
+channel_take_hello(struct channel *c, const struct mqframe *f)
+{
+	struct mqchan_hello h;
+
+	if (mqchan_decode_hello(f, &h) != MQI_OK) {
+		channel_unexpected(c, f);
+		return false;
+	}
+	if (h.version_min > MQCHAN_VERSION ||
+	    h.version_max < MQCHAN_VERSION_MIN) {
+		channel_fail(c, MQI_E_VERSION, 0, 0,
+		    "the partner speaks versions %u to %u, this end %u to %u",
+		    h.version_min, h.version_max, MQCHAN_VERSION_MIN,
+		    MQCHAN_VERSION);
+		return false;
+	}
+	if (h.role == c->role) {
+		channel_fail(c, MQI_E_CHANNEL_CONFIG, 0, 0,
+		    "both ends of channel %s are %s", h.channel,
+		    h.role == MQCHAN_ROLE_SENDER ? "senders" : "receivers");
+		return false;
+	}
+	c->partner = h;
+	return true;
+}
+
+static uint32_t
+lower(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+void
+channel_negotiate(struct channel *c)
+{
+	if (c->partner.heartbeat_ms > c->def.heartbeat_ms)
+		c->def.heartbeat_ms = c->partner.heartbeat_ms;
+	c->def.batch_size = lower(c->def.batch_size, c->partner.batch_size);
+	c->def.max_msg_len = lower(c->def.max_msg_len, c->partner.max_msg_len);
+}
+
+/* A frame that both ends treat alike; false: it is the end's own. */
+static bool
+common_frame(struct channel *c, const struct mqframe *f)
+{
+	struct mqchan_error e;
+
+	switch (f->type) {
+	case MQCHAN_HEARTBEAT:
+		if (mqchan_decode_empty(f) != MQI_OK)
+			channel_unexpected(c, f);
+		else
+			mqchan_encode_empty(&c->out, MQCHAN_HEARTBEAT_ACK);
+		return true;
+	case MQCHAN_HEARTBEAT_ACK:
+		if (mqchan_decode_empty(f) != MQI_OK)
+			channel_unexpected(c, f);
+		return true;
+	case MQCHAN_ERROR:
+		if (mqchan_decode_error(f, &e) != MQI_OK) {
+			channel_unexpected(c, f);
+			return true;
+		}
+		channel_cut(c, (enum mqi_err)e.reason,
+		    "the partner ended the channel: %u %s: %.400s", e.reason,
+		    mqi_err_name((enum mqi_err)e.reason), e.text);
+		return true;
+	default:
+		return false;
+	}
+}
+
+void
+channel_input(struct channel *c, const void *data, size_t len,
+    channel_frame_fn fn, void *arg)
+{
+	size_t used, at = 0;
+	struct mqframe f;
+
+	MQ_PRE(len <= CHANNEL_INPUT_MAX);
+	mqbuf_put(&c->in, data, len);
+	if (c->in.err != MQI_OK) {
+		channel_cut(c, c->in.err, "no memory for the partner's bytes");
+		return;
+	}
+	if (len > 0)
+		c->heard_ms = c->now_ms;
+	while (channel_state(c) != CHANNEL_ENDED) {
+		enum mqframe_result r =
+		    mqframe_parse(c->in.data + at, c->in.len - at, &f, &used);
+
+		if (r == MQFRAME_MORE)
+			break;
+		if (r == MQFRAME_BAD) {
+			channel_fail(c, MQI_E_PROTOCOL, 0, 0,
+			    "a frame's length is beyond the limit of %u bytes",
+			    MQFRAME_MAX_PAYLOAD);
+			break;
+		}
+		at += used;
+		if (!common_frame(c, &f))
+			fn(arg, &f);
+	}
+	mqbuf_consume(&c->in, at);
+}
+
+void
+channel_tick(struct channel *c, uint64_t now_ms, bool reading)
+{
+	uint64_t interval = c->def.heartbeat_ms;
+
+	MQ_PRE(now_ms >= c->now_ms);
+	c->now_ms = now_ms;
+	if (channel_state(c) == CHANNEL_ENDED)
+		return;
+	if (!reading)
+		c->heard_ms = now_ms;
+	if (channel_state(c) == CHANNEL_BINDING) {
+		if (now_ms - c->started_ms >= CHANNEL_HELLO_MS)
+			channel_fail(c, MQI_E_CHANNEL_NOT_AVAILABLE, 0, 0,
+			    "the channel did not start within %u s",
+			    CHANNEL_HELLO_MS / 1000);
+		return;
+	}
+	if (interval == 0)
+		return;
+	if (now_ms - c->heard_ms > 2 * interval) {
+		channel_cut(c, MQI_E_CONNECTION_BROKEN,
+		    "nothing was heard from the partner for %llu ms",
+		    (unsigned long long)(now_ms - c->heard_ms));
+		return;
+	}
+	if (now_ms - c->sent_ms >= interval && c->out.len == 0)
+		mqchan_encode_empty(&c->out, MQCHAN_HEARTBEAT);
+}
+
+void
+channel_drained(struct channel *c)
+{
+	if (c->out.len > 0)
+		c->sent_ms = c->now_ms;
+	mqbuf_reset(&c->out);
+}
+
+bool
+channel_position_fits(const struct mqchan_stream *stream, uint64_t position,
+    const uint8_t incarnation[16])
+{
+	for (uint32_t i = 0; i < stream->n_incarnations; i++) {
+		const struct mqchan_incarnation *inc = &stream->incarnations[i];
+		bool last = i + 1 == stream->n_incarnations;
+
+		if (memcmp(inc->id, incarnation, 16) == 0)
+			return position >= inc->first &&
+			       (last || position < inc[1].first);
+	}
+	return false;
+}
+
+const uint8_t *
+channel_incarnation_of(const struct mqchan_stream *stream, uint64_t number)
+{
+	const uint8_t *id = NULL;
+
+	for (uint32_t i = 0; i < stream->n_incarnations &&
+			     stream->incarnations[i].first <= number;
+	     i++)
+		id = stream->incarnations[i].id;
+	return id;
+}
+
+void
+channel_hex(const uint8_t id[16], char ret[33])
+{
+	for (unsigned i = 0; i < 16; i++)
+		(void)snprintf(ret + 2 * i, 3, "%02x", id[i]);
+}
+
+bool
+channel_is_zero(const uint8_t id[16])
+{
+	static const uint8_t zeros[16];
+
+	return memcmp(id, zeros, 16) == 0;
+}

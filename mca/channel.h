@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * channel.h - what both ends of a channel share: states, the cutting of bytes
+ * into frames, heartbeats, negotiation, how an end is reported, and the check
+ * of a position against a stream's incarnations.
+ *
+ * Pure: bytes and ticks in, bytes (in `out`) and requests out.  No descriptor,
+ * no clock, no libmq, no TLS.  One thread.
+ */
+#ifndef MQ_MCA_CHANNEL_H
+#define MQ_MCA_CHANNEL_H
+
+#include "base/sm.h"
+#include "proto/chan.h"
+
+#define CHANNEL_TEXT_LEN 512u
+#define CHANNEL_IDENTITY_LEN 257u
+#define CHANNEL_INPUT_MAX 262144u /* bytes per channel_input() */
+#define CHANNEL_HELLO_MS 10000u   /* from the first byte to RUNNING */
+
+enum channel_state {
+	CHANNEL_BINDING,  /* hello, stream, position */
+	CHANNEL_RUNNING,  /* messages flow */
+	CHANNEL_PAUSED,   /* receiver: waits before it retries a put */
+	CHANNEL_STOPPING, /* finishes what is under way */
+	CHANNEL_ENDED,
+};
+
+struct channel_def {
+	char channel[MQI_CHANNEL_NAME_LEN + 1];
+	char qmgr[MQI_NAME_LEN + 1]; /* own */
+	uint8_t qmid[16];            /* own */
+	uint32_t heartbeat_ms;       /* 0: none */
+	uint32_t batch_size;
+	uint32_t max_msg_len;
+};
+
+struct channel_stats {
+	uint64_t msgs;
+	uint64_t bytes; /* of bodies */
+	uint64_t batches;
+	uint64_t last_number; /* sent and acknowledged, or received and
+				 durable */
+};
+
+struct channel {
+	struct mqsm sm;
+	enum mqchan_role role;
+	struct channel_def def; /* negotiated values after the hellos */
+	struct mqbuf in;        /* a frame that is not whole yet */
+	struct mqbuf out;       /* for the partner; the caller empties it */
+	uint64_t now_ms;
+	uint64_t started_ms;
+	uint64_t heard_ms;
+	uint64_t sent_ms;
+	struct mqchan_hello partner; /* zeros before its HELLO */
+	struct channel_stats stats;
+	/* once ENDED: */
+	enum mqi_err reason; /* MQI_OK: a clean end */
+	char text[CHANNEL_TEXT_LEN];
+};
+
+void channel_init(struct channel *c, enum mqchan_role role, uint64_t now_ms);
+void channel_fini(struct channel *c);
+
+enum channel_state channel_state(const struct channel *c);
+const char *channel_state_name(const struct channel *c);
+void channel_move(struct channel *c, enum channel_state next);
+
+/* Sends our HELLO from def. */
+void channel_send_hello(struct channel *c);
+/* Takes the partner's HELLO into `partner`: versions and role.  Ends the
+ * channel and returns false if it does not fit. */
+bool channel_take_hello(struct channel *c, const struct mqframe *f);
+/* After both HELLOs: puts into def what counts for both. */
+void channel_negotiate(struct channel *c);
+
+/* Cuts data into frames and gives each to fn until the channel has ended.
+ * Heartbeats and the partner's ERROR are dealt with here. */
+typedef void (*channel_frame_fn)(void *arg, const struct mqframe *f);
+void channel_input(struct channel *c, const void *data, size_t len,
+    channel_frame_fn fn, void *arg);
+
+/* Time: heartbeats, a dead partner, a slow start.  reading: we take bytes at
+ * the moment (if not, silence proves nothing). */
+void channel_tick(struct channel *c, uint64_t now_ms, bool reading);
+
+/* The caller has taken what was in out: empties it. */
+void channel_drained(struct channel *c);
+
+/* Ends the channel for a reason of ours, and tells the partner. */
+void channel_fail(struct channel *c, enum mqi_err reason,
+    uint64_t sender_position, uint64_t receiver_position, const char *fmt, ...)
+    MQ_PRINTF(5, 6);
+/* A frame that this state does not allow, or that cannot be decoded. */
+void channel_unexpected(struct channel *c, const struct mqframe *f);
+/* Ends it without a word to the partner: the link or the queue manager is
+ * gone. */
+void channel_cut(struct channel *c, enum mqi_err reason, const char *fmt, ...)
+    MQ_PRINTF(3, 4);
+/* The clean end: CLOSE to the partner. */
+void channel_close(struct channel *c, enum mqi_err reason, const char *text);
+
+/* Whether a position numbered in an incarnation belongs to the stream's
+ * history: one of its incarnations, within its numbers. */
+bool channel_position_fits(const struct mqchan_stream *stream,
+    uint64_t position, const uint8_t incarnation[16]);
+/* The incarnation in which a number was given; NULL: before the first. */
+const uint8_t *channel_incarnation_of(
+    const struct mqchan_stream *stream, uint64_t number);
+
+/* 32 hexadecimal digits and a NUL. */
+void channel_hex(const uint8_t id[16], char ret[33]);
+bool channel_is_zero(const uint8_t id[16]);
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * receiver.h - the end of a channel that takes messages and puts them, each
+ * group in one unit of work with the move of the position.
+ *
+ * Pure: bytes, results and ticks in; bytes (c.out) and requests (io) out.
+ * receiver.c has the frames, receiver_unit.c the units.  One thread; io's
+ * functions may call receiver_put_done() and receiver_commit_done() before
+ * they return.
+ */
+#ifndef MQ_MCA_RECEIVER_H
+#define MQ_MCA_RECEIVER_H
+
+#include <sys/queue.h>
+
+#include "mca/channel.h"
+#include "proto/desc.h"
+
+#define RECEIVER_MAX_UNITS 16u
+#define RECEIVER_GROUP_BYTES 1048576u /* a unit holds at least one message */
+#define RECEIVER_HELD_BYTES 16777216u /* whole messages not durable yet */
+#define RECEIVER_HELD_MSGS 8192u
+
+/* What the partner's HELLO leads to: the definition of its RCVR channel. */
+struct receiver_def {
+	struct channel_def def;
+	char identity[CHANNEL_IDENTITY_LEN]; /* the partner's certificate */
+	uint32_t retries;                    /* MRRTY */
+	uint32_t retry_ms;                   /* MRTMR */
+	bool use_dead_queue;                 /* USEDLQ */
+};
+
+struct receiver_position {
+	uint64_t position;
+	uint8_t incarnation[16];
+};
+
+struct receiver_msg {
+	TAILQ_ENTRY(receiver_msg) link;
+	uint64_t number;
+	uint64_t previous;
+	uint32_t crc; /* of the body as promised, then as put */
+	uint32_t desc_len;
+	uint32_t body_len;
+	uint32_t got; /* bytes of the body that are here */
+	uint32_t attempts;
+	enum mqi_err result; /* of the last put */
+	bool answered;       /* the put has its result */
+	bool dead;           /* goes to the dead-letter queue */
+	struct receiver_unit *unit;
+	struct mqdesc_route route;
+	uint8_t *desc;
+	uint8_t *body;
+};
+
+TAILQ_HEAD(receiver_msgs, receiver_msg);
+
+enum receiver_unit_state { RECEIVER_PUTTING, RECEIVER_COMMITTING };
+
+struct receiver_unit {
+	TAILQ_ENTRY(receiver_unit) link;
+	struct receiver *receiver;
+	enum receiver_unit_state state;
+	struct receiver_msgs msgs;
+	uint64_t from;
+	uint64_t to;
+	size_t bytes;
+	uint32_t n_msgs;
+	uint32_t pending; /* puts without a result */
+	bool failed;      /* a put of it has failed */
+	bool done;        /* committed, durable */
+	void *handle;     /* io's */
+};
+
+TAILQ_HEAD(receiver_unit_list, receiver_unit);
+
+/* What a receiver asks of its queue manager.  text has CHANNEL_TEXT_LEN
+ * bytes and gets a sentence on a failure. */
+struct receiver_io {
+	/* Judges the partner's HELLO: channel, certificate; connects. */
+	enum mqi_err (*hello)(void *arg, const struct mqchan_hello *h,
+	    struct receiver_def *ret, char *text);
+	/* Takes a new fencing number; waits for the answer. */
+	enum mqi_err (*position_open)(void *arg, const uint8_t partner[16],
+	    const uint8_t stream[16], struct receiver_position *ret);
+	enum mqi_err (*begin)(void *arg, void **ret_unit);
+	/* Puts m->desc and m->body on the route's queue.  A failure here is
+	 * the put's result; on OK it comes by receiver_put_done(). */
+	enum mqi_err (*put)(void *arg, void *unit, const char *queue,
+	    const char *qmgr, struct receiver_msg *m);
+	/* Both end the unit.  On OK the result of commit comes by
+	 * receiver_commit_done(), in the order of the calls. */
+	enum mqi_err (*commit)(void *arg, void *unit, uint64_t from,
+	    uint64_t to, const uint8_t incarnation[16],
+	    struct receiver_unit *u);
+	void (*backout)(void *arg, void *unit);
+	/* The dead-letter queue's name; "" if there is none. */
+	enum mqi_err (*dead_queue)(void *arg, char ret_name[MQI_NAME_LEN + 1]);
+	/* A line for the log about a message that was not delivered. */
+	void (*report)(void *arg, const struct receiver_msg *m,
+	    enum mqi_err reason, const char *what);
+	uint64_t (*wall_us)(void *arg); /* for the dead-letter header */
+	void *arg;
+};
+
+struct receiver {
+	struct channel c;
+	struct receiver_io io;
+	struct receiver_def def;
+	struct mqchan_stream stream;
+	bool greeted;      /* HELLOs are done */
+	uint64_t tail;     /* number of the last message that arrived whole */
+	uint64_t position; /* durable */
+	uint64_t put_to;   /* `to` of the last unit made */
+	struct receiver_msg *current; /* arriving in pieces */
+	uint32_t skip;                /* bytes of a duplicate's body to come */
+	struct receiver_msgs arrived; /* whole, in no unit */
+	struct receiver_unit_list units;
+	uint32_t n_units;
+	uint32_t n_arrived;
+	size_t arrived_bytes;
+	uint32_t n_held;      /* messages in arrived and units */
+	size_t held;          /* bytes of their bodies */
+	bool rolling_back;    /* a put failed: units are being taken back */
+	uint64_t careful_to;  /* one message per unit up to this number */
+	uint64_t retry_at_ms; /* PAUSED until then */
+	bool pumping;
+	bool pump_again;
+};
+
+void receiver_init(
+    struct receiver *r, const struct receiver_io *io, uint64_t now_ms);
+void receiver_fini(struct receiver *r); /* backs out what is open */
+
+void receiver_input(struct receiver *r, const void *data, size_t len);
+void receiver_put_done(struct receiver_msg *m, enum mqi_err result);
+void receiver_commit_done(struct receiver_unit *u, enum mqi_err result);
+void receiver_tick(struct receiver *r, uint64_t now_ms);
+/* Ends once what has arrived is durable. */
+void receiver_stop(struct receiver *r);
+/* Whether more bytes should be read from the partner. */
+bool receiver_wants_input(const struct receiver *r);
+
+/* ---- between receiver.c and receiver_unit.c ---- */
+
+/* Makes, commits and takes back units, as far as it goes. */
+void receiver_pump(struct receiver *r);
+struct receiver_msg *receiver_msg_free(struct receiver_msg *m); /* NULL */
+void receiver_units_fini(struct receiver *r);
+
+/* Turns m into what goes to a dead-letter queue: MQDLH in front of its body,
+ * format MQDEAD.  Errors: NO_MEMORY, TOO_BIG, MD. */
+MQ_MUST_CHECK enum mqi_err receiver_make_dead(struct receiver_msg *m,
+    const char *own_qmgr, uint32_t reason, uint64_t wall_us);
+
+#endif

@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * receiver_unit.c - puts what has arrived: groups of messages in units of
+ * work, each with the move of the position (receiver.h).
+ *
+ * Several units are in flight: while one commits, the next ones' puts are on
+ * their way.  Units commit in the order of their messages, and each moves the
+ * position from where the one before it ends, so a failed commit makes all
+ * later ones fail too.  A unit is committed only when every put of it has
+ * succeeded; ACK goes when it is durable.
+ *
+ * Happy path: arrived -> unit (PUTTING) -> all puts OK -> COMMITTING -> done
+ * -> ACK.
+ *
+ * A message that cannot be put: everything not yet committing is backed out
+ * and returns to `arrived`; from there up to that message, units hold one
+ * message each, so the prefix before it is committed first.  Then it is tried
+ * again (PAUSED, no unit open) MRRTY times if that may help, and dead-lettered
+ * in the same unit as its position; if that is impossible the channel ends and
+ * the message stays at the sender.
+ *
+ * Invariants: messages leave `arrived` and return to it in the order of their
+ * numbers; the first unit starts at the durable position; no unit is open
+ * while the channel is PAUSED.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/crc32c.h"
+#include "base/mem.h"
+#include "mca/receiver.h"
+#include "proto/dlh.h"
+
+#define PUT_APPL_TYPE_UNIX 6u
+#define FB_XMIT_Q_MSG_ERROR 271u
+/* Units in flight from which on a new one waits until it is full. */
+#define EAGER_UNITS 2u
+
+static unsigned long long
+ull(uint64_t v)
+{
+	return v;
+}
+
+/* ---- undeliverable messages ---- */
+
+/* The queue manager, not the message, is the trouble. */
+static bool
+is_fatal(enum mqi_err reason)
+{
+	switch (reason) {
+	case MQI_E_CONNECTION_BROKEN:
+	case MQI_E_NOT_DONE:
+	case MQI_E_UNKNOWN_OUTCOME:
+	case MQI_E_Q_MGR_STOPPING:
+	case MQI_E_Q_MGR_QUIESCING:
+	case MQI_E_CONNECTION_QUIESCING:
+	case MQI_E_CONNECTION_STOPPING:
+	case MQI_E_BACKED_OUT:
+	case MQI_E_PROTOCOL:
+	case MQI_E_FORKED:
+	case MQI_E_NO_MEMORY:
+	case MQI_E_STORE_FAILED:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Waiting may help. */
+static bool
+is_retryable(enum mqi_err reason)
+{
+	switch (reason) {
+	case MQI_E_PUT_INHIBITED:
+	case MQI_E_Q_FULL:
+	case MQI_E_Q_SPACE:
+	case MQI_E_STORAGE_MEDIUM_FULL:
+	case MQI_E_OBJECT_IN_USE:
+	case MQI_E_RESOURCE_PROBLEM:
+	case MQI_E_SYNCPOINT_LIMIT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+enum mqi_err
+receiver_make_dead(struct receiver_msg *m, const char *own_qmgr,
+    uint32_t reason, uint64_t wall_us)
+{
+	struct mqdlh h = {.reason = reason,
+	    .put_appl_type = PUT_APPL_TYPE_UNIX,
+	    .put_appl_name = "mca"};
+	struct mqi_md md = {0};
+	struct mqbuf desc;
+	uint8_t *body;
+	enum mqi_err err = mqdesc_decode(m->desc, m->desc_len, &md);
+
+	if (err != MQI_OK)
+		return err;
+	memcpy(h.queue, m->route.queue, sizeof(h.queue));
+	memcpy(h.qmgr, m->route.qmgr, sizeof(h.qmgr));
+	if (h.qmgr[0] == '\0')
+		(void)snprintf(h.qmgr, sizeof(h.qmgr), "%s", own_qmgr);
+	h.encoding = md.encoding;
+	h.ccsid = md.ccsid;
+	memcpy(h.format, md.format, sizeof(h.format));
+	mqclock_mq_date(wall_us, h.put_date, h.put_time);
+	(void)snprintf(md.format, sizeof(md.format), "%s", MQDLH_FORMAT);
+	md.encoding = MQDLH_ENCODING;
+	mqbuf_init(&desc, MQDESC_MAX);
+	err = mqdesc_encode(&md, &desc);
+	body = malloc(MQDLH_LEN + (size_t)m->body_len);
+	if (err == MQI_OK && body == NULL)
+		err = MQI_E_NO_MEMORY;
+	if (err == MQI_OK && m->body_len > MQI_MAX_BODY - MQDLH_LEN)
+		err = MQI_E_TOO_BIG;
+	if (err != MQI_OK) {
+		free(body);
+		mqbuf_fini(&desc);
+		goto out;
+	}
+	mqdlh_encode(&h, body);
+	memcpy(body + MQDLH_LEN, m->body, m->body_len);
+	free(m->body);
+	free(m->desc);
+	m->body = body;
+	m->body_len += MQDLH_LEN;
+	m->crc = mqcrc32c(0, m->body, m->body_len);
+	m->desc_len = (uint32_t)desc.len;
+	m->desc = desc.data; /* the buffer's memory is the message's now */
+out:
+	free((void *)(uintptr_t)md.props);
+	return err;
+}
+
+static void
+dead_letter(struct receiver *r, struct receiver_msg *m, enum mqi_err reason)
+{
+	uint32_t why = m->route.queue[0] == '\0' && m->route.qmgr[0] == '\0'
+			   ? FB_XMIT_Q_MSG_ERROR
+			   : (uint32_t)reason;
+	char name[MQI_NAME_LEN + 1] = "";
+	uint32_t old_len = m->body_len;
+	enum mqi_err err = MQI_OK;
+
+	if (r->def.use_dead_queue)
+		err = r->io.dead_queue(r->io.arg, name);
+	if (err == MQI_OK && name[0] != '\0')
+		err = receiver_make_dead(
+		    m, r->c.def.qmgr, why, r->io.wall_us(r->io.arg));
+	if (err != MQI_OK || name[0] == '\0') {
+		channel_fail(&r->c, err != MQI_OK ? err : reason, m->number,
+		    r->position,
+		    "message %llu for %s at %s cannot be delivered (%s) nor "
+		    "put on a dead-letter queue (%s)",
+		    ull(m->number), m->route.queue, m->route.qmgr,
+		    mqi_strerror(reason),
+		    err != MQI_OK           ? mqi_strerror(err)
+		    : r->def.use_dead_queue ? "DEADQ is blank"
+					    : "USEDLQ is NO");
+		return;
+	}
+	r->io.report(r->io.arg, m, (enum mqi_err)why, "dead-lettered");
+	r->held += m->body_len - old_len;
+	r->arrived_bytes += m->body_len - old_len;
+	m->dead = true;
+	memcpy(m->route.queue, name, sizeof(m->route.queue));
+	memcpy(m->route.qmgr, r->c.def.qmgr, sizeof(m->route.qmgr));
+}
+
+/* m, the first of `arrived`, was alone in its unit and could not be put. */
+static void
+undeliverable(struct receiver *r, struct receiver_msg *m)
+{
+	enum mqi_err reason = m->result;
+
+	MQ_PRE(TAILQ_EMPTY(&r->units));
+	MQ_PRE(m == TAILQ_FIRST(&r->arrived));
+	if (m->dead) {
+		channel_fail(&r->c, reason, m->number, r->position,
+		    "message %llu cannot be put on the dead-letter queue %s: "
+		    "%s",
+		    ull(m->number), m->route.queue, mqi_strerror(reason));
+		return;
+	}
+	if (is_retryable(reason) && m->attempts < r->def.retries) {
+		if (m->attempts++ == 0)
+			r->io.report(r->io.arg, m, reason, "retrying");
+		r->retry_at_ms = r->c.now_ms + r->def.retry_ms;
+		if (channel_state(&r->c) == CHANNEL_RUNNING)
+			channel_move(&r->c, CHANNEL_PAUSED);
+		return;
+	}
+	dead_letter(r, m, reason);
+}
+
+/* ---- taking units back ---- */
+
+static void
+unit_free(struct receiver_unit *u)
+{
+	struct receiver_msg *m;
+
+	while ((m = TAILQ_FIRST(&u->msgs)) != NULL) {
+		TAILQ_REMOVE(&u->msgs, m, link);
+		receiver_msg_free(m);
+	}
+	free(u);
+}
+
+static void
+unit_take_back(struct receiver *r, struct receiver_unit *u)
+{
+	struct receiver_msg *m;
+
+	r->io.backout(r->io.arg, u->handle);
+	while ((m = TAILQ_LAST(&u->msgs, receiver_msgs)) != NULL) {
+		TAILQ_REMOVE(&u->msgs, m, link);
+		m->unit = NULL;
+		TAILQ_INSERT_HEAD(&r->arrived, m, link);
+	}
+	r->n_arrived += u->n_msgs;
+	r->arrived_bytes += u->bytes;
+	TAILQ_REMOVE(&r->units, u, link);
+	r->n_units--;
+	free(u);
+}
+
+static struct receiver_msg *
+first_failed(struct receiver_unit *u)
+{
+	struct receiver_msg *m;
+
+	TAILQ_FOREACH (m, &u->msgs, link) {
+		if (m->result != MQI_OK)
+			return m;
+	}
+	MQ_UNREACHABLE();
+}
+
+/* Once nothing is committing any more and every put has its result, backs out
+ * what is left. */
+static void
+roll_back(struct receiver *r)
+{
+	struct receiver_unit *u = TAILQ_FIRST(&r->units);
+	struct receiver_msg *failed;
+	bool alone;
+
+	TAILQ_FOREACH (u, &r->units, link) {
+		if (u->state == RECEIVER_COMMITTING || u->pending > 0)
+			return;
+	}
+	u = TAILQ_FIRST(&r->units);
+	MQ_INVARIANT(u != NULL && u->failed && u->from == r->position);
+	failed = first_failed(u);
+	alone = u->n_msgs == 1;
+	while ((u = TAILQ_LAST(&r->units, receiver_unit_list)) != NULL)
+		unit_take_back(r, u);
+	r->rolling_back = false;
+	r->put_to = r->position;
+	if (failed->number > r->careful_to)
+		r->careful_to = failed->number;
+	if (is_fatal(failed->result))
+		channel_fail(&r->c, failed->result, failed->number, r->position,
+		    "message %llu cannot be put: %s", ull(failed->number),
+		    mqi_strerror(failed->result));
+	else if (alone)
+		undeliverable(r, failed);
+}
+
+/* ---- making and committing units ---- */
+
+/* Until authority records come: everything but SYSTEM.* is open to a matching
+ * partner, and the dead-letter queue to us. */
+static enum mqi_err
+check_route(const struct receiver_msg *m)
+{
+	if (m->dead)
+		return MQI_OK;
+	if (m->route.queue[0] == '\0')
+		return MQI_E_UNKNOWN_OBJECT;
+	if (strncmp(m->route.queue, "SYSTEM.", 7) == 0)
+		return MQI_E_NOT_AUTHORIZED;
+	return MQI_OK;
+}
+
+static void
+put_one(struct receiver *r, struct receiver_unit *u, struct receiver_msg *m)
+{
+	enum mqi_err err = check_route(m);
+
+	TAILQ_REMOVE(&r->arrived, m, link);
+	r->n_arrived--;
+	r->arrived_bytes -= m->body_len;
+	TAILQ_INSERT_TAIL(&u->msgs, m, link);
+	m->unit = u;
+	m->answered = false;
+	m->result = MQI_OK;
+	u->n_msgs++;
+	u->bytes += m->body_len;
+	u->to = m->number;
+	u->pending++;
+	if (err == MQI_OK)
+		err = r->io.put(
+		    r->io.arg, u->handle, m->route.queue, m->route.qmgr, m);
+	if (err != MQI_OK)
+		receiver_put_done(m, err);
+}
+
+static void
+make_unit(struct receiver *r, uint32_t max_msgs)
+{
+	struct receiver_unit *u = mqmem_alloc(sizeof(*u));
+	struct receiver_msg *m;
+	enum mqi_err err;
+
+	u->receiver = r;
+	u->state = RECEIVER_PUTTING;
+	u->from = r->put_to;
+	TAILQ_INIT(&u->msgs);
+	err = r->io.begin(r->io.arg, &u->handle);
+	if (err != MQI_OK) {
+		free(u);
+		channel_fail(&r->c, err, 0, r->position,
+		    "no unit of work can be begun: %s", mqi_strerror(err));
+		return;
+	}
+	TAILQ_INSERT_TAIL(&r->units, u, link);
+	r->n_units++;
+	while (
+	    !u->failed && (m = TAILQ_FIRST(&r->arrived)) != NULL &&
+	    u->n_msgs < max_msgs &&
+	    (u->n_msgs == 0 || u->bytes + m->body_len <= RECEIVER_GROUP_BYTES))
+		put_one(r, u, m);
+	MQ_POST(u->n_msgs > 0 && u->to > u->from);
+	r->put_to = u->to;
+}
+
+static bool
+group_is_full(const struct receiver *r)
+{
+	return r->n_arrived >= r->c.def.batch_size ||
+	       r->arrived_bytes >= RECEIVER_GROUP_BYTES;
+}
+
+static void
+make_units(struct receiver *r)
+{
+	struct receiver_msg *m;
+
+	if (channel_state(&r->c) == CHANNEL_PAUSED) {
+		MQ_INVARIANT(r->n_units == 0);
+		if (r->c.now_ms < r->retry_at_ms)
+			return;
+		channel_move(&r->c, CHANNEL_RUNNING);
+	}
+	while (channel_state(&r->c) == CHANNEL_RUNNING && !r->rolling_back &&
+	       r->n_units < RECEIVER_MAX_UNITS &&
+	       (m = TAILQ_FIRST(&r->arrived)) != NULL) {
+		bool careful = m->number <= r->careful_to;
+
+		if (careful && r->n_units > 0)
+			return;
+		if (!careful && r->n_units >= EAGER_UNITS && !group_is_full(r))
+			return;
+		make_unit(r, careful ? 1 : r->c.def.batch_size);
+	}
+}
+
+static void
+commit_units(struct receiver *r)
+{
+	struct receiver_unit *u;
+	enum mqi_err err;
+
+	TAILQ_FOREACH (u, &r->units, link) {
+		if (u->state == RECEIVER_COMMITTING)
+			continue;
+		if (u->pending > 0 || u->failed || r->rolling_back) {
+			if (u->failed)
+				r->rolling_back = true;
+			return;
+		}
+		u->state = RECEIVER_COMMITTING;
+		err = r->io.commit(r->io.arg, u->handle, u->from, u->to,
+		    channel_incarnation_of(&r->stream, u->to), u);
+		if (err != MQI_OK) {
+			channel_fail(&r->c, err, u->to, r->position,
+			    "messages up to %llu cannot be committed: %s",
+			    ull(u->to), mqi_strerror(err));
+			return;
+		}
+	}
+}
+
+/* Durable units leave in order, and the partner hears of it once. */
+static void
+finish_units(struct receiver *r)
+{
+	uint64_t before = r->position;
+	struct receiver_unit *u;
+
+	while ((u = TAILQ_FIRST(&r->units)) != NULL && u->done) {
+		MQ_INVARIANT(u->from == r->position);
+		r->position = u->to;
+		r->n_held -= u->n_msgs;
+		r->held -= u->bytes;
+		r->c.stats.batches++;
+		r->c.stats.last_number = u->to;
+		TAILQ_REMOVE(&r->units, u, link);
+		r->n_units--;
+		unit_free(u);
+	}
+	if (r->careful_to <= r->position)
+		r->careful_to = 0;
+	if (r->position > before && channel_state(&r->c) != CHANNEL_ENDED)
+		mqchan_encode_ack(
+		    &r->c.out, &(struct mqchan_ack){.number = r->position});
+}
+
+static void
+drop_arrived(struct receiver *r)
+{
+	struct receiver_msg *m;
+
+	while ((m = TAILQ_FIRST(&r->arrived)) != NULL) {
+		TAILQ_REMOVE(&r->arrived, m, link);
+		r->n_arrived--;
+		r->n_held--;
+		r->arrived_bytes -= m->body_len;
+		r->held -= m->body_len;
+		receiver_msg_free(m);
+	}
+}
+
+static void
+pump_once(struct receiver *r)
+{
+	finish_units(r);
+	if (channel_state(&r->c) == CHANNEL_ENDED ||
+	    channel_state(&r->c) == CHANNEL_BINDING)
+		return;
+	commit_units(r);
+	if (r->rolling_back)
+		roll_back(r);
+	if (channel_state(&r->c) == CHANNEL_STOPPING) {
+		drop_arrived(r); /* the sender keeps them */
+		if (r->n_units == 0)
+			channel_close(
+			    &r->c, MQI_E_CHANNEL_NOT_AVAILABLE, "stopped");
+		return;
+	}
+	make_units(r);
+}
+
+void
+receiver_pump(struct receiver *r)
+{
+	r->pump_again = true;
+	if (r->pumping)
+		return;
+	r->pumping = true;
+	while (r->pump_again) {
+		r->pump_again = false;
+		pump_once(r);
+	}
+	r->pumping = false;
+}
+
+void
+receiver_put_done(struct receiver_msg *m, enum mqi_err result)
+{
+	struct receiver_unit *u = m->unit;
+
+	MQ_PRE(u != NULL && u->pending > 0 && !m->answered);
+	m->answered = true;
+	m->result = result;
+	u->pending--;
+	if (result != MQI_OK)
+		u->failed = true;
+	if (u->pending == 0)
+		receiver_pump(u->receiver);
+}
+
+void
+receiver_commit_done(struct receiver_unit *u, enum mqi_err result)
+{
+	struct receiver *r = u->receiver;
+
+	MQ_PRE(u->state == RECEIVER_COMMITTING && !u->done);
+	if (result != MQI_OK) {
+		channel_fail(&r->c, result, u->to, r->position,
+		    result == MQI_E_FENCED || result == MQI_E_POSITION_MOVED
+			? "a newer receiver has taken the stream over: "
+			  "messages "
+			  "%llu to %llu are not committed: %s"
+			: "messages after %llu, up to %llu, are not committed: "
+			  "%s",
+		    ull(u->from), ull(u->to), mqi_strerror(result));
+		return;
+	}
+	u->done = true;
+	receiver_pump(r);
+}
+
+void
+receiver_units_fini(struct receiver *r)
+{
+	struct receiver_unit *u;
+
+	while ((u = TAILQ_FIRST(&r->units)) != NULL) {
+		if (u->state == RECEIVER_PUTTING)
+			r->io.backout(r->io.arg, u->handle);
+		TAILQ_REMOVE(&r->units, u, link);
+		unit_free(u);
+	}
+	r->n_units = 0;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sender.h - the end of a channel that has the messages: a transmission
+ * queue's stream in, frames out, acknowledgements back.
+ *
+ * Pure: bytes, messages and ticks in; bytes (c.out) and requests (io) out.
+ * One thread.
+ */
+#ifndef MQ_MCA_SENDER_H
+#define MQ_MCA_SENDER_H
+
+#include "mca/channel.h"
+
+/* What a sender asks of its queue manager. */
+struct sender_io {
+	/* Binds the stream durably to the partner; waits for the answer. */
+	enum mqi_err (*bind)(
+	    void *arg, const uint8_t qmid[16], const char *identity);
+	/* Starts delivery with the message after this number. */
+	enum mqi_err (*credit)(void *arg, uint64_t after);
+	/* The partner has everything up to number. */
+	enum mqi_err (*ack)(void *arg, uint64_t number);
+	void *arg;
+};
+
+/* The stream as its queue manager shows it. */
+struct sender_stream {
+	struct mqchan_stream history;
+	uint64_t acked;         /* highest number known to be acknowledged */
+	uint64_t handed;        /* highest number handed out; UINT64_MAX: any */
+	uint8_t bound_qmid[16]; /* zeros: not bound */
+	char bound_identity[CHANNEL_IDENTITY_LEN];
+};
+
+struct sender_msg {
+	uint64_t number;
+	uint64_t previous;
+	const void *desc;
+	uint32_t desc_len;
+	uint32_t body_crc;
+	uint32_t body_len;
+};
+
+struct sender {
+	struct channel c;
+	struct sender_io io;
+	struct sender_stream stream;
+	char identity[CHANNEL_IDENTITY_LEN]; /* the partner's certificate */
+	uint64_t disc_ms;                    /* DISCINT; 0: never */
+	uint64_t acked;   /* by the partner, on this connection or before */
+	uint64_t sent;    /* last number sent whole, or the position */
+	uint64_t busy_ms; /* when there was something to do last */
+	uint64_t stop_ms; /* when it was told to stop */
+	bool rebound;     /* the stream had another partner before */
+	bool asked;       /* STREAM was sent */
+	/* the message under way */
+	bool in_body;
+	struct mqchan_msg msg;
+	struct mqbuf desc;
+	struct mqbuf chunk;
+	uint32_t left; /* bytes of its body to come */
+};
+
+/* def, stream and io are copied.  identity: of the partner's certificate. */
+void sender_init(struct sender *s, const struct channel_def *def,
+    const struct sender_stream *stream, const struct sender_io *io,
+    const char *identity, uint64_t disc_ms, uint64_t now_ms);
+void sender_fini(struct sender *s);
+
+void sender_input(struct sender *s, const void *data, size_t len);
+/* A message begins; sender_piece() brings its body_len bytes. */
+void sender_message(struct sender *s, const struct sender_msg *m);
+void sender_piece(struct sender *s, const void *data, uint32_t len);
+void sender_tick(struct sender *s, uint64_t now_ms);
+/* Ends cleanly once what was sent is acknowledged, or after a few seconds. */
+void sender_stop(struct sender *s);
+
+#endif

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tls.c - connections over two memory BIOs: what came from the network goes
+ * into one, what is to go to it comes out of the other.
+ *
+ * The agents' loops (mca/link.c) own the sockets.  Since nothing here touches
+ * one, WANT_READ only ever means "not enough bytes yet", and a write never
+ * waits.  The error queue is emptied before each call and read right after it,
+ * and OpenSSL's words are put into `why` in one place (mqtls_why).
+ *
+ * Happy path: feed, handshake until done, then read and write; pending bytes
+ * are taken after each step.  Failure: a partner without a certificate, with
+ * an expired or foreign one, with another ALPN, or with bytes that are not
+ * TLS: the error and the alert that tells the partner, which the caller should
+ * still take and send.  A stream that ends without the closing alert is
+ * reported as such by the caller, who sees the socket end.
+ */
+#include "tls/tls.h"
+
+#include <limits.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tls/tls_ctx.h"
+#include "tls/tls_name.h"
+
+#define ALPN_MAX 64u
+
+struct mqtls_conn {
+	SSL *ssl;
+	BIO *in;  /* owned by ssl */
+	BIO *out; /* owned by ssl */
+	bool server;
+	bool shaken;
+	uint8_t alpn[ALPN_MAX + 1]; /* length, then the bytes */
+	char why[MQTLS_WHY_LEN];
+};
+
+/* Server: takes our protocol if it is among those offered. */
+static int
+choose_alpn(SSL *ssl, const unsigned char **ret, unsigned char *ret_len,
+    const unsigned char *offered, unsigned offered_len, void *arg)
+{
+	const struct mqtls_conn *c = SSL_get_app_data(ssl);
+	unsigned i = 0;
+
+	(void)arg;
+	while (i < offered_len && i + 1u + offered[i] <= offered_len) {
+		if (offered[i] == c->alpn[0] &&
+		    memcmp(offered + i + 1, c->alpn + 1, c->alpn[0]) == 0) {
+			*ret = offered + i + 1;
+			*ret_len = offered[i];
+			return SSL_TLSEXT_ERR_OK;
+		}
+		i += 1u + offered[i];
+	}
+	return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+enum mqi_err
+mqtls_conn_new(struct mqtls_ctx *ctx, bool server, const char *alpn,
+    struct mqtls_conn **ret_conn)
+{
+	struct mqtls_conn *c = calloc(1, sizeof(*c));
+	size_t alpn_len = strlen(alpn);
+
+	MQ_PRE(alpn_len > 0 && alpn_len <= ALPN_MAX);
+	if (c == NULL)
+		return MQI_E_NO_MEMORY;
+	ERR_clear_error();
+	c->server = server;
+	c->alpn[0] = (uint8_t)alpn_len;
+	memcpy(c->alpn + 1, alpn, alpn_len);
+	c->ssl = SSL_new(ctx->ssl);
+	c->in = BIO_new(BIO_s_mem());
+	c->out = BIO_new(BIO_s_mem());
+	if (c->ssl == NULL || c->in == NULL || c->out == NULL) {
+		BIO_free(c->in);
+		BIO_free(c->out);
+		SSL_free(c->ssl);
+		free(c);
+		return MQI_E_NO_MEMORY;
+	}
+	(void)BIO_set_mem_eof_return(c->in, -1);
+	SSL_set_bio(c->ssl, c->in, c->out);
+	(void)SSL_set_app_data(c->ssl, c);
+	if (server) {
+		SSL_CTX_set_alpn_select_cb(ctx->ssl, choose_alpn, NULL);
+		SSL_set_accept_state(c->ssl);
+	} else {
+		SSL_set_connect_state(c->ssl);
+		if (SSL_set_alpn_protos(
+			c->ssl, c->alpn, (unsigned)alpn_len + 1) != 0)
+			return mqtls_conn_free(c),
+			       MQI_E_SSL_INITIALIZATION_ERROR;
+	}
+	*ret_conn = c;
+	return MQI_OK;
+}
+
+struct mqtls_conn *
+mqtls_conn_free(struct mqtls_conn *c)
+{
+	if (c != NULL) {
+		SSL_free(c->ssl);
+		free(c);
+	}
+	return NULL;
+}
+
+const char *
+mqtls_error(const struct mqtls_conn *c)
+{
+	return c->why;
+}
+
+enum mqi_err
+mqtls_feed(struct mqtls_conn *c, const void *data, size_t len)
+{
+	size_t done = 0;
+
+	if (len == 0)
+		return MQI_OK;
+	if (BIO_write_ex(c->in, data, len, &done) != 1 || done != len)
+		return MQI_E_NO_MEMORY;
+	return MQI_OK;
+}
+
+size_t
+mqtls_pending(const struct mqtls_conn *c)
+{
+	return BIO_ctrl_pending(c->out);
+}
+
+size_t
+mqtls_take(struct mqtls_conn *c, void *buf, size_t cap)
+{
+	size_t done = 0;
+
+	if (BIO_read_ex(c->out, buf, cap, &done) != 1)
+		return 0;
+	return done;
+}
+
+/* The one place where OpenSSL's result of a call becomes ours.  OK: it only
+ * wants more bytes. */
+static enum mqi_err
+result(struct mqtls_conn *c, int rc, const char *what)
+{
+	long verify;
+
+	switch (SSL_get_error(c->ssl, rc)) {
+	case SSL_ERROR_WANT_READ:
+	case SSL_ERROR_WANT_WRITE:
+		return MQI_OK;
+	case SSL_ERROR_ZERO_RETURN:
+		(void)snprintf(c->why, sizeof(c->why),
+		    "%s: the partner closed the connection", what);
+		return MQI_E_CLIENT_EXIT_ERROR;
+	default:
+		break;
+	}
+	verify = SSL_get_verify_result(c->ssl);
+	if (!c->shaken && verify != X509_V_OK) {
+		X509 *cert = SSL_get0_peer_certificate(c->ssl);
+		char who[MQTLS_SUBJECT_LEN] = "?";
+
+		if (cert != NULL && mqtls_name_text(X509_get_subject_name(cert),
+					who, sizeof(who)) != MQI_OK)
+			(void)snprintf(who, sizeof(who), "?");
+		(void)snprintf(c->why, sizeof(c->why),
+		    "the partner's certificate is refused: %s (%.256s)",
+		    X509_verify_cert_error_string(verify), who);
+		ERR_clear_error();
+		return MQI_E_CERTIFICATE;
+	}
+	if (ERR_GET_REASON(ERR_peek_error()) ==
+	    SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
+		mqtls_why(c->why, what);
+		return MQI_E_CERTIFICATE;
+	}
+	mqtls_why(c->why, what);
+	/* an alert about our certificate comes with the first read */
+	if (strstr(c->why, "certificate") != NULL)
+		return MQI_E_CERTIFICATE;
+	return MQI_E_CLIENT_EXIT_ERROR;
+}
+
+enum mqi_err
+mqtls_handshake(struct mqtls_conn *c, bool *ret_done)
+{
+	const unsigned char *alpn = NULL;
+	unsigned alpn_len = 0;
+	int rc;
+
+	if (c->shaken) {
+		*ret_done = true;
+		return MQI_OK;
+	}
+	ERR_clear_error();
+	rc = SSL_do_handshake(c->ssl);
+	if (rc != 1) {
+		enum mqi_err err = result(c, rc, "the TLS handshake failed");
+
+		if (err == MQI_OK)
+			*ret_done = false;
+		return err;
+	}
+	SSL_get0_alpn_selected(c->ssl, &alpn, &alpn_len);
+	if (alpn_len != c->alpn[0] ||
+	    memcmp(alpn, c->alpn + 1, alpn_len) != 0) {
+		(void)snprintf(c->why, sizeof(c->why),
+		    "the partner does not speak %s", (char *)c->alpn + 1);
+		return MQI_E_CLIENT_EXIT_ERROR;
+	}
+	c->shaken = true;
+	*ret_done = true;
+	return MQI_OK;
+}
+
+enum mqi_err
+mqtls_read(struct mqtls_conn *c, void *buf, size_t cap, size_t *ret_len,
+    bool *ret_closed)
+{
+	size_t done = 0;
+	int rc;
+
+	MQ_PRE(c->shaken);
+	ERR_clear_error();
+	rc = SSL_read_ex(c->ssl, buf, cap, &done);
+	if (rc != 1) {
+		bool closed =
+		    SSL_get_error(c->ssl, rc) == SSL_ERROR_ZERO_RETURN;
+		enum mqi_err err =
+		    closed ? MQI_OK
+			   : result(c, rc, "TLS broke on the connection");
+
+		if (err != MQI_OK)
+			return err;
+		*ret_closed = closed;
+		*ret_len = 0;
+		return MQI_OK;
+	}
+	*ret_closed = false;
+	*ret_len = done;
+	return MQI_OK;
+}
+
+enum mqi_err
+mqtls_write(struct mqtls_conn *c, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	MQ_PRE(c->shaken);
+	while (len > 0) {
+		size_t done = 0;
+		int rc;
+
+		ERR_clear_error();
+		rc = SSL_write_ex(c->ssl, p, len, &done);
+		if (rc != 1) {
+			enum mqi_err err =
+			    result(c, rc, "TLS broke on the connection");
+
+			/* a memory BIO takes everything */
+			return err != MQI_OK ? err : MQI_E_CLIENT_EXIT_ERROR;
+		}
+		p += done;
+		len -= done;
+	}
+	return MQI_OK;
+}
+
+void
+mqtls_close(struct mqtls_conn *c)
+{
+	ERR_clear_error();
+	if (c->shaken && SSL_shutdown(c->ssl) < 0)
+		ERR_clear_error();
+}
+
+enum mqi_err
+mqtls_peer(const struct mqtls_conn *c, struct mqtls_cert *ret)
+{
+	X509 *cert = SSL_get0_peer_certificate(c->ssl);
+
+	MQ_PRE(c->shaken);
+	return cert != NULL ? mqtls_cert_read(cert, ret) : MQI_E_CERTIFICATE;
+}
+
+enum mqi_err
+mqtls_peer_match(const struct mqtls_conn *c, const char *pattern,
+    bool *ret_match, char *ret_why)
+{
+	X509 *cert = SSL_get0_peer_certificate(c->ssl);
+
+	MQ_PRE(c->shaken);
+	if (cert == NULL) {
+		(void)snprintf(
+		    ret_why, MQTLS_WHY_LEN, "the partner has no certificate");
+		return MQI_E_CERTIFICATE;
+	}
+	return mqtls_name_match(
+	    X509_get_subject_name(cert), pattern, ret_match, ret_why);
+}
+
+const char *
+mqtls_cipher(const struct mqtls_conn *c)
+{
+	return SSL_get_cipher_name(c->ssl);
+}
+
+bool
+mqtls_looks_like_tls(const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	return len >= 3 && p[0] == 0x16 && p[1] == 0x03;
+}

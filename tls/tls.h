@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tls.h - TLS 1.3 with certificates on both sides, as bytes in and bytes out:
+ * no descriptor, no clock but OpenSSL's for validity.  The only code beside
+ * tls_ca.c and tls_name.c that knows OpenSSL.
+ *
+ * A context holds a private authority, a certificate and its key, from the PEM
+ * files of one directory (a queue manager's SSLKEYR):
+ *
+ *   ca.pem    the authority's certificates; nothing else is trusted
+ *   cert.pem  our certificate, then intermediate ones
+ *   key.pem   its key, unencrypted, readable by the owner alone
+ *   crl.pem   optional: revocation lists, then needed for every issuer
+ *
+ * A connection holds a reference to its context, so a context may be replaced
+ * (reloaded) while connections live.  Each object belongs to one thread at a
+ * time.  Nothing blocks.
+ */
+#ifndef MQ_TLS_TLS_H
+#define MQ_TLS_TLS_H
+
+#include <mq/mqi_err.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/check.h"
+
+#define MQTLS_WHY_LEN 512u     /* buffer for a sentence */
+#define MQTLS_SUBJECT_LEN 257u /* identity, with its NUL */
+
+struct mqtls_ctx;
+struct mqtls_conn;
+
+/* Errors: CERTIFICATE (missing, unreadable, mode, key does not fit, chain does
+ * not verify against ca.pem, expired), SSL_INITIALIZATION_ERROR.  ret_why
+ * (MQTLS_WHY_LEN bytes) gets the sentence on a failure. */
+MQ_MUST_CHECK enum mqi_err mqtls_ctx_new(
+    const char *dir, char *ret_why, struct mqtls_ctx **ret_ctx);
+struct mqtls_ctx *mqtls_ctx_free(struct mqtls_ctx *ctx); /* NULL */
+
+struct mqtls_cert {
+	char subject[MQTLS_SUBJECT_LEN]; /* "CN=QM2,O=Example" */
+	char issuer[MQTLS_SUBJECT_LEN];
+	char serial[64];
+	int64_t not_before; /* seconds since 1970 */
+	int64_t not_after;
+};
+
+/* Our own certificate. */
+void mqtls_ctx_cert(const struct mqtls_ctx *ctx, struct mqtls_cert *ret);
+
+/* alpn: the one protocol spoken; a partner that offers another is refused.
+ * Errors: SSL_INITIALIZATION_ERROR, NO_MEMORY. */
+MQ_MUST_CHECK enum mqi_err mqtls_conn_new(struct mqtls_ctx *ctx, bool server,
+    const char *alpn, struct mqtls_conn **ret_conn);
+struct mqtls_conn *mqtls_conn_free(struct mqtls_conn *c); /* NULL */
+
+/* Gives bytes that came from the network.  Errors: NO_MEMORY. */
+MQ_MUST_CHECK enum mqi_err mqtls_feed(
+    struct mqtls_conn *c, const void *data, size_t len);
+
+/* Bytes for the network: how many there are, and takes up to cap of them. */
+size_t mqtls_pending(const struct mqtls_conn *c);
+size_t mqtls_take(struct mqtls_conn *c, void *buf, size_t cap);
+
+/* Goes on with the handshake; *ret_done tells whether it is over on our side
+ * (a client learns only from its first read that it was refused).
+ * Errors: CERTIFICATE (the partner's), CLIENT_EXIT_ERROR (anything else). */
+MQ_MUST_CHECK enum mqi_err mqtls_handshake(
+    struct mqtls_conn *c, bool *ret_done);
+
+/* Reads what has been decrypted; *ret_len 0: nothing more yet.
+ * *ret_closed: the partner ended its side cleanly.
+ * Errors: CLIENT_EXIT_ERROR, CERTIFICATE (the partner refused ours). */
+MQ_MUST_CHECK enum mqi_err mqtls_read(struct mqtls_conn *c, void *buf,
+    size_t cap, size_t *ret_len, bool *ret_closed);
+
+/* Encrypts all of data.  Errors: CLIENT_EXIT_ERROR. */
+MQ_MUST_CHECK enum mqi_err mqtls_write(
+    struct mqtls_conn *c, const void *data, size_t len);
+
+/* Queues the clean end of our side. */
+void mqtls_close(struct mqtls_conn *c);
+
+/* The partner's certificate; after the handshake. */
+MQ_MUST_CHECK enum mqi_err mqtls_peer(
+    const struct mqtls_conn *c, struct mqtls_cert *ret);
+/* Whether it fits an SSLPEER pattern (mqtls_name_match). */
+MQ_MUST_CHECK enum mqi_err mqtls_peer_match(const struct mqtls_conn *c,
+    const char *pattern, bool *ret_match, char *ret_why);
+/* "TLS_AES_256_GCM_SHA384" */
+const char *mqtls_cipher(const struct mqtls_conn *c);
+
+/* The sentence of the last failure; "" if none.  Valid until the next call. */
+const char *mqtls_error(const struct mqtls_conn *c);
+
+/* Whether data begins as a TLS ClientHello does (for a line in the log). */
+bool mqtls_looks_like_tls(const void *data, size_t len);
+
+#endif

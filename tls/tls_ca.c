@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tls_ca.c - makes a private authority and certificates (tls_ca.h).
+ *
+ * The extensions are those that X509_V_FLAG_X509_STRICT asks for: basic
+ * constraints and key usage marked critical, key identifiers on both.  An end
+ * certificate is good for both sides of a connection, since a queue manager
+ * dials and answers.  Files are created exclusively, keys with mode 0600, so
+ * that neither an old key is overwritten nor a new one readable for a moment.
+ *
+ * Failure: a sentence with OpenSSL's words or errno's, and what was written so
+ * far stays, so that nothing of the user's is removed.
+ */
+#include "tls/tls_ca.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tls/tls_ctx.h"
+
+#define SERIAL_LEN 20 /* bytes */
+#define BACKDATE 300  /* seconds, for clocks that differ */
+#define SAN_MAX 2048
+
+static enum mqi_err
+fail_ssl(char *why, const char *what)
+{
+	mqtls_why(why, what);
+	return MQI_E_SSL_INITIALIZATION_ERROR;
+}
+
+static enum mqi_err
+make_dir(const char *dir, char *why)
+{
+	if (mkdir(dir, 0700) == 0 || errno == EEXIST)
+		return MQI_OK;
+	(void)snprintf(why, MQTLS_WHY_LEN, "%.400s: %s", dir, strerror(errno));
+	return MQI_E_IO;
+}
+
+/* Creates dir/name for writing; it must not exist. */
+static enum mqi_err
+create(const char *dir, const char *name, mode_t mode, char *why, FILE **ret)
+{
+	enum mqi_err err = MQI_E_IO;
+	char *path = NULL;
+	FILE *f = NULL;
+	int fd;
+
+	if (asprintf(&path, "%s/%s", dir, name) < 0)
+		return MQI_E_NO_MEMORY;
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+	if (fd >= 0)
+		f = fdopen(fd, "w");
+	if (f == NULL) {
+		err = errno == EEXIST ? MQI_E_EXISTS : MQI_E_IO;
+		(void)snprintf(
+		    why, MQTLS_WHY_LEN, "%.400s: %s", path, strerror(errno));
+		if (fd >= 0)
+			(void)close(fd);
+	} else {
+		*ret = f;
+		err = MQI_OK;
+	}
+	free(path);
+	return err;
+}
+
+static enum mqi_err
+finish(FILE *f, bool written, const char *name, char *why)
+{
+	bool flushed = fflush(f) == 0 && fsync(fileno(f)) == 0;
+
+	if (fclose(f) != 0 || !flushed || !written) {
+		(void)snprintf(
+		    why, MQTLS_WHY_LEN, "%s cannot be written", name);
+		return MQI_E_IO;
+	}
+	return MQI_OK;
+}
+
+static enum mqi_err
+write_key(const char *dir, const char *name, EVP_PKEY *key, char *why)
+{
+	FILE *f;
+	enum mqi_err err = create(dir, name, 0600, why, &f);
+
+	if (err != MQI_OK)
+		return err;
+	return finish(f,
+	    PEM_write_PKCS8PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) == 1,
+	    name, why);
+}
+
+static enum mqi_err
+write_cert(const char *dir, const char *name, X509 *cert, char *why)
+{
+	FILE *f;
+	enum mqi_err err = create(dir, name, 0644, why, &f);
+
+	if (err != MQI_OK)
+		return err;
+	return finish(f, PEM_write_X509(f, cert) == 1, name, why);
+}
+
+static FILE *
+open_read(const char *dir, const char *name)
+{
+	char *path = NULL;
+	FILE *f = NULL;
+
+	if (asprintf(&path, "%s/%s", dir, name) >= 0)
+		f = fopen(path, "re");
+	free(path);
+	return f;
+}
+
+static bool
+add_ext(X509 *cert, X509 *issuer, int nid, const char *value)
+{
+	X509V3_CTX ctx;
+	X509_EXTENSION *ext;
+	bool ok;
+
+	X509V3_set_ctx_nodb(&ctx);
+	X509V3_set_ctx(&ctx, issuer, cert, NULL, NULL, 0);
+	ext = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
+	ok = ext != NULL && X509_add_ext(cert, ext, -1) == 1;
+	X509_EXTENSION_free(ext);
+	return ok;
+}
+
+static bool
+set_serial(X509 *cert)
+{
+	unsigned char bytes[SERIAL_LEN];
+	BIGNUM *bn = NULL;
+	bool ok = false;
+
+	if (RAND_bytes(bytes, sizeof(bytes)) != 1)
+		return false;
+	bytes[0] = (unsigned char)((bytes[0] & 0x7f) | 0x40);
+	bn = BN_bin2bn(bytes, sizeof(bytes), NULL);
+	if (bn != NULL)
+		ok =
+		    BN_to_ASN1_INTEGER(bn, X509_get_serialNumber(cert)) != NULL;
+	BN_free(bn);
+	return ok;
+}
+
+static bool
+add_name(X509_NAME *name, const char *field, const char *value)
+{
+	return X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8,
+		   (const unsigned char *)value, -1, -1, 0) == 1;
+}
+
+/* A certificate with everything but issuer, extensions and signature. */
+static X509 *
+new_cert(EVP_PKEY *key, const char *cn, const char *org, int days)
+{
+	X509 *cert = X509_new();
+	bool ok =
+	    cert != NULL && X509_set_version(cert, X509_VERSION_3) == 1 &&
+	    set_serial(cert) && X509_set_pubkey(cert, key) == 1 &&
+	    add_name(X509_get_subject_name(cert), "CN", cn) &&
+	    (org == NULL || add_name(X509_get_subject_name(cert), "O", org)) &&
+	    X509_gmtime_adj(X509_getm_notBefore(cert),
+		days > 0 ? -BACKDATE : -86400L * (1 - days)) != NULL &&
+	    X509_gmtime_adj(X509_getm_notAfter(cert), 86400L * days) != NULL;
+
+	if (!ok) {
+		X509_free(cert);
+		return NULL;
+	}
+	return cert;
+}
+
+enum mqi_err
+mqtls_ca_init(const char *dir, const char *name, unsigned days, char *ret_why)
+{
+	enum mqi_err err = make_dir(dir, ret_why);
+	EVP_PKEY *key = NULL;
+	X509 *cert = NULL;
+
+	if (err != MQI_OK)
+		return err;
+	ERR_clear_error();
+	key = EVP_EC_gen("P-256");
+	if (key != NULL)
+		cert = new_cert(key, name, NULL, (int)days);
+	if (cert == NULL ||
+	    X509_set_issuer_name(cert, X509_get_subject_name(cert)) != 1 ||
+	    !add_ext(cert, cert, NID_basic_constraints,
+		"critical,CA:TRUE,pathlen:0") ||
+	    !add_ext(
+		cert, cert, NID_key_usage, "critical,keyCertSign,cRLSign") ||
+	    !add_ext(cert, cert, NID_subject_key_identifier, "hash") ||
+	    !add_ext(cert, cert, NID_authority_key_identifier, "keyid") ||
+	    X509_sign(cert, key, EVP_sha256()) == 0) {
+		err = fail_ssl(
+		    ret_why, "the authority's certificate cannot be made");
+		goto out;
+	}
+	err = write_key(dir, "ca.key", key, ret_why);
+	if (err == MQI_OK)
+		err = write_cert(dir, "ca.pem", cert, ret_why);
+out:
+	X509_free(cert);
+	EVP_PKEY_free(key);
+	return err;
+}
+
+static enum mqi_err
+load_ca(const char *dir, X509 **ret_cert, EVP_PKEY **ret_key, char *why)
+{
+	FILE *c = open_read(dir, "ca.pem");
+	FILE *k = open_read(dir, "ca.key");
+	X509 *cert = c != NULL ? PEM_read_X509(c, NULL, NULL, NULL) : NULL;
+	EVP_PKEY *key =
+	    k != NULL ? PEM_read_PrivateKey(k, NULL, NULL, NULL) : NULL;
+	enum mqi_err err = MQI_OK;
+
+	if (cert == NULL || key == NULL ||
+	    X509_check_private_key(cert, key) != 1) {
+		char what[MQTLS_WHY_LEN];
+
+		(void)snprintf(what, sizeof(what),
+		    "%.400s holds no authority (ca.pem and its ca.key)", dir);
+		mqtls_why(why, what);
+		X509_free(cert);
+		EVP_PKEY_free(key);
+		err = MQI_E_CERTIFICATE;
+	} else {
+		*ret_cert = cert;
+		*ret_key = key;
+	}
+	if (c != NULL)
+		(void)fclose(c);
+	if (k != NULL)
+		(void)fclose(k);
+	return err;
+}
+
+/* "DNS:a,IP:b"; false if it is too long or a name holds a comma. */
+static bool
+alt_names(const struct mqtls_issue *issue, char *san, size_t cap)
+{
+	size_t used = 0;
+
+	for (unsigned i = 0; i < 2 * MQTLS_CA_MAX_NAMES; i++) {
+		bool is_ip = i >= MQTLS_CA_MAX_NAMES;
+		const char *v =
+		    is_ip ? issue->ip[i - MQTLS_CA_MAX_NAMES] : issue->dns[i];
+
+		if (v == NULL)
+			continue;
+		if (strchr(v, ',') != NULL || v[0] == '\0')
+			return false;
+		used += (size_t)snprintf(san + used, cap - used, "%s%s:%s",
+		    used > 0 ? "," : "", is_ip ? "IP" : "DNS", v);
+		if (used >= cap)
+			return false;
+	}
+	return true;
+}
+
+static bool
+sign_issued(X509 *cert, const char *san, X509 *ca, EVP_PKEY *ca_key)
+{
+	return X509_set_issuer_name(cert, X509_get_subject_name(ca)) == 1 &&
+	       add_ext(cert, ca, NID_basic_constraints, "critical,CA:FALSE") &&
+	       add_ext(cert, ca, NID_key_usage, "critical,digitalSignature") &&
+	       add_ext(cert, ca, NID_ext_key_usage, "serverAuth,clientAuth") &&
+	       add_ext(cert, ca, NID_subject_key_identifier, "hash") &&
+	       add_ext(cert, ca, NID_authority_key_identifier, "keyid") &&
+	       (san[0] == '\0' ||
+		   add_ext(cert, ca, NID_subject_alt_name, san)) &&
+	       X509_sign(cert, ca_key, EVP_sha256()) != 0;
+}
+
+enum mqi_err
+mqtls_ca_issue(const struct mqtls_issue *issue, char *ret_why)
+{
+	EVP_PKEY *ca_key = NULL, *key = NULL;
+	X509 *ca = NULL, *cert = NULL;
+	char san[SAN_MAX] = "";
+	enum mqi_err err;
+
+	ERR_clear_error();
+	err = load_ca(issue->ca_dir, &ca, &ca_key, ret_why);
+	if (err != MQI_OK)
+		return err;
+	if (!alt_names(issue, san, sizeof(san))) {
+		(void)snprintf(ret_why, MQTLS_WHY_LEN,
+		    "the DNS names or addresses are not valid");
+		err = MQI_E_INVAL;
+		goto out;
+	}
+	key = EVP_EC_gen("P-256");
+	if (key != NULL)
+		cert = new_cert(key, issue->name, issue->org, issue->days);
+	if (cert == NULL || !sign_issued(cert, san, ca, ca_key)) {
+		err = fail_ssl(ret_why, "the certificate cannot be made");
+		goto out;
+	}
+	err = make_dir(issue->out_dir, ret_why);
+	if (err == MQI_OK)
+		err = write_key(issue->out_dir, "key.pem", key, ret_why);
+	if (err == MQI_OK)
+		err = write_cert(issue->out_dir, "cert.pem", cert, ret_why);
+	if (err == MQI_OK)
+		err = write_cert(issue->out_dir, "ca.pem", ca, ret_why);
+out:
+	X509_free(cert);
+	X509_free(ca);
+	EVP_PKEY_free(key);
+	EVP_PKEY_free(ca_key);
+	return err;
+}

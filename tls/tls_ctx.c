@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tls_ctx.c - contexts: what is trusted, who we are, and what is allowed.
+ *
+ * TLS 1.3 alone, no tickets, no resumption, no early data: each connection
+ * proves both certificates afresh.  Only the directory's ca.pem is trusted,
+ * never the system's store.  Our own chain is verified when it is loaded, so
+ * that an expired or foreign certificate is found by its owner, with a
+ * sentence, and not by the partner.
+ *
+ * Happy path: mode of the key, load, check key, verify own chain.  Failure:
+ * CERTIFICATE with the file and OpenSSL's words in the caller's buffer.
+ */
+#include "tls/tls_ctx.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tls/tls_name.h"
+
+#define MAX_CERT_LIST (32 * 1024) /* bytes of a partner's chain */
+#define CIPHERS                                          \
+	"TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:" \
+	"TLS_CHACHA20_POLY1305_SHA256"
+
+void
+mqtls_why(char *why, const char *what)
+{
+	size_t used = (size_t)snprintf(why, MQTLS_WHY_LEN, "%s", what);
+	unsigned long code;
+
+	while ((code = ERR_get_error()) != 0) {
+		const char *reason = ERR_reason_error_string(code);
+
+		if (used >= MQTLS_WHY_LEN)
+			continue;
+		used += (size_t)snprintf(why + used, MQTLS_WHY_LEN - used,
+		    ": %s", reason != NULL ? reason : "unknown error");
+	}
+}
+
+static int64_t
+asn1_seconds(const ASN1_TIME *t)
+{
+	ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+	int days = 0, seconds = 0;
+
+	if (epoch == NULL || ASN1_TIME_diff(&days, &seconds, epoch, t) != 1)
+		days = seconds = 0;
+	ASN1_TIME_free(epoch);
+	return (int64_t)days * 86400 + seconds;
+}
+
+enum mqi_err
+mqtls_cert_read(X509 *cert, struct mqtls_cert *ret)
+{
+	struct mqtls_cert v = {0};
+	BIGNUM *bn = ASN1_INTEGER_to_BN(X509_get0_serialNumber(cert), NULL);
+	char *hex = bn != NULL ? BN_bn2hex(bn) : NULL;
+	enum mqi_err err;
+
+	(void)snprintf(
+	    v.serial, sizeof(v.serial), "%s", hex != NULL ? hex : "?");
+	OPENSSL_free(hex);
+	BN_free(bn);
+	err = mqtls_name_text(
+	    X509_get_subject_name(cert), v.subject, sizeof(v.subject));
+	if (err == MQI_OK)
+		err = mqtls_name_text(
+		    X509_get_issuer_name(cert), v.issuer, sizeof(v.issuer));
+	if (err != MQI_OK)
+		return err;
+	v.not_before = asn1_seconds(X509_get0_notBefore(cert));
+	v.not_after = asn1_seconds(X509_get0_notAfter(cert));
+	*ret = v;
+	return MQI_OK;
+}
+
+void
+mqtls_ctx_cert(const struct mqtls_ctx *ctx, struct mqtls_cert *ret)
+{
+	enum mqi_err err =
+	    mqtls_cert_read(SSL_CTX_get0_certificate(ctx->ssl), ret);
+
+	MQ_POST(err == MQI_OK); /* it was read when it was loaded */
+}
+
+static SSL_CTX *
+new_ssl_ctx(void)
+{
+	SSL_CTX *c = SSL_CTX_new(TLS_method());
+
+	if (c == NULL)
+		return NULL;
+	SSL_CTX_set_security_level(c, 2);
+	SSL_CTX_set_options(c,
+	    SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+	SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE |
+				SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_clear_mode(c, SSL_MODE_AUTO_RETRY);
+	SSL_CTX_set_verify(
+	    c, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+	SSL_CTX_set_verify_depth(c, 4);
+	SSL_CTX_set_max_cert_list(c, MAX_CERT_LIST);
+	if (SSL_CTX_set_min_proto_version(c, TLS1_3_VERSION) != 1 ||
+	    SSL_CTX_set_ciphersuites(c, CIPHERS) != 1 ||
+	    SSL_CTX_set1_groups_list(c, "X25519:P-256:P-384") != 1 ||
+	    SSL_CTX_set_num_tickets(c, 0) != 1 ||
+	    SSL_CTX_set_max_early_data(c, 0) != 1 ||
+	    X509_VERIFY_PARAM_set_flags(
+		SSL_CTX_get0_param(c), X509_V_FLAG_X509_STRICT) != 1) {
+		SSL_CTX_free(c);
+		return NULL;
+	}
+	return c;
+}
+
+/* The key is secret: others must not be able to read it. */
+static enum mqi_err
+check_key_file(const char *path, char *why)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0) {
+		(void)snprintf(
+		    why, MQTLS_WHY_LEN, "%.400s: %s", path, strerror(errno));
+		return MQI_E_CERTIFICATE;
+	}
+	if ((st.st_mode & 077) != 0) {
+		(void)snprintf(why, MQTLS_WHY_LEN,
+		    "%.400s: its mode is %04o, but others must have no "
+		    "access (0600)",
+		    path, (unsigned)st.st_mode & 07777);
+		return MQI_E_CERTIFICATE;
+	}
+	return MQI_OK;
+}
+
+static enum mqi_err
+refuse(char *why, const char *path, const char *what)
+{
+	char text[MQTLS_WHY_LEN];
+
+	(void)snprintf(text, sizeof(text), "%.400s: %s", path, what);
+	mqtls_why(why, text);
+	return MQI_E_CERTIFICATE;
+}
+
+static enum mqi_err
+load_crl(SSL_CTX *c, const char *path, char *why)
+{
+	X509_STORE *store = SSL_CTX_get_cert_store(c);
+	X509_LOOKUP *lookup;
+
+	if (access(path, F_OK) != 0)
+		return MQI_OK;
+	lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+	if (lookup == NULL ||
+	    X509_load_crl_file(lookup, path, X509_FILETYPE_PEM) <= 0)
+		return refuse(why, path, "no revocation list can be read");
+	(void)X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(c),
+	    X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+	return MQI_OK;
+}
+
+/* Verifies our own chain as a partner will. */
+static enum mqi_err
+verify_own(SSL_CTX *c, const char *path, char *why)
+{
+	X509_STORE_CTX *v = X509_STORE_CTX_new();
+	STACK_OF(X509) *chain = NULL;
+	enum mqi_err err = MQI_E_CERTIFICATE;
+
+	(void)SSL_CTX_get0_chain_certs(c, &chain);
+	if (v == NULL || X509_STORE_CTX_init(v, SSL_CTX_get_cert_store(c),
+			     SSL_CTX_get0_certificate(c), chain) != 1) {
+		mqtls_why(why, "the certificate cannot be verified");
+		goto out;
+	}
+	(void)X509_VERIFY_PARAM_set_flags(
+	    X509_STORE_CTX_get0_param(v), X509_V_FLAG_X509_STRICT);
+	if (X509_verify_cert(v) != 1) {
+		(void)refuse(why, path,
+		    X509_verify_cert_error_string(X509_STORE_CTX_get_error(v)));
+		goto out;
+	}
+	err = MQI_OK;
+out:
+	X509_STORE_CTX_free(v);
+	return err;
+}
+
+static enum mqi_err
+load(SSL_CTX *c, const char *dir, char *why)
+{
+	char *ca = NULL, *cert = NULL, *key = NULL, *crl = NULL;
+	enum mqi_err err = MQI_E_NO_MEMORY;
+	struct mqtls_cert own;
+
+	if (asprintf(&ca, "%s/ca.pem", dir) < 0 ||
+	    asprintf(&cert, "%s/cert.pem", dir) < 0 ||
+	    asprintf(&key, "%s/key.pem", dir) < 0 ||
+	    asprintf(&crl, "%s/crl.pem", dir) < 0)
+		goto out;
+	err = check_key_file(key, why);
+	if (err != MQI_OK)
+		goto out;
+	if (SSL_CTX_load_verify_file(c, ca) != 1)
+		err = refuse(why, ca, "no authority's certificate can be read");
+	else if (SSL_CTX_use_certificate_chain_file(c, cert) != 1)
+		err = refuse(why, cert, "no certificate can be read");
+	else if (SSL_CTX_use_PrivateKey_file(c, key, SSL_FILETYPE_PEM) != 1)
+		err = refuse(why, key, "no key of the certificate can be read");
+	else if (SSL_CTX_check_private_key(c) != 1)
+		err = refuse(why, key, "the key is not the certificate's");
+	else if (mqtls_cert_read(SSL_CTX_get0_certificate(c), &own) != MQI_OK)
+		err = refuse(why, cert, "its subject is longer than 256 bytes");
+	else
+		SSL_CTX_set_client_CA_list(c, SSL_load_client_CA_file(ca));
+	if (err == MQI_OK)
+		err = load_crl(c, crl, why);
+	if (err == MQI_OK)
+		err = verify_own(c, cert, why);
+out:
+	free(ca);
+	free(cert);
+	free(key);
+	free(crl);
+	return err;
+}
+
+enum mqi_err
+mqtls_ctx_new(const char *dir, char *ret_why, struct mqtls_ctx **ret_ctx)
+{
+	struct mqtls_ctx *ctx = calloc(1, sizeof(*ctx));
+	enum mqi_err err;
+
+	if (ctx == NULL) {
+		(void)snprintf(ret_why, MQTLS_WHY_LEN, "no memory");
+		return MQI_E_NO_MEMORY;
+	}
+	ERR_clear_error();
+	ctx->ssl = new_ssl_ctx();
+	if (ctx->ssl == NULL) {
+		mqtls_why(ret_why, "TLS cannot be set up");
+		free(ctx);
+		return MQI_E_SSL_INITIALIZATION_ERROR;
+	}
+	err = load(ctx->ssl, dir, ret_why);
+	if (err != MQI_OK) {
+		mqtls_ctx_free(ctx);
+		return err;
+	}
+	*ret_ctx = ctx;
+	return MQI_OK;
+}
+
+struct mqtls_ctx *
+mqtls_ctx_free(struct mqtls_ctx *ctx)
+{
+	if (ctx != NULL) {
+		SSL_CTX_free(ctx->ssl);
+		free(ctx);
+	}
+	return NULL;
+}
