@@ -27,10 +27,12 @@ pad(uint8_t *p, const char *s, size_t len)
 static void
 cut(char *s, const uint8_t *p, size_t len)
 {
-	memcpy(s, p, len);
-	while (len > 0 && (s[len - 1] == ' ' || s[len - 1] == '\0'))
-		len--;
-	s[len] = '\0';
+	size_t n = len;
+
+	while (n > 0 && (p[n - 1] == ' ' || p[n - 1] == '\0'))
+		n--;
+	memcpy(s, p, n);
+	memset(s + n, 0, len + 1 - n);
 }
 
 static void

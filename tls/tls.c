@@ -37,9 +37,27 @@ struct mqtls_conn {
 	BIO *out; /* owned by ssl */
 	bool server;
 	bool shaken;
-	uint8_t alpn[ALPN_MAX + 1]; /* length, then the bytes */
+	uint8_t alpn[ALPN_MAX + 1];      /* length, then the bytes */
+	char refused[MQTLS_SUBJECT_LEN]; /* subject of a refused partner */
 	char why[MQTLS_WHY_LEN];
 };
+
+/* Keeps the name of a partner whose certificate does not verify: OpenSSL
+ * forgets the certificate. */
+static int
+on_verify(int ok, X509_STORE_CTX *v)
+{
+	SSL *ssl =
+	    X509_STORE_CTX_get_ex_data(v, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct mqtls_conn *c = SSL_get_app_data(ssl);
+	X509 *cert = X509_STORE_CTX_get0_cert(v);
+
+	if (!ok &&
+	    (cert == NULL || mqtls_name_text(X509_get_subject_name(cert),
+				 c->refused, sizeof(c->refused)) != MQI_OK))
+		(void)snprintf(c->refused, sizeof(c->refused), "?");
+	return ok;
+}
 
 /* Server: takes our protocol if it is among those offered. */
 static int
@@ -89,6 +107,8 @@ mqtls_conn_new(struct mqtls_ctx *ctx, bool server, const char *alpn,
 	(void)BIO_set_mem_eof_return(c->in, -1);
 	SSL_set_bio(c->ssl, c->in, c->out);
 	(void)SSL_set_app_data(c->ssl, c);
+	SSL_set_verify(c->ssl,
+	    SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, on_verify);
 	if (server) {
 		SSL_CTX_set_alpn_select_cb(ctx->ssl, choose_alpn, NULL);
 		SSL_set_accept_state(c->ssl);
@@ -147,11 +167,31 @@ mqtls_take(struct mqtls_conn *c, void *buf, size_t cap)
 	return done;
 }
 
+/* Also the alerts by which the partner refuses ours. */
+static bool
+is_about_certificate(int reason)
+{
+	switch (reason) {
+	case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
+	case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
+	case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+	case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+	case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
+	case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
+	case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
+	case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* The one place where OpenSSL's result of a call becomes ours.  OK: it only
  * wants more bytes. */
 static enum mqi_err
 result(struct mqtls_conn *c, int rc, const char *what)
 {
+	enum mqi_err err;
 	long verify;
 
 	switch (SSL_get_error(c->ssl, rc)) {
@@ -175,20 +215,15 @@ result(struct mqtls_conn *c, int rc, const char *what)
 			(void)snprintf(who, sizeof(who), "?");
 		(void)snprintf(c->why, sizeof(c->why),
 		    "the partner's certificate is refused: %s (%.256s)",
-		    X509_verify_cert_error_string(verify), who);
+		    X509_verify_cert_error_string(verify), c->refused);
 		ERR_clear_error();
 		return MQI_E_CERTIFICATE;
 	}
-	if (ERR_GET_REASON(ERR_peek_error()) ==
-	    SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
-		mqtls_why(c->why, what);
-		return MQI_E_CERTIFICATE;
-	}
+	err = is_about_certificate(ERR_GET_REASON(ERR_peek_error()))
+		  ? MQI_E_CERTIFICATE
+		  : MQI_E_CLIENT_EXIT_ERROR;
 	mqtls_why(c->why, what);
-	/* an alert about our certificate comes with the first read */
-	if (strstr(c->why, "certificate") != NULL)
-		return MQI_E_CERTIFICATE;
-	return MQI_E_CLIENT_EXIT_ERROR;
+	return err;
 }
 
 enum mqi_err
