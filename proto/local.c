@@ -32,12 +32,29 @@ struct field {
 	uint16_t size;   /* FIELD_ID: bytes; FIELD_STR: with the NUL */
 };
 
-#define FIELD_OF(kind_, name, member)                                 \
-	{                                                             \
-		.kind = (kind_),                                      \
-		.offset = offsetof(struct mqlocal_##name, member),    \
-		.size = sizeof(((struct mqlocal_##name *)0)->member), \
+#define MEMBER_SIZE(name, member) sizeof(((struct mqlocal_##name *)0)->member)
+
+/* 0, or no compilation: a number's kind must have its member's size */
+#define SIZE_CHECK(name, member, want)                                   \
+	(0 * sizeof(struct {                                             \
+		_Static_assert(MEMBER_SIZE(name, member) == (want), ""); \
+		char unused;                                             \
+	}))
+
+#define FIELD_OF(kind_, name, member, size_)                       \
+	{                                                          \
+		.kind = (kind_),                                   \
+		.offset = offsetof(struct mqlocal_##name, member), \
+		.size = (size_) + SIZE_CHECK(name, member, size_), \
 	}
+#define U16(name, member) FIELD_OF(FIELD_U16, name, member, 2)
+#define U32(name, member) FIELD_OF(FIELD_U32, name, member, 4)
+#define U64(name, member) FIELD_OF(FIELD_U64, name, member, 8)
+#define FLAG(name, member) FIELD_OF(FIELD_FLAG, name, member, 1)
+#define ID(name, member) \
+	FIELD_OF(FIELD_ID, name, member, MEMBER_SIZE(name, member))
+#define STR(name, member) \
+	FIELD_OF(FIELD_STR, name, member, MEMBER_SIZE(name, member))
 
 static void
 put_str(struct mqbuf *b, const char *s, size_t cap)
@@ -176,15 +193,15 @@ read_begin(struct mqreader *r, const struct mqframe *f, enum mqlocal_type type)
 /* ---- session ---- */
 
 static const struct field hello_fields[] = {
-    FIELD_OF(FIELD_U16, hello, version_min),
-    FIELD_OF(FIELD_U16, hello, version_max),
-    FIELD_OF(FIELD_U64, hello, features),
-    FIELD_OF(FIELD_STR, hello, qmgr),
-    FIELD_OF(FIELD_STR, hello, app_name),
-    FIELD_OF(FIELD_FLAG, hello, is_agent),
-    FIELD_OF(FIELD_STR, hello, user),
-    FIELD_OF(FIELD_STR, hello, channel),
-    FIELD_OF(FIELD_STR, hello, address),
+    U16(hello, version_min),
+    U16(hello, version_max),
+    U64(hello, features),
+    STR(hello, qmgr),
+    STR(hello, app_name),
+    FLAG(hello, is_agent),
+    STR(hello, user),
+    STR(hello, channel),
+    STR(hello, address),
 };
 
 void
@@ -224,165 +241,165 @@ mqlocal_decode_hello(const struct mqframe *f, struct mqlocal_hello *ret)
 }
 
 static const struct field hello_ok_fields[] = {
-    FIELD_OF(FIELD_U16, hello_ok, version),
-    FIELD_OF(FIELD_U64, hello_ok, features),
-    FIELD_OF(FIELD_STR, hello_ok, qmgr),
-    FIELD_OF(FIELD_ID, hello_ok, qmid),
-    FIELD_OF(FIELD_ID, hello_ok, incarnation),
-    FIELD_OF(FIELD_U32, hello_ok, max_msg_len),
+    U16(hello_ok, version),
+    U64(hello_ok, features),
+    STR(hello_ok, qmgr),
+    ID(hello_ok, qmid),
+    ID(hello_ok, incarnation),
+    U32(hello_ok, max_msg_len),
 };
 TABLE_CODEC(hello_ok, HELLO_OK)
 
 static const struct field error_fields[] = {
-    FIELD_OF(FIELD_U32, error, reason),
-    FIELD_OF(FIELD_STR, error, text),
+    U32(error, reason),
+    STR(error, text),
 };
 TABLE_CODEC(error, ERROR)
 
 static const struct field result_fields[] = {
-    FIELD_OF(FIELD_U32, result, reason),
-    FIELD_OF(FIELD_U32, result, handle),
-    FIELD_OF(FIELD_U64, result, token),
-    FIELD_OF(FIELD_STR, result, text),
+    U32(result, reason),
+    U32(result, handle),
+    U64(result, token),
+    STR(result, text),
 };
 TABLE_CODEC(result, RESULT)
 
 /* ---- handles ---- */
 
 static const struct field open_fields[] = {
-    FIELD_OF(FIELD_U32, open, options),
-    FIELD_OF(FIELD_STR, open, object),
-    FIELD_OF(FIELD_STR, open, qmgr),
+    U32(open, options),
+    STR(open, object),
+    STR(open, qmgr),
 };
 TABLE_CODEC(open, OPEN)
 
 static const struct field open_ok_fields[] = {
-    FIELD_OF(FIELD_U32, open_ok, handle),
-    FIELD_OF(FIELD_STR, open_ok, resolved_name),
-    FIELD_OF(FIELD_STR, open_ok, resolved_qmgr),
-    FIELD_OF(FIELD_U32, open_ok, max_msg_len),
+    U32(open_ok, handle),
+    STR(open_ok, resolved_name),
+    STR(open_ok, resolved_qmgr),
+    U32(open_ok, max_msg_len),
 };
 TABLE_CODEC(open_ok, OPEN_OK)
 
 static const struct field close_fields[] = {
-    FIELD_OF(FIELD_U32, close, handle),
+    U32(close, handle),
 };
 TABLE_CODEC(close, CLOSE)
 
 static const struct field inquire_fields[] = {
-    FIELD_OF(FIELD_U32, inquire, handle),
+    U32(inquire, handle),
 };
 TABLE_CODEC(inquire, INQUIRE)
 
 static const struct field inquire_ok_fields[] = {
-    FIELD_OF(FIELD_STR, inquire_ok, info.name),
-    FIELD_OF(FIELD_STR, inquire_ok, info.resolved_name),
-    FIELD_OF(FIELD_STR, inquire_ok, info.resolved_qmgr),
-    FIELD_OF(FIELD_U64, inquire_ok, info.depth),
-    FIELD_OF(FIELD_U64, inquire_ok, info.max_depth),
-    FIELD_OF(FIELD_U64, inquire_ok, info.max_msg_len),
-    FIELD_OF(FIELD_U32, inquire_ok, info.open_input),
-    FIELD_OF(FIELD_U32, inquire_ok, info.open_output),
-    FIELD_OF(FIELD_U32, inquire_ok, info.default_priority),
-    FIELD_OF(FIELD_U32, inquire_ok, info.default_persistence),
-    FIELD_OF(FIELD_FLAG, inquire_ok, info.put_inhibited),
-    FIELD_OF(FIELD_FLAG, inquire_ok, info.get_inhibited),
-    FIELD_OF(FIELD_FLAG, inquire_ok, info.is_transmission),
+    STR(inquire_ok, info.name),
+    STR(inquire_ok, info.resolved_name),
+    STR(inquire_ok, info.resolved_qmgr),
+    U64(inquire_ok, info.depth),
+    U64(inquire_ok, info.max_depth),
+    U64(inquire_ok, info.max_msg_len),
+    U32(inquire_ok, info.open_input),
+    U32(inquire_ok, info.open_output),
+    U32(inquire_ok, info.default_priority),
+    U32(inquire_ok, info.default_persistence),
+    FLAG(inquire_ok, info.put_inhibited),
+    FLAG(inquire_ok, info.get_inhibited),
+    FLAG(inquire_ok, info.is_transmission),
 };
 TABLE_CODEC(inquire_ok, INQUIRE_OK)
 
 /* ---- get ---- */
 
 static const struct field consume_fields[] = {
-    FIELD_OF(FIELD_U32, consume, handle),
-    FIELD_OF(FIELD_U32, consume, max_msgs),
-    FIELD_OF(FIELD_U32, consume, max_bytes),
+    U32(consume, handle),
+    U32(consume, max_msgs),
+    U32(consume, max_bytes),
 };
 TABLE_CODEC(consume, CONSUME)
 
 static const struct field ack_fields[] = {
-    FIELD_OF(FIELD_U32, ack, handle),
-    FIELD_OF(FIELD_U64, ack, token),
+    U32(ack, handle),
+    U64(ack, token),
 };
 TABLE_CODEC(ack, ACK)
 
 static const struct field watch_fields[] = {
-    FIELD_OF(FIELD_U32, watch, handle),
-    FIELD_OF(FIELD_FLAG, watch, on),
+    U32(watch, handle),
+    FLAG(watch, on),
 };
 TABLE_CODEC(watch, WATCH)
 
 static const struct field ready_fields[] = {
-    FIELD_OF(FIELD_U32, ready, handle),
-    FIELD_OF(FIELD_FLAG, ready, ready),
+    U32(ready, handle),
+    FLAG(ready, ready),
 };
 TABLE_CODEC(ready, READY)
 
 /* ---- positions ---- */
 
 static const struct field position_open_fields[] = {
-    FIELD_OF(FIELD_STR, position_open, partner),
-    FIELD_OF(FIELD_ID, position_open, stream),
-    FIELD_OF(FIELD_ID, position_open, incarnation),
-    FIELD_OF(FIELD_STR, position_open, identity),
+    STR(position_open, partner),
+    ID(position_open, stream),
+    ID(position_open, incarnation),
+    STR(position_open, identity),
 };
 TABLE_CODEC(position_open, POSITION_OPEN)
 
 static const struct field position_fields[] = {
-    FIELD_OF(FIELD_U64, position, position),
-    FIELD_OF(FIELD_U64, position, fence),
-    FIELD_OF(FIELD_ID, position, incarnation),
+    U64(position, position),
+    U64(position, fence),
+    ID(position, incarnation),
 };
 TABLE_CODEC(position, POSITION)
 
 static const struct field unit_position_fields[] = {
-    FIELD_OF(FIELD_U32, unit_position, unit),
-    FIELD_OF(FIELD_STR, unit_position, partner),
-    FIELD_OF(FIELD_ID, unit_position, stream),
-    FIELD_OF(FIELD_U64, unit_position, fence),
-    FIELD_OF(FIELD_U64, unit_position, from),
-    FIELD_OF(FIELD_U64, unit_position, to),
-    FIELD_OF(FIELD_ID, unit_position, incarnation),
+    U32(unit_position, unit),
+    STR(unit_position, partner),
+    ID(unit_position, stream),
+    U64(unit_position, fence),
+    U64(unit_position, from),
+    U64(unit_position, to),
+    ID(unit_position, incarnation),
 };
 TABLE_CODEC(unit_position, UNIT_POSITION)
 
 /* ---- streams ---- */
 
 static const struct field stream_open_fields[] = {
-    FIELD_OF(FIELD_STR, stream_open, queue),
+    STR(stream_open, queue),
 };
 TABLE_CODEC(stream_open, STREAM_OPEN)
 
 static const struct field stream_bind_fields[] = {
-    FIELD_OF(FIELD_U32, stream_bind, handle),
-    FIELD_OF(FIELD_ID, stream_bind, qmid),
-    FIELD_OF(FIELD_STR, stream_bind, identity),
+    U32(stream_bind, handle),
+    ID(stream_bind, qmid),
+    STR(stream_bind, identity),
 };
 TABLE_CODEC(stream_bind, STREAM_BIND)
 
 static const struct field stream_ack_fields[] = {
-    FIELD_OF(FIELD_U32, stream_ack, handle),
-    FIELD_OF(FIELD_U64, stream_ack, number),
+    U32(stream_ack, handle),
+    U64(stream_ack, number),
 };
 TABLE_CODEC(stream_ack, STREAM_ACK)
 
 static const struct field stream_credit_fields[] = {
-    FIELD_OF(FIELD_U32, stream_credit, handle),
-    FIELD_OF(FIELD_U32, stream_credit, max_msgs),
-    FIELD_OF(FIELD_U32, stream_credit, max_bytes),
-    FIELD_OF(FIELD_U64, stream_credit, after),
+    U32(stream_credit, handle),
+    U32(stream_credit, max_msgs),
+    U32(stream_credit, max_bytes),
+    U64(stream_credit, after),
 };
 TABLE_CODEC(stream_credit, STREAM_CREDIT)
 
 /* then a list of incarnations */
 static const struct field stream_ok_fields[] = {
-    FIELD_OF(FIELD_U32, stream_ok, handle),
-    FIELD_OF(FIELD_ID, stream_ok, stream),
-    FIELD_OF(FIELD_U64, stream_ok, acked),
-    FIELD_OF(FIELD_U64, stream_ok, handed),
-    FIELD_OF(FIELD_ID, stream_ok, bound_qmid),
-    FIELD_OF(FIELD_STR, stream_ok, bound_identity),
-    FIELD_OF(FIELD_U32, stream_ok, n_incarnations),
+    U32(stream_ok, handle),
+    ID(stream_ok, stream),
+    U64(stream_ok, acked),
+    U64(stream_ok, handed),
+    ID(stream_ok, bound_qmid),
+    STR(stream_ok, bound_identity),
+    U32(stream_ok, n_incarnations),
 };
 
 void
