@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * main.c - mqadmin: picks the subcommand.  Each one is a row of the table and
+ * a file cmd_NAME.c.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "admin/cmd.h"
+
+static const struct {
+	const char *name;
+	cmd_fn fn;
+	const char *summary;
+} commands[] = {
+    {"create", cmd_create, "make a queue manager"},
+    {"start", cmd_start, "start a queue manager in the background"},
+    {"stop", cmd_stop, "stop a queue manager"},
+    {"status", cmd_status, "show queue managers and whether they run"},
+    {"delete", cmd_delete, "delete a queue manager and all its messages"},
+    {"mqsc", cmd_mqsc, "run MQSC commands: queues, channels, listeners"},
+    {"attributes", cmd_attributes, "show the attributes that objects have"},
+};
+
+static void
+help(void)
+{
+	(void)fputs("Usage: mqadmin SUBCOMMAND [ARGUMENTS]\n\n"
+		    "Administers Sluice queue managers.\n\n",
+	    stdout);
+	for (size_t i = 0; i < MQ_ARRAY_LEN(commands); i++)
+		(void)printf(
+		    "  %-12s%s\n", commands[i].name, commands[i].summary);
+	(void)fputs(
+	    "\n'mqadmin SUBCOMMAND --help' says more.\n"
+	    "Queue managers are in --root DIR, else MQ_ROOT, else "
+	    "/var/lib/sluice (root)\nor $XDG_STATE_HOME/sluice.\n"
+	    "Exit status: 0 done, 10 something failed, 20 nothing was tried.\n",
+	    stdout);
+}
+
+int
+main(int argc, char **argv)
+{
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (argc < 2)
+		return cmd_usage("", "a subcommand is missing");
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    strcmp(argv[1], "help") == 0) {
+		help();
+		return CMD_OK;
+	}
+	for (size_t i = 0; i < MQ_ARRAY_LEN(commands); i++)
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].fn(argc - 1, argv + 1);
+	return cmd_usage("", "'%s' is not a subcommand", argv[1]);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * message.c - the AMQ message that a command's result is said with: IBM's
+ * number and severity letter, and a sentence.
+ *
+ * Neighbours: print.c shows them.  A result that succeeded is found by verb and
+ * noun, one that failed by its reason; the queue manager's sentence, which
+ * names what was wrong, is used where it gave one.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "admin/print.h"
+
+struct done_row {
+	enum mqctl_verb verb;
+	enum mqctl_noun noun;
+	const char *id;
+	const char *text;
+};
+
+static const struct done_row done[] = {
+    {MQCTL_DEFINE, MQCTL_QLOCAL, "AMQ8006I", "Queue created."},
+    {MQCTL_DEFINE, MQCTL_QALIAS, "AMQ8006I", "Queue created."},
+    {MQCTL_DEFINE, MQCTL_QREMOTE, "AMQ8006I", "Queue created."},
+    {MQCTL_DEFINE, MQCTL_CHANNEL, "AMQ8014I", "Channel created."},
+    {MQCTL_DEFINE, MQCTL_LISTENER, "AMQ8626I", "Listener created."},
+    {MQCTL_ALTER, MQCTL_QLOCAL, "AMQ8008I", "Queue changed."},
+    {MQCTL_ALTER, MQCTL_QALIAS, "AMQ8008I", "Queue changed."},
+    {MQCTL_ALTER, MQCTL_QREMOTE, "AMQ8008I", "Queue changed."},
+    {MQCTL_ALTER, MQCTL_CHANNEL, "AMQ8016I", "Channel changed."},
+    {MQCTL_ALTER, MQCTL_LISTENER, "AMQ8627I", "Listener changed."},
+    {MQCTL_ALTER, MQCTL_QMGR, "AMQ8005I", "Queue manager changed."},
+    {MQCTL_DELETE, MQCTL_QLOCAL, "AMQ8007I", "Queue deleted."},
+    {MQCTL_DELETE, MQCTL_QALIAS, "AMQ8007I", "Queue deleted."},
+    {MQCTL_DELETE, MQCTL_QREMOTE, "AMQ8007I", "Queue deleted."},
+    {MQCTL_DELETE, MQCTL_CHANNEL, "AMQ8015I", "Channel deleted."},
+    {MQCTL_DELETE, MQCTL_LISTENER, "AMQ8628I", "Listener deleted."},
+    {MQCTL_DISPLAY, MQCTL_QLOCAL, "AMQ8409I", "Display Queue details."},
+    {MQCTL_DISPLAY, MQCTL_QALIAS, "AMQ8409I", "Display Queue details."},
+    {MQCTL_DISPLAY, MQCTL_QREMOTE, "AMQ8409I", "Display Queue details."},
+    {MQCTL_DISPLAY, MQCTL_QUEUE, "AMQ8409I", "Display Queue details."},
+    {MQCTL_DISPLAY, MQCTL_CHANNEL, "AMQ8414I", "Display Channel details."},
+    {MQCTL_DISPLAY, MQCTL_LISTENER, "AMQ8630I",
+	"Display listener information details."},
+    {MQCTL_DISPLAY, MQCTL_QMGR, "AMQ8408I", "Display Queue Manager details."},
+    {MQCTL_DISPLAY, MQCTL_QSTATUS, "AMQ8450I", "Display queue status details."},
+    {MQCTL_DISPLAY, MQCTL_CHSTATUS, "AMQ8417I",
+	"Display Channel Status details."},
+    {MQCTL_DISPLAY, MQCTL_LSSTATUS, "AMQ8631I",
+	"Display listener status details."},
+    {MQCTL_DISPLAY, MQCTL_QMSTATUS, "AMQ8705I",
+	"Display Queue Manager Status Details."},
+    {MQCTL_CLEAR, MQCTL_QLOCAL, "AMQ8022I", "Queue cleared."},
+    {MQCTL_START, MQCTL_CHANNEL, "AMQ8018I", "Start Channel accepted."},
+    {MQCTL_START, MQCTL_LISTENER, "AMQ8021I", "Start Listener accepted."},
+    {MQCTL_STOP, MQCTL_CHANNEL, "AMQ8019I", "Stop Channel accepted."},
+    {MQCTL_STOP, MQCTL_LISTENER, "AMQ8706I", "Stop Listener accepted."},
+    {MQCTL_STOP, MQCTL_QMGR, "AMQ8004I", "Stop Queue Manager accepted."},
+    {MQCTL_PING, MQCTL_QMGR, "AMQ8415I",
+	"Ping Queue Manager command complete."},
+    {MQCTL_RESOLVE, MQCTL_CHANNEL, "AMQ8025I", "Channel resolved."},
+};
+
+static const struct {
+	enum mqi_err err;
+	const char *id;
+} failed[] = {
+    {MQI_E_UNKNOWN_OBJECT, "AMQ8147E"},
+    {MQI_E_UNKNOWN_CHANNEL, "AMQ8147E"},
+    {MQI_E_EXISTS, "AMQ8150E"},
+    {MQI_E_OBJECT_TYPE, "AMQ8150E"},
+    {MQI_E_OBJECT_IN_USE, "AMQ8148E"},
+    {MQI_E_Q_NOT_EMPTY, "AMQ8143E"},
+    {MQI_E_NOT_AUTHORIZED, "AMQ8135E"},
+    {MQI_E_ATTRIBUTE, "AMQ8405E"},
+    {MQI_E_OBJECT_NAME, "AMQ8405E"},
+    {MQI_E_FUNCTION_NOT_SUPPORTED, "AMQ8405E"},
+    {MQI_E_SYNTAX, "AMQ8405E"},
+    {MQI_E_Q_MGR_STOPPING, "AMQ8146E"},
+    {MQI_E_Q_MGR_QUIESCING, "AMQ8146E"},
+    {MQI_E_Q_MGR_NOT_AVAILABLE, "AMQ8146E"},
+    {MQI_E_CONNECTION_BROKEN, "AMQ8146E"},
+    {MQI_E_NOT_DONE, "AMQ8146E"},
+    {MQI_E_UNKNOWN_OUTCOME, "AMQ8146E"},
+};
+
+/* What IBM says of a channel or listener in the wrong state. */
+static const char *
+state_id(const struct mqctl_command *c)
+{
+	if (c->noun == MQCTL_LISTENER)
+		return c->verb == MQCTL_START ? "AMQ8730E" : "AMQ8731W";
+	return c->verb == MQCTL_START ? "AMQ9514E" : "AMQ9533W";
+}
+
+static const char *
+failed_id(const struct mqctl_command *c, enum mqi_err err)
+{
+	if (err == MQI_E_STATE)
+		return state_id(c);
+	if (err == MQI_E_UNKNOWN_OBJECT && c->noun == MQCTL_CHSTATUS)
+		return "AMQ8420I";
+	for (size_t i = 0; i < MQ_ARRAY_LEN(failed); i++)
+		if (failed[i].err == err)
+			return failed[i].id;
+	return "AMQ8101S";
+}
+
+void
+print_message_of(const struct mqctl_command *c, enum mqi_err err,
+    const char *text, struct print_message *ret)
+{
+	const char *id = NULL;
+	if (err == MQI_OK) {
+		for (size_t i = 0; i < MQ_ARRAY_LEN(done) && id == NULL; i++) {
+			if (done[i].verb != c->verb || done[i].noun != c->noun)
+				continue;
+			id = done[i].id;
+			text = done[i].text;
+		}
+		MQ_INVARIANT(id != NULL);
+		(void)snprintf(ret->text, sizeof(ret->text), "%s", text);
+	} else {
+		id = failed_id(c, err);
+		(void)snprintf(ret->text, sizeof(ret->text), "%s (%d, %s).",
+		    text[0] != '\0' ? text : mqi_strerror(err), (int)err,
+		    mqi_err_name(err));
+	}
+	(void)snprintf(ret->id, sizeof(ret->id), "%s", id);
+}
