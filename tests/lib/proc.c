@@ -3,8 +3,7 @@
  * proc.c - programs under test.
  *
  * Happy path: fork, die with the parent, exec; the parent keeps the pid and
- * reaps it.  A queue manager counts as started when a connection to it
- * succeeds; until then the connect is tried again and the program is watched.
+ * reaps it.
  * Failure modes: every one prints the program's log and aborts; the death
  * signal and tmpdir.c clean up.
  */
@@ -18,10 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,8 +27,8 @@
 
 extern char **environ;
 
-static void
-die(const struct proc *p, const char *what)
+void
+proc_die(const struct proc *p, const char *what)
 {
 	fprintf(stderr, "%s: %s\n", what, strerror(errno));
 	if (p)
@@ -85,7 +82,7 @@ proc_bin(const char *name, char *ret_path, size_t len)
 	const char *dir = getenv("MQ_BIN");
 
 	if (!dir)
-		die(NULL, "MQ_BIN is not set: run by ctest");
+		proc_die(NULL, "MQ_BIN is not set: run by ctest");
 	snprintf(ret_path, len, "%s/%s", dir, name);
 }
 
@@ -135,7 +132,7 @@ proc_start(struct proc *p, const char *const argv[], const char *const env[])
 	fflush(NULL);
 	p->pid = fork();
 	if (p->pid < 0)
-		die(p, "fork");
+		proc_die(p, "fork");
 	if (p->pid == 0)
 		child_exec(p, argv, env, parent);
 }
@@ -160,7 +157,7 @@ proc_wait(struct proc *p)
 	while (proc_runs(p, &status)) {
 		if (test_now_ms() > end) {
 			(void)kill(p->pid, SIGABRT);
-			die(p, "the program does not end");
+			proc_die(p, "the program does not end");
 		}
 		(void)poll(NULL, 0, 1);
 	}
@@ -184,7 +181,7 @@ proc_stop(struct proc *p)
 	int status = proc_wait(p);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
 		fprintf(stderr, "wait status 0x%x\n", status);
-		die(p, "the program did not stop cleanly");
+		proc_die(p, "the program did not stop cleanly");
 	}
 }
 
@@ -197,7 +194,7 @@ read_all(const char *path)
 	size_t size = 0;
 
 	if (!f)
-		die(NULL, path);
+		proc_die(NULL, path);
 	if (getdelim(&text, &size, '\0', f) < 0 && text)
 		text[0] = '\0';
 	fclose(f);
@@ -215,11 +212,11 @@ proc_run(const char *const argv[], const char *input, const char *log,
 	snprintf(p.log, sizeof(p.log), "%s", log);
 	(void)unlink(log);
 	if (pipe2(in, O_CLOEXEC) < 0)
-		die(NULL, "pipe2");
+		proc_die(NULL, "pipe2");
 	fflush(NULL);
 	p.pid = fork();
 	if (p.pid < 0)
-		die(NULL, "fork");
+		proc_die(NULL, "fork");
 	if (p.pid == 0) {
 		int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
@@ -249,140 +246,7 @@ proc_free_port(void)
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
 	    getsockname(fd, (struct sockaddr *)&a, &len) < 0)
-		die(NULL, "free port");
+		proc_die(NULL, "free port");
 	close(fd);
 	return ntohs(a.sin_port);
-}
-
-/* ---- a queue manager ---- */
-
-void
-qm_create(struct qm *q, const struct tmpdir *d, const char *name)
-{
-	char bin[PATH_MAX];
-
-	memset(q, 0, sizeof(*q));
-	snprintf(q->name, sizeof(q->name), "%s", name);
-	snprintf(q->root, sizeof(q->root), "%.4000s/root", d->path);
-	snprintf(
-	    q->proc.log, sizeof(q->proc.log), "%.4000s/%s.log", d->path, name);
-	(void)mkdir(q->root, 0700);
-	proc_bin("qmgr", bin, sizeof(bin));
-	proc_start(&q->proc,
-	    (const char *const[]){
-		bin, q->name, "--root", q->root, "--create", NULL},
-	    NULL);
-	if (proc_wait(&q->proc) != 0)
-		die(&q->proc, "qmgr --create");
-}
-
-void
-qm_record(struct qm *q, const char *trace)
-{
-	snprintf(q->control_path, sizeof(q->control_path), "%.4000s.control",
-	    q->root);
-	int fd =
-	    open(q->control_path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0 || ftruncate(fd, sizeof(*q->control)) < 0)
-		die(NULL, q->control_path);
-	q->control = mmap(NULL, sizeof(*q->control), PROT_READ | PROT_WRITE,
-	    MAP_SHARED, fd, 0);
-	if (q->control == MAP_FAILED)
-		die(NULL, "mmap");
-	close(fd);
-	snprintf(q->control->dir, sizeof(q->control->dir), "%s", q->root);
-	if (trace)
-		snprintf(
-		    q->control->trace, sizeof(q->control->trace), "%s", trace);
-}
-
-void
-qm_spawn(struct qm *q)
-{
-	char bin[PATH_MAX], preload[PATH_MAX + 64], env[PATH_MAX + 64];
-	const char *build = getenv("MQ_BUILD");
-
-	proc_bin("qmgr", bin, sizeof(bin));
-	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s/tests/librecorder.so",
-	    build ? build : ".");
-	snprintf(env, sizeof(env), RECORDER_ENV "=%s", q->control_path);
-	proc_start(&q->proc,
-	    (const char *const[]){bin, q->name, "--root", q->root, NULL},
-	    q->control ? (const char *const[]){preload, env,
-			     "ASAN_OPTIONS=verify_asan_link_order=0", NULL}
-		       : NULL);
-}
-
-mqi_conn *
-qm_try_connect(struct qm *q)
-{
-	struct mqi_connect_opts opts = {.root = q->root, .app_name = "test"};
-	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
-	mqi_conn *conn = NULL;
-	enum mqi_err err;
-	int status;
-
-	for (;;) {
-		err = mqi_connect(q->name, &opts, &conn);
-		if (err == MQI_OK)
-			return conn;
-		if (!proc_runs(&q->proc, &status))
-			return NULL;
-		if (test_now_ms() > end) {
-			fprintf(stderr, "connect: %s\n", mqi_strerror(err));
-			die(&q->proc, "the queue manager does not answer");
-		}
-		(void)poll(NULL, 0, 2);
-	}
-}
-
-void
-qm_start(struct qm *q)
-{
-	qm_spawn(q);
-	mqi_conn *conn = qm_try_connect(q);
-	if (!conn)
-		die(&q->proc, "the queue manager did not start");
-	(void)mqi_disconnect(conn);
-}
-
-mqi_conn *
-qm_connect(const struct qm *q)
-{
-	struct mqi_connect_opts opts = {.root = q->root, .app_name = "test"};
-	mqi_conn *conn = NULL;
-
-	enum mqi_err err = mqi_connect(q->name, &opts, &conn);
-	if (err) {
-		fprintf(stderr, "connect: %s\n", mqi_strerror(err));
-		die(&q->proc, "connect");
-	}
-	return conn;
-}
-
-void
-qm_mqsc(const struct qm *q, const char *commands)
-{
-	char bin[PATH_MAX], log[PATH_MAX], *out;
-
-	proc_bin("mqadmin", bin, sizeof(bin));
-	snprintf(log, sizeof(log), "%.4000s.mqsc.log", q->root);
-	int rc = proc_run((const char *const[]){bin, "mqsc", q->name, "--root",
-			      q->root, NULL},
-	    commands, log, &out);
-	if (rc != 0) {
-		fprintf(
-		    stderr, "mqadmin mqsc: %d\n%s\n%s\n", rc, commands, out);
-		die(&q->proc, "mqsc");
-	}
-	free(out);
-}
-
-void
-qm_fini(struct qm *q)
-{
-	proc_kill9(&q->proc);
-	if (q->control)
-		(void)munmap(q->control, sizeof(*q->control));
-	q->control = NULL;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * proc.h - programs under test: start, wait, stop, kill -9; a queue manager
- * in a directory of the test's own, ready when it answers.
+ * proc.h - programs under test: start, wait, stop, kill -9.
  *
  * A program dies with the thread that started it (PR_SET_PDEATHSIG), so
  * nothing survives a test that fails or crashes: start programs from the main
@@ -12,12 +11,11 @@
 #ifndef MQ_TESTS_PROC_H
 #define MQ_TESTS_PROC_H
 
-#include <mq/mqi.h>
+#include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
-
-#include "tests/lib/recorder.h"
-#include "tests/lib/tmpdir.h"
 
 #define PROC_DEADLINE_MS 60000 /* nothing that works takes so long */
 
@@ -41,6 +39,8 @@ void proc_kill9(struct proc *p);
 /* SIGTERM, and asserts that it ends with status 0. */
 void proc_stop(struct proc *p);
 void proc_print_log(const struct proc *p);
+/* Prints what, errno and the program's log (p may be NULL), and aborts. */
+_Noreturn void proc_die(const struct proc *p, const char *what);
 
 /* Runs to the end with `input` (may be NULL) on standard input; returns the
  * exit status, and the output in *ret_out (malloc'd, may be NULL). */
@@ -49,32 +49,6 @@ int proc_run(const char *const argv[], const char *input, const char *log,
 
 /* A TCP port of 127.0.0.1 that nobody listens on now, given by the kernel. */
 int proc_free_port(void);
-
-/* ---- a queue manager ---- */
-
-struct qm {
-	char name[MQI_NAME_LEN + 1];
-	char root[PATH_MAX]; /* MQ_ROOT */
-	struct proc proc;
-	char control_path[PATH_MAX];
-	struct recorder_control *control; /* NULL: no recorder */
-};
-
-/* Makes NAME under d/root with `qmgr --create`, not started. */
-void qm_create(struct qm *q, const struct tmpdir *d, const char *name);
-/* Puts a recorder before it from its next start; trace may be NULL. */
-void qm_record(struct qm *q, const char *trace);
-/* Starts it, does not wait. */
-void qm_spawn(struct qm *q);
-/* Connects, trying until it answers.  NULL when the program has ended. */
-mqi_conn *qm_try_connect(struct qm *q);
-/* Starts it and waits until it answers; dies if it ends instead. */
-void qm_start(struct qm *q);
-/* A connection to the running queue manager; dies without. */
-mqi_conn *qm_connect(const struct qm *q);
-/* Runs MQSC commands by mqadmin; dies if one fails. */
-void qm_mqsc(const struct qm *q, const char *commands);
-void qm_fini(struct qm *q);
 
 /* ---- seeds and sizes ---- */
 

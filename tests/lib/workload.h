@@ -11,7 +11,7 @@
 #define MQ_TESTS_WORKLOAD_H
 
 #include "tests/lib/checker.h"
-#include "tests/lib/proc.h"
+#include "tests/lib/qm.h"
 
 #define WORKLOAD_QUEUES 4
 #define WORKLOAD_CLIENTS 4

@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/lib/proc.h"
+#include "tests/lib/qm.h"
 
 #define DELAY_MS 1000u
 /* what "at once" may take on a busy machine */

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/lib/proc.h"
+#include "tests/lib/qm.h"
 
 #define BODY_LEN 100
 #define MEMORY_LIMIT_KB (64u * 1024u)

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * qm.c - queue managers under test.
+ *
+ * Happy path: `qmgr NAME --create`, `qmgr NAME`, and a connect that is tried
+ * until it succeeds while the program is watched.  Failure modes: each prints
+ * the program's log and aborts; the death signal (proc.c) and tmpdir.c clean
+ * up.
+ */
+#include "tests/lib/qm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void
+qm_create(struct qm *q, const struct tmpdir *d, const char *name)
+{
+	char bin[PATH_MAX];
+
+	memset(q, 0, sizeof(*q));
+	snprintf(q->name, sizeof(q->name), "%s", name);
+	snprintf(q->root, sizeof(q->root), "%.4000s/root", d->path);
+	snprintf(
+	    q->proc.log, sizeof(q->proc.log), "%.4000s/%s.log", d->path, name);
+	(void)mkdir(q->root, 0700);
+	proc_bin("qmgr", bin, sizeof(bin));
+	proc_start(&q->proc,
+	    (const char *const[]){
+		bin, q->name, "--root", q->root, "--create", NULL},
+	    NULL);
+	if (proc_wait(&q->proc) != 0)
+		proc_die(&q->proc, "qmgr --create");
+}
+
+void
+qm_record(struct qm *q, const char *trace)
+{
+	snprintf(q->control_path, sizeof(q->control_path), "%.4000s.%s.control",
+	    q->root, q->name);
+	int fd =
+	    open(q->control_path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0 || ftruncate(fd, sizeof(*q->control)) < 0)
+		proc_die(NULL, q->control_path);
+	q->control = mmap(NULL, sizeof(*q->control), PROT_READ | PROT_WRITE,
+	    MAP_SHARED, fd, 0);
+	if (q->control == MAP_FAILED)
+		proc_die(NULL, "mmap");
+	close(fd);
+	snprintf(q->control->dir, sizeof(q->control->dir), "%s", q->root);
+	if (trace)
+		snprintf(
+		    q->control->trace, sizeof(q->control->trace), "%s", trace);
+}
+
+void
+qm_spawn(struct qm *q)
+{
+	char bin[PATH_MAX], preload[PATH_MAX + 64], env[PATH_MAX + 64];
+	const char *build = getenv("MQ_BUILD");
+
+	proc_bin("qmgr", bin, sizeof(bin));
+	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s/tests/librecorder.so",
+	    build ? build : ".");
+	snprintf(env, sizeof(env), RECORDER_ENV "=%s", q->control_path);
+	proc_start(&q->proc,
+	    (const char *const[]){bin, q->name, "--root", q->root, NULL},
+	    q->control ? (const char *const[]){preload, env,
+			     "ASAN_OPTIONS=verify_asan_link_order=0", NULL}
+		       : NULL);
+}
+
+mqi_conn *
+qm_try_connect(struct qm *q)
+{
+	struct mqi_connect_opts opts = {.root = q->root, .app_name = "test"};
+	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
+	mqi_conn *conn = NULL;
+	enum mqi_err err;
+	int status;
+
+	for (;;) {
+		err = mqi_connect(q->name, &opts, &conn);
+		if (err == MQI_OK)
+			return conn;
+		if (!proc_runs(&q->proc, &status))
+			return NULL;
+		if (test_now_ms() > end) {
+			fprintf(stderr, "connect: %s\n", mqi_strerror(err));
+			proc_die(&q->proc, "the queue manager does not answer");
+		}
+		(void)poll(NULL, 0, 2);
+	}
+}
+
+void
+qm_start(struct qm *q)
+{
+	qm_spawn(q);
+	mqi_conn *conn = qm_try_connect(q);
+	if (!conn)
+		proc_die(&q->proc, "the queue manager did not start");
+	(void)mqi_disconnect(conn);
+}
+
+mqi_conn *
+qm_connect(const struct qm *q)
+{
+	struct mqi_connect_opts opts = {.root = q->root, .app_name = "test"};
+	mqi_conn *conn = NULL;
+
+	enum mqi_err err = mqi_connect(q->name, &opts, &conn);
+	if (err) {
+		fprintf(stderr, "connect: %s\n", mqi_strerror(err));
+		proc_die(&q->proc, "connect");
+	}
+	return conn;
+}
+
+void
+qm_mqsc(const struct qm *q, const char *commands)
+{
+	char bin[PATH_MAX], log[PATH_MAX], *out;
+
+	proc_bin("mqadmin", bin, sizeof(bin));
+	snprintf(log, sizeof(log), "%.4000s.mqsc.log", q->root);
+	int rc = proc_run((const char *const[]){bin, "mqsc", q->name, "--root",
+			      q->root, NULL},
+	    commands, log, &out);
+	if (rc != 0) {
+		fprintf(
+		    stderr, "mqadmin mqsc: %d\n%s\n%s\n", rc, commands, out);
+		proc_die(&q->proc, "mqsc");
+	}
+	free(out);
+}
+
+/* Runs mqadmin with arguments up to NULL; dies if it fails. */
+static void
+run_mqadmin(const struct qm *q, const char *const args[])
+{
+	const char *argv[16] = {0};
+	char bin[PATH_MAX], log[PATH_MAX], *out;
+	int n = 1;
+
+	proc_bin("mqadmin", bin, sizeof(bin));
+	argv[0] = bin;
+	for (; args[n - 1]; n++)
+		argv[n] = args[n - 1];
+	snprintf(log, sizeof(log), "%.4000s.mqadmin.log", q->root);
+	int rc = proc_run(argv, NULL, log, &out);
+	if (rc != 0) {
+		fprintf(stderr, "mqadmin %s: %d\n%s\n", args[0], rc, out);
+		proc_die(NULL, "mqadmin");
+	}
+	free(out);
+}
+
+void
+qm_tls(const struct qm *q, const struct tmpdir *d)
+{
+	char ca[PATH_MAX], own[PATH_MAX];
+
+	snprintf(ca, sizeof(ca), "%.4000s/ca", d->path);
+	snprintf(own, sizeof(own), "%.4000s/%s/tls", q->root, q->name);
+	if (access(ca, F_OK) < 0)
+		run_mqadmin(
+		    q, (const char *const[]){"tls", "init", "--dir", ca, NULL});
+	run_mqadmin(q, (const char *const[]){"tls", "issue", "--ca", ca,
+			   "--dir", own, q->name, NULL});
+}
+
+void
+qm_fini(struct qm *q)
+{
+	proc_kill9(&q->proc);
+	if (q->control)
+		(void)munmap(q->control, sizeof(*q->control));
+	q->control = NULL;
+}

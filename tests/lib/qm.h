@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * qm.h - a queue manager in a directory of the test's own, ready when it
+ * answers, with a recorder before it if the test wants one.
+ *
+ * As proc.h: main thread only, and everything that fails aborts the test.
+ */
+#ifndef MQ_TESTS_QM_H
+#define MQ_TESTS_QM_H
+
+#include <mq/mqi.h>
+
+#include "tests/lib/proc.h"
+#include "tests/lib/recorder.h"
+#include "tests/lib/tmpdir.h"
+
+struct qm {
+	char name[MQI_NAME_LEN + 1];
+	char root[PATH_MAX]; /* MQ_ROOT */
+	struct proc proc;
+	char control_path[PATH_MAX];
+	struct recorder_control *control; /* NULL: no recorder */
+};
+
+/* Makes NAME under d/root with `qmgr --create`, not started. */
+void qm_create(struct qm *q, const struct tmpdir *d, const char *name);
+/* Puts a recorder before it from its next start; trace may be NULL. */
+void qm_record(struct qm *q, const char *trace);
+/* Starts it, does not wait. */
+void qm_spawn(struct qm *q);
+/* Connects, trying until it answers.  NULL when the program has ended. */
+mqi_conn *qm_try_connect(struct qm *q);
+/* Starts it and waits until it answers; dies if it ends instead. */
+void qm_start(struct qm *q);
+/* A connection to the running queue manager; dies without. */
+mqi_conn *qm_connect(const struct qm *q);
+/* Runs MQSC commands by mqadmin; dies if one fails. */
+void qm_mqsc(const struct qm *q, const char *commands);
+/* Gives it a certificate of the authority of d, which the first call makes. */
+void qm_tls(const struct qm *q, const struct tmpdir *d);
+void qm_fini(struct qm *q);
+
+#endif
