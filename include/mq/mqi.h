@@ -29,6 +29,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 #define MQI_CHECK __attribute__((warn_unused_result))
 
 typedef struct mqi_conn mqi_conn;   /* a connection to a queue manager */
@@ -280,6 +282,8 @@ MQI_CHECK enum mqi_err mqi_position_open(mqi_conn *conn, const char *partner,
  * per unit.  Errors: BACKED_OUT, OPTIONS. */
 MQI_CHECK enum mqi_err mqi_unit_position(mqi_unit *unit, const char *partner,
     const uint8_t stream[MQI_STREAM_ID_LEN], uint64_t from, uint64_t to);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

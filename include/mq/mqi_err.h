@@ -17,6 +17,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 /*      number, name, completion, text */
 #define MQI_ERR_MAP(X)                                                         \
 	X(0, OK, OK, "done")                                                   \
@@ -186,6 +188,8 @@ const char *mqi_err_name(enum mqi_err err);
  * A number not in the table is a failure.  Thread-safe, never blocks.
  */
 enum mqi_completion mqi_completion(enum mqi_err err);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

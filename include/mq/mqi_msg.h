@@ -13,6 +13,8 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)
+
 #define MQI_NAME_LEN 48 /* queues, queue managers */
 #define MQI_CHANNEL_NAME_LEN 20
 #define MQI_ID_LEN 24            /* message, correlation and group ids */
@@ -108,6 +110,8 @@ struct mqi_md {
  * Thread-safe, never blocks.
  */
 void mqi_md_init(struct mqi_md *md);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handle.c - open, close and inquire.
+ *
+ * Neighbours: call.c carries the requests; put.c, get.c, readahead.c and
+ * notify.c use the handle.
+ *
+ * Invariants.  A handle is in its connection's list from open to close, and
+ * in the table by number while the queue manager knows it.  After a reconnect
+ * its number is new; if it could not be opened again, `dead` says why and
+ * every call on it returns that.
+ *
+ * Failure: close frees the handle whatever happens; what is still on its way
+ * for it finds no handle and is dropped.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "libmq/conn.h"
+
+mqi_queue *
+mqqueue_find(mqi_conn *c, uint32_t handle)
+{
+	mqi_queue *q;
+
+	LIST_FOREACH (q, &c->by_handle[handle % MQLIB_BUCKETS], bucket)
+		if (q->handle == handle)
+			return q;
+	return NULL;
+}
+
+void
+mqqueue_link(mqi_queue *q)
+{
+	MQ_PRE(q->handle != 0);
+	LIST_INSERT_HEAD(
+	    &q->conn->by_handle[q->handle % MQLIB_BUCKETS], q, bucket);
+}
+
+void
+mqqueue_unlink(mqi_queue *q)
+{
+	if (q->handle == 0)
+		return;
+	LIST_REMOVE(q, bucket);
+	q->handle = 0;
+}
+
+static enum mqi_err
+take_open_ok(struct mqcall *call, const struct mqframe *f)
+{
+	struct mqlocal_open_ok *info = call->out;
+	enum mqi_err err = mqlocal_decode_open_ok(f, info);
+
+	if (err == MQI_OK && info->handle == 0)
+		err = MQI_E_PROTOCOL;
+	return err;
+}
+
+enum mqi_err
+mqqueue_open_again(mqi_queue *q, char *ret_text)
+{
+	mqi_conn *c = q->conn;
+	struct mqlocal_open_ok info;
+	struct mqcall call;
+	enum mqi_err err;
+	size_t mark;
+
+	err = mqcall_begin(c, &call, MQREQ_READS, MQLOCAL_OPEN_OK);
+	if (err != MQI_OK)
+		return err;
+	call.take = take_open_ok;
+	call.out = &info;
+	mark = c->out.next.len;
+	mqlocal_encode_open(&c->out.next, call.req.id, &q->open);
+	err = mqcall_end(c, &call, mark);
+	if (err == MQI_OK) {
+		q->info = info;
+		q->handle = info.handle;
+		mqqueue_link(q);
+	}
+	(void)snprintf(ret_text, MQLIB_TEXT_LEN, "%s", call.text);
+	return err;
+}
+
+static mqi_queue *
+queue_new(mqi_conn *c)
+{
+	mqi_queue *q = calloc(1, sizeof(*q));
+
+	if (q == NULL)
+		return NULL;
+	q->conn = c;
+	q->event_fd = -1;
+	TAILQ_INIT(&q->arrived);
+	return q;
+}
+
+void
+mqqueue_free(mqi_queue *q)
+{
+	mqi_conn *c = q->conn;
+	struct mqbig *b;
+
+	LIST_FOREACH (b, &c->big, link)
+		if (b->queue == q)
+			b->queue = NULL;
+	mqqueue_unlink(q);
+	LIST_REMOVE(q, link);
+	mqahead_clear(q);
+	if (c->agent != NULL)
+		c->agent->queue_free(q);
+	if (q->ack_token != 0)
+		c->acks_held--;
+	(void)mqi_msg_free(q->last);
+	if (q->event_fd >= 0)
+		(void)close(q->event_fd);
+	free(q->async_text);
+	free(q);
+}
+
+static enum mqi_err
+check_names(const char *object, const char *object_qmgr, uint32_t options)
+{
+	const uint32_t input = MQI_OO_INPUT_AS_Q_DEF | MQI_OO_INPUT_SHARED |
+			       MQI_OO_INPUT_EXCLUSIVE;
+	const uint32_t all =
+	    input | MQI_OO_BROWSE | MQI_OO_OUTPUT | MQI_OO_INQUIRE;
+
+	if (object == NULL)
+		return MQI_E_INVAL;
+	if (strlen(object) > MQI_NAME_LEN)
+		return MQI_E_OBJECT_NAME;
+	if (object_qmgr != NULL && strlen(object_qmgr) > MQI_NAME_LEN)
+		return MQI_E_OBJECT_Q_MGR_NAME;
+	if (options == 0 || (options & ~all) != 0 ||
+	    __builtin_popcount(options & input) > 1)
+		return MQI_E_OPTIONS;
+	return MQI_OK;
+}
+
+enum mqi_err
+mqi_open(mqi_conn *conn, const char *object, const char *object_qmgr,
+    uint32_t options, mqi_queue **ret_queue)
+{
+	char text[MQLIB_TEXT_LEN] = "";
+	enum mqi_err err;
+	mqi_queue *q;
+
+	if (conn == NULL || ret_queue == NULL)
+		return MQI_E_INVAL;
+	err = check_names(object, object_qmgr, options);
+	if (err != MQI_OK)
+		return mqlib_fail(conn, err, NULL);
+	err = mqconn_enter(conn);
+	if (err != MQI_OK)
+		return err;
+	q = queue_new(conn);
+	if (q == NULL)
+		return mqconn_leave(conn, MQI_E_NO_MEMORY, NULL);
+	LIST_INSERT_HEAD(&conn->queues, q, link);
+	q->open.options = options;
+	(void)snprintf(q->open.object, sizeof(q->open.object), "%s", object);
+	(void)snprintf(q->open.qmgr, sizeof(q->open.qmgr), "%s",
+	    object_qmgr != NULL ? object_qmgr : "");
+	err = mqqueue_open_again(q, text);
+	if (err != MQI_OK)
+		mqqueue_free(q);
+	else
+		*ret_queue = q;
+	return mqconn_leave(conn, err, text);
+}
+
+static bool
+nothing_pending(const void *arg)
+{
+	return ((const mqi_queue *)arg)->pending == 0;
+}
+
+static enum mqi_err
+send_close(mqi_queue *q, char *ret_text)
+{
+	mqi_conn *c = q->conn;
+	struct mqlocal_close v = {.handle = q->handle};
+	struct mqcall call;
+	enum mqi_err err;
+	size_t mark;
+
+	err = mqcall_begin(c, &call, MQREQ_READS, MQLOCAL_RESULT);
+	if (err != MQI_OK)
+		return err;
+	mark = c->out.next.len;
+	mqlocal_encode_close(&c->out.next, call.req.id, &v);
+	err = mqcall_end(c, &call, mark);
+	(void)snprintf(ret_text, MQLIB_TEXT_LEN, "%s", call.text);
+	return err;
+}
+
+enum mqi_err
+mqi_close(mqi_queue *queue)
+{
+	char text[MQLIB_TEXT_LEN] = "", close_text[MQLIB_TEXT_LEN] = "";
+	enum mqi_err err, async_err;
+	mqi_conn *c;
+
+	if (queue == NULL)
+		return MQI_OK;
+	c = queue->conn;
+	err = mqconn_enter_any(c);
+	if (err != MQI_OK) {
+		mqqueue_free(queue);
+		return err;
+	}
+	mqnotify_close(queue);
+	if (!c->broken)
+		mqahead_send_acks(c);
+	mqwire_wait_until(c, nothing_pending, queue);
+	async_err = queue->async_err;
+	if (async_err != MQI_OK && queue->async_text != NULL)
+		(void)snprintf(text, sizeof(text), "%s", queue->async_text);
+	if (queue->dead != MQI_OK || queue->handle == 0)
+		err = queue->dead;
+	else if (c->broken)
+		err = MQI_E_CONNECTION_BROKEN;
+	else
+		err = send_close(queue, close_text);
+	mqqueue_free(queue);
+	if (async_err != MQI_OK)
+		return mqconn_leave(c, async_err, text);
+	return mqconn_leave(c, err, close_text);
+}
+
+static enum mqi_err
+take_inquire_ok(struct mqcall *call, const struct mqframe *f)
+{
+	struct mqlocal_inquire_ok ok;
+	enum mqi_err err = mqlocal_decode_inquire_ok(f, &ok);
+
+	if (err == MQI_OK)
+		*(struct mqi_queue_info *)call->out = ok.info;
+	return err;
+}
+
+enum mqi_err
+mqi_inquire(mqi_queue *queue, struct mqi_queue_info *ret_info)
+{
+	struct mqlocal_inquire v;
+	struct mqcall call;
+	enum mqi_err err;
+	mqi_conn *c;
+	size_t mark;
+
+	if (queue == NULL || ret_info == NULL)
+		return MQI_E_INVAL;
+	c = queue->conn;
+	err = mqconn_enter(c);
+	if (err != MQI_OK)
+		return err;
+	if (queue->dead != MQI_OK)
+		return mqconn_leave(c, queue->dead, NULL);
+	err = mqcall_begin(c, &call, MQREQ_READS, MQLOCAL_INQUIRE_OK);
+	if (err != MQI_OK)
+		return mqconn_leave(c, err, NULL);
+	call.take = take_inquire_ok;
+	call.out = ret_info;
+	v.handle = queue->handle;
+	mark = c->out.next.len;
+	mqlocal_encode_inquire(&c->out.next, call.req.id, &v);
+	err = mqcall_end(c, &call, mark);
+	return mqconn_leave(c, err, call.text);
+}
