@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * agents.c - the agents by name, and what they have in common.
+ *
+ * Neighbours: agents_channel.c and agents_listener.c decide when one starts
+ * and stops; agents_status.c keeps what they tell; process.c runs them;
+ * channel_state.c has their states.
+ * Invariants: an agent has at most one process; its machine is INACTIVE,
+ * STOPPED or RETRYING exactly when it has none (a receiver's guests have
+ * machines of their own); nothing starts while the queue manager stops.
+ * Happy path: work on a transmission queue starts its channel; the process
+ * attaches, tells its status, detaches and exits.
+ * Failure: see channel_state.c.
+ */
+#include "qmgr/agents.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "qmgr/agents_int.h"
+#include "qmgr/qmgr_impl.h"
+
+struct agents *
+agents_new(struct qmgr *qm, const char *mca_path)
+{
+	struct agents *a = mqmem_alloc(sizeof(*a));
+
+	a->qm = qm;
+	a->loop = &qm->loop;
+	a->engine = qm->engine;
+	a->mca = mqmem_strdup(mca_path);
+	TAILQ_INIT(&a->channels);
+	TAILQ_INIT(&a->listeners);
+	TAILQ_INIT(&a->work);
+	return a;
+}
+
+static void
+on_agent_closed(uv_handle_t *h)
+{
+	free(h->data);
+}
+
+static void
+on_process_closed(uv_handle_t *h)
+{
+	struct process *p = h->data;
+	struct agent *g = MQ_CONTAINER_OF(p, struct agent, process);
+
+	uv_close((uv_handle_t *)&g->retry, on_agent_closed);
+}
+
+static void
+agent_free(struct agent_list *list, struct agent *g)
+{
+	MQ_PRE(TAILQ_EMPTY(&g->guests) && !g->process.alive);
+	TAILQ_REMOVE(list, g, link);
+	process_close(&g->process, on_process_closed);
+}
+
+struct agents *
+agents_free(struct agents *a)
+{
+	struct agent *g;
+	struct work *w;
+
+	if (a == NULL)
+		return NULL;
+	while ((g = TAILQ_FIRST(&a->channels)) != NULL)
+		agent_free(&a->channels, g);
+	while ((g = TAILQ_FIRST(&a->listeners)) != NULL)
+		agent_free(&a->listeners, g);
+	while ((w = TAILQ_FIRST(&a->work)) != NULL) {
+		TAILQ_REMOVE(&a->work, w, link);
+		free(w);
+	}
+	free(a->mca);
+	free(a);
+	return NULL;
+}
+
+struct agent *
+agent_find(const struct agents *a, bool listener, const char *name)
+{
+	const struct agent_list *list = listener ? &a->listeners : &a->channels;
+	struct agent *g;
+
+	TAILQ_FOREACH (g, list, link)
+		if (strcmp(g->info.name, name) == 0)
+			return g;
+	return NULL;
+}
+
+struct agent *
+agent_get(struct agents *a, bool listener, const char *name)
+{
+	struct agent_list *list = listener ? &a->listeners : &a->channels;
+	struct agent *g = agent_find(a, listener, name), *after;
+	struct chan_retry limits;
+
+	if (g != NULL)
+		return g;
+	limits = listener ? listener_limits() : channel_limits(a, name);
+	g = mqmem_alloc(sizeof(*g));
+	g->owner = a;
+	g->is_listener = listener;
+	TAILQ_INIT(&g->guests);
+	(void)snprintf(g->info.name, sizeof(g->info.name), "%s", name);
+	chan_init(&g->machine, &limits);
+	process_init(
+	    &g->process, a->loop, listener ? listener_ended : channel_ended, g);
+	uv_timer_init(a->loop, &g->retry);
+	g->retry.data = g;
+	TAILQ_FOREACH (after, list, link)
+		if (strcmp(after->info.name, name) > 0)
+			break;
+	if (after != NULL)
+		TAILQ_INSERT_BEFORE(after, g, link);
+	else
+		TAILQ_INSERT_TAIL(list, g, link);
+	return g;
+}
+
+bool
+agent_is_alive(const struct agent *g)
+{
+	return g->process.alive || !TAILQ_EMPTY(&g->guests);
+}
+
+/* ---- start and end of a process ---- */
+
+static void
+agent_log(const struct agent *g, enum mqlog_level level, const char *what,
+    const char *text)
+{
+	struct mqlog_line l;
+	char event[48];
+
+	(void)snprintf(event, sizeof(event), "%s.%s",
+	    g->is_listener ? "listener" : "channel", what);
+	mqlog_begin(&l, level, event);
+	mqlog_str(&l, g->is_listener ? "listener" : "channel", g->info.name);
+	if (process_pid(&g->process) != 0)
+		mqlog_int(&l, "pid", process_pid(&g->process));
+	if (text != NULL)
+		mqlog_str(&l, "text", text);
+	mqlog_end(&l);
+}
+
+void
+agent_spawn(struct agent *g, const char *verb, const char *option)
+{
+	struct agents *a = g->owner;
+	const char *argv[] = {a->mca, verb, "--qmgr", a->qm->name, "--root",
+	    a->qm->dir.root, option, g->info.name, NULL};
+	struct agents_info *i = &g->info;
+	const char *why;
+
+	MQ_PRE(chan_state(&g->machine) == CHAN_STARTING && !a->stopping);
+	uv_timer_stop(&g->retry);
+	g->work = false;
+	i->msgs = 0;
+	i->bytes = 0;
+	i->batches = 0;
+	i->started_ms = mqclock_wall_us() / 1000;
+	if (process_start(&g->process, (char *const *)(uintptr_t)argv, &why) ==
+	    MQI_OK) {
+		agent_log(g, MQLOG_INFO, "started", NULL);
+		return;
+	}
+	(void)snprintf(
+	    i->error, sizeof(i->error), "%s cannot be run: %s", a->mca, why);
+	agent_log(g, MQLOG_ERROR, "start_failed", i->error);
+}
+
+void
+agent_ended(struct agent *g, enum chan_end how, int64_t status, int sig)
+{
+	struct chan_retry limits = g->is_listener
+				       ? listener_limits()
+				       : channel_limits(g->owner, g->info.name);
+	char text[128];
+	uint64_t delay_ms;
+
+	g->session = NULL;
+	g->info.started_ms = 0;
+	g->info.pid = 0;
+	delay_ms = chan_ended(&g->machine, how, &limits);
+	if (delay_ms != CHAN_NO_RETRY) {
+		g->retry_at_ms = uv_now(g->owner->loop) + delay_ms;
+		uv_timer_start(&g->retry,
+		    g->is_listener ? listener_retry : channel_retry, delay_ms,
+		    0);
+	}
+	if (sig != 0)
+		(void)snprintf(text, sizeof(text),
+		    "its process was ended by signal %d; it is %s now", sig,
+		    chan_state_name(&g->machine));
+	else
+		(void)snprintf(text, sizeof(text),
+		    "its process ended with status %d; it is %s now",
+		    (int)status, chan_state_name(&g->machine));
+	agent_log(
+	    g, how == CHAN_END_CLEAN ? MQLOG_INFO : MQLOG_WARN, "ended", text);
+}
+
+static enum process_step
+first_step(const struct agent *g, enum agents_stop_mode mode)
+{
+	if (mode == AGENTS_TERMINATE)
+		return PROCESS_KILL;
+	/* one that has not spoken yet cannot be ordered */
+	if (mode == AGENTS_FORCE || g->session == NULL)
+		return PROCESS_TERM;
+	return PROCESS_ORDERED;
+}
+
+void
+agent_end(struct agent *g, enum agents_stop_mode mode)
+{
+	enum process_step step = first_step(g, mode);
+	struct guest *guest = TAILQ_FIRST(&g->guests), *next;
+
+	if (g->process.alive) {
+		if (step == PROCESS_ORDERED)
+			session_order(g->session, "stop");
+		process_end(&g->process, step);
+	}
+	for (; guest != NULL; guest = next) {
+		next = TAILQ_NEXT(guest, link);
+		/* an agent ends when its session does */
+		if (mode == AGENTS_QUIESCE)
+			session_order(guest->session, "stop");
+		else
+			session_close(guest->session);
+	}
+}
+
+/* ---- the queue manager's life ---- */
+
+void
+agents_work(struct agents *a, const char *queue)
+{
+	struct work *w;
+
+	TAILQ_FOREACH (w, &a->work, link)
+		if (strcmp(w->queue, queue) == 0)
+			return;
+	w = mqmem_alloc(sizeof(*w));
+	(void)snprintf(w->queue, sizeof(w->queue), "%s", queue);
+	TAILQ_INSERT_TAIL(&a->work, w, link);
+}
+
+void
+agents_turn(struct agents *a)
+{
+	struct work *w;
+
+	while ((w = TAILQ_FIRST(&a->work)) != NULL) {
+		TAILQ_REMOVE(&a->work, w, link);
+		if (!a->stopping)
+			channel_work(a, w->queue);
+		free(w);
+	}
+}
+
+static void
+list_stop(struct agent_list *list, enum agents_stop_mode mode)
+{
+	struct agent *g;
+
+	TAILQ_FOREACH (g, list, link) {
+		uv_timer_stop(&g->retry);
+		if (chan_state(&g->machine) == CHAN_RETRYING ||
+		    g->process.alive)
+			chan_stop(&g->machine, g->process.alive, true);
+		agent_end(g, mode);
+	}
+}
+
+void
+agents_stop_all(struct agents *a, bool immediate)
+{
+	enum agents_stop_mode mode = immediate ? AGENTS_FORCE : AGENTS_QUIESCE;
+
+	a->stopping = true;
+	/* listeners first, so that no receiver comes after the last */
+	list_stop(&a->listeners, mode);
+	list_stop(&a->channels, mode);
+}
+
+static bool
+list_has_ended(const struct agent_list *list)
+{
+	const struct agent *g;
+
+	TAILQ_FOREACH (g, list, link)
+		if (g->process.alive)
+			return false;
+	return true;
+}
+
+bool
+agents_all_ended(const struct agents *a)
+{
+	return list_has_ended(&a->channels) && list_has_ended(&a->listeners);
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * process.c - a child process by uv_spawn(3).
+ *
+ * Neighbours: agents_channel.c and agents_listener.c own one each.
+ * Invariants: while it is alive its handle is open; `ended` is called exactly
+ * once for each start, after the handle is closed, so it may start the next
+ * one at once.  Descriptors of the store and of sessions are close-on-exec.
+ * Happy path: start, exit, ended.
+ * Failure: a process that does not end when it is asked gets SIGTERM after
+ * 5 s and SIGKILL after 10 s.
+ */
+#include "qmgr/process.h"
+
+#include <signal.h>
+#include <string.h>
+
+static void on_timer(uv_timer_t *t);
+
+void
+process_init(
+    struct process *p, uv_loop_t *loop, process_ended_fn ended, void *arg)
+{
+	memset(p, 0, sizeof(*p));
+	uv_timer_init(loop, &p->timer);
+	p->timer.data = p;
+	p->ended = ended;
+	p->arg = arg;
+}
+
+void
+process_close(struct process *p, uv_close_cb closed)
+{
+	MQ_PRE(!p->alive);
+	uv_close((uv_handle_t *)&p->timer, closed);
+}
+
+static void
+on_closed(uv_handle_t *h)
+{
+	struct process *p = h->data;
+
+	p->alive = false;
+	p->ended(p->arg, p->status, p->signal);
+}
+
+static void
+on_exit(uv_process_t *handle, int64_t status, int sig)
+{
+	struct process *p = handle->data;
+
+	p->status = status;
+	p->signal = sig;
+	uv_timer_stop(&p->timer);
+	uv_close((uv_handle_t *)handle, on_closed);
+}
+
+enum mqi_err
+process_start(struct process *p, char *const argv[], const char **ret_why)
+{
+	uv_stdio_container_t stdio[3] = {
+	    {.flags = UV_IGNORE},
+	    {.flags = UV_INHERIT_FD, .data.fd = 1},
+	    {.flags = UV_INHERIT_FD, .data.fd = 2},
+	};
+	uv_process_options_t opts = {
+	    .exit_cb = on_exit,
+	    .file = argv[0],
+	    .args = (char **)(uintptr_t)argv,
+	    .stdio_count = 3,
+	    .stdio = stdio,
+	};
+	int rc;
+
+	MQ_PRE(!p->alive);
+	p->step = PROCESS_RUN;
+	p->alive = true;
+	p->handle.data = p;
+	rc = uv_spawn(p->timer.loop, &p->handle, &opts);
+	if (rc == 0)
+		return MQI_OK;
+	/* even so, the handle must be closed, and `ended` reports the end */
+	p->status = 127;
+	p->signal = 0;
+	uv_close((uv_handle_t *)&p->handle, on_closed);
+	*ret_why = uv_strerror(rc);
+	return MQI_E_RESOURCE_PROBLEM;
+}
+
+int
+process_pid(const struct process *p)
+{
+	return p->alive ? uv_process_get_pid(&p->handle) : 0;
+}
+
+void
+process_end(struct process *p, enum process_step step)
+{
+	if (!p->alive || uv_is_closing((uv_handle_t *)&p->handle) ||
+	    step <= p->step)
+		return;
+	p->step = step;
+	/* it may have ended and not been reaped: that is no error */
+	if (step == PROCESS_TERM)
+		(void)uv_process_kill(&p->handle, SIGTERM);
+	if (step == PROCESS_KILL)
+		(void)uv_process_kill(&p->handle, SIGKILL);
+	else
+		uv_timer_start(&p->timer, on_timer, PROCESS_STEP_MS, 0);
+}
+
+static void
+on_timer(uv_timer_t *t)
+{
+	struct process *p = t->data;
+
+	process_end(
+	    p, p->step == PROCESS_ORDERED ? PROCESS_TERM : PROCESS_KILL);
+}

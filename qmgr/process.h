@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * process.h - one child process: started, asked to end in steps, and reaped.
+ * Loop thread only; never blocks.
+ */
+#ifndef MQ_QMGR_PROCESS_H
+#define MQ_QMGR_PROCESS_H
+
+#include <mq/mqi_err.h>
+#include <stdbool.h>
+#include <uv.h>
+
+#include "base/check.h"
+
+/* How it is asked; each step follows the one before it after 5 s. */
+enum process_step {
+	PROCESS_RUN,
+	PROCESS_ORDERED, /* by the caller, on the process's session */
+	PROCESS_TERM,    /* SIGTERM */
+	PROCESS_KILL,    /* SIGKILL */
+};
+
+#define PROCESS_STEP_MS 5000u
+
+/* It has ended and been reaped; status is its exit status, or signal is not
+ * 0.  It may be started again from within. */
+typedef void (*process_ended_fn)(void *arg, int64_t status, int signal);
+
+struct process {
+	uv_process_t handle;
+	uv_timer_t timer;
+	bool alive; /* from the start until `ended` is called */
+	enum process_step step;
+	int64_t status;
+	int signal;
+	process_ended_fn ended;
+	void *arg;
+};
+
+void process_init(
+    struct process *p, uv_loop_t *loop, process_ended_fn ended, void *arg);
+/* Not alive any more; closed is called when its memory may go, with the
+ * timer's handle, whose data is p. */
+void process_close(struct process *p, uv_close_cb closed);
+
+/* argv[0] is the path; NULL-terminated.  Its output is ours, its input is
+ * empty.  Errors: RESOURCE_PROBLEM; *ret_why, constant, says what. */
+MQ_MUST_CHECK enum mqi_err process_start(
+    struct process *p, char *const argv[], const char **ret_why);
+int process_pid(const struct process *p); /* 0: not alive */
+/* Goes to this step, if it is not there or beyond yet. */
+void process_end(struct process *p, enum process_step step);
+
+#endif
