@@ -31,7 +31,6 @@ agents_new(struct qmgr *qm, const char *mca_path)
 
 	a->qm = qm;
 	a->loop = &qm->loop;
-	a->engine = qm->engine;
 	a->mca = mqmem_strdup(mca_path);
 	TAILQ_INIT(&a->channels);
 	TAILQ_INIT(&a->listeners);

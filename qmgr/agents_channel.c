@@ -30,7 +30,7 @@ channel_is(const struct engine_object *o, const char *type)
 static const struct engine_object *
 channel_object(const struct agents *a, const char *name)
 {
-	return engine_object_find(a->engine, MQATTR_CHANNEL, name);
+	return engine_object_find(a->qm->engine, MQATTR_CHANNEL, name);
 }
 
 static uint64_t
@@ -166,7 +166,8 @@ channel_work(struct agents *a, const char *queue)
 {
 	const struct engine_object *o = NULL;
 
-	while ((o = engine_object_next(a->engine, MQATTR_CHANNEL, o)) != NULL) {
+	while ((o = engine_object_next(a->qm->engine, MQATTR_CHANNEL, o)) !=
+	       NULL) {
 		struct agent *g;
 
 		if (!channel_is(o, "SDR") ||

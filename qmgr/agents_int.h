@@ -53,7 +53,6 @@ TAILQ_HEAD(work_list, work);
 struct agents {
 	struct qmgr *qm;
 	uv_loop_t *loop;
-	struct engine *engine;
 	char *mca;
 	bool stopping;
 	struct agent_list channels;

@@ -31,7 +31,7 @@ listener_limits(void)
 static const struct engine_object *
 listener_object(const struct agents *a, const char *name)
 {
-	return engine_object_find(a->engine, MQATTR_LISTENER, name);
+	return engine_object_find(a->qm->engine, MQATTR_LISTENER, name);
 }
 
 static void
@@ -116,8 +116,8 @@ agents_begin(struct agents *a)
 {
 	const struct engine_object *o = NULL;
 
-	while (
-	    (o = engine_object_next(a->engine, MQATTR_LISTENER, o)) != NULL) {
+	while ((o = engine_object_next(a->qm->engine, MQATTR_LISTENER, o)) !=
+	       NULL) {
 		if (mqattr_is(o->attrs, MQATTR_ID_CONTROL, "MANUAL"))
 			continue;
 		/* none runs yet, so it cannot fail */

@@ -66,7 +66,7 @@ guest_attach(struct agents *a, struct session *s, int pid, const char *channel,
 	struct guest *guest;
 	struct agent *g;
 
-	if (engine_object_find(a->engine, MQATTR_CHANNEL, channel) == NULL)
+	if (engine_object_find(a->qm->engine, MQATTR_CHANNEL, channel) == NULL)
 		return MQI_E_UNKNOWN_CHANNEL;
 	g = agent_get(a, false, channel);
 	if (chan_state(&g->machine) == CHAN_STOPPED ||
@@ -229,7 +229,7 @@ static const char *
 chltype_of(const struct agents *a, const char *name)
 {
 	const struct engine_object *o =
-	    engine_object_find(a->engine, MQATTR_CHANNEL, name);
+	    engine_object_find(a->qm->engine, MQATTR_CHANNEL, name);
 
 	return o == NULL ? "" : mqattr_text(o->attrs, MQATTR_ID_CHLTYPE);
 }
@@ -285,8 +285,8 @@ agents_each_listener(const struct agents *a, agents_info_fn fn, void *arg)
 	const struct engine_object *o = NULL;
 	const struct agent *g;
 
-	while (
-	    (o = engine_object_next(a->engine, MQATTR_LISTENER, o)) != NULL) {
+	while ((o = engine_object_next(a->qm->engine, MQATTR_LISTENER, o)) !=
+	       NULL) {
 		struct agents_info i = {.state = "STOPPED", .chltype = ""};
 
 		if (agent_find(a, true, o->name) != NULL)

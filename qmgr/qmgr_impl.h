@@ -40,6 +40,7 @@ struct qmgr {
 	char user[64 + 1]; /* the owner's name */
 	struct mqsm state;
 	bool create;
+	bool stop_wanted;
 	bool immediate;
 	bool failed; /* exit status 1 */
 	uint64_t started_ms;
@@ -72,8 +73,9 @@ extern const struct engine_ops turn_engine_ops;
 /* The store's thread has something to say; from any thread. */
 void turn_wake(void *arg);
 
-/* The next step of the queue manager's life, at the end of each turn. */
-void qmgr_life(struct qmgr *qm);
+/* The next step of the queue manager's life, at the end of each turn; true if
+ * one was taken. */
+bool qmgr_life(struct qmgr *qm);
 
 /* The objects that a new queue manager has.  Errors: as of
  * engine_object_set(); EXISTS: it was made before. */

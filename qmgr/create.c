@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * create.c - the objects that a new queue manager has.
+ *
+ * Neighbours: qmgr.c calls it once, with --create, when the engine is ready.
+ * Invariants: the QMGR object is made last: a queue manager without it has not
+ * been created wholly, is not started, and may be created again.
+ * Happy path: the default queue, the dead-letter queue, the queue manager.
+ * Failure: the engine's reason.
+ */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "qmgr/qmgr_impl.h"
+
+#define DEFAULT_QUEUE "SYSTEM.DEFAULT.LOCAL.QUEUE"
+#define DEAD_LETTER_QUEUE "SYSTEM.DEAD.LETTER.QUEUE"
+
+static void
+set_times(struct mqattr_set *s, uint64_t wall_us)
+{
+	char date[9], time[9], text[16];
+
+	mqclock_mq_date(wall_us, date, time);
+	(void)snprintf(
+	    text, sizeof(text), "%.4s-%.2s-%.2s", date, date + 4, date + 6);
+	mqattr_set_own(s, MQATTR_ID_CRDATE, text);
+	mqattr_set_own(s, MQATTR_ID_ALTDATE, text);
+	(void)snprintf(
+	    text, sizeof(text), "%.2s.%.2s.%.2s", time, time + 2, time + 4);
+	mqattr_set_own(s, MQATTR_ID_CRTIME, text);
+	mqattr_set_own(s, MQATTR_ID_ALTTIME, text);
+}
+
+static enum mqi_err
+create_queue(
+    struct engine *e, const char *name, const char *descr, uint64_t wall_us)
+{
+	struct mqattr_set *s = mqattr_set_new(MQATTR_QLOCAL);
+	uint64_t pos;
+	enum mqi_err err;
+
+	if (s == NULL)
+		return MQI_E_NO_MEMORY;
+	set_times(s, wall_us);
+	mqattr_set_own(s, MQATTR_ID_DESCR, descr);
+	err = engine_object_set(e, MQATTR_QLOCAL, name, s, &pos);
+	mqattr_set_free(s);
+	return err;
+}
+
+static enum mqi_err
+create_qmgr(struct engine *e, const char *name, uint64_t wall_us)
+{
+	struct mqattr_set *s = mqattr_set_new(MQATTR_QMGR);
+	uint64_t pos;
+	enum mqi_err err;
+
+	if (s == NULL)
+		return MQI_E_NO_MEMORY;
+	set_times(s, wall_us);
+	mqattr_set_own(s, MQATTR_ID_DEADQ, DEAD_LETTER_QUEUE);
+	err = engine_object_set(e, MQATTR_QMGR, name, s, &pos);
+	mqattr_set_free(s);
+	return err;
+}
+
+enum mqi_err
+create_objects(struct engine *e, const char *name, uint64_t wall_us)
+{
+	enum mqi_err err;
+
+	if (engine_object_find(e, MQATTR_QMGR, name) != NULL)
+		return MQI_E_EXISTS;
+	err = create_queue(e, DEFAULT_QUEUE,
+	    "what DEFINE QLOCAL takes its attributes from", wall_us);
+	if (err == MQI_OK)
+		err = create_queue(e, DEAD_LETTER_QUEUE,
+		    "messages that could not be delivered", wall_us);
+	if (err == MQI_OK)
+		err = create_qmgr(e, name, wall_us);
+	return err;
+}
