@@ -151,13 +151,19 @@ target_find(int fd, bool flushing, struct target *ret)
 	return true;
 }
 
-/* Counts a call; the one to be killed at makes half of a write if `tear` is
- * given, and does not return. */
-static void
-count_call(int fd, const void *tear, size_t len, off_t offset)
+/* Counts a call; true, with errno set, if it is to fail.  The one to be killed
+ * at makes half of a write if `tear` is given, and does not return. */
+static bool
+call_fails(int fd, const void *tear, size_t len, off_t offset)
 {
-	if (++control->calls != control->kill_at)
-		return;
+	uint64_t n = ++control->calls;
+
+	if (n == control->fail_at) {
+		errno = EIO;
+		return true;
+	}
+	if (n != control->kill_at)
+		return false;
 	if (tear && control->kill_tears && len / 2 >= 512)
 		(void)!real.pwrite(fd, tear, len / 2 / 512 * 512, offset);
 	kill(getpid(), SIGKILL);
@@ -235,7 +241,8 @@ write_at(int fd, const struct iovec *iov, int n_iov, off_t offset)
 	size_t len = 0;
 	for (int i = 0; i < n_iov; i++)
 		len += iov[i].iov_len;
-	count_call(fd, n_iov == 1 ? iov[0].iov_base : NULL, len, offset);
+	if (call_fails(fd, n_iov == 1 ? iov[0].iov_base : NULL, len, offset))
+		return -1;
 	pthread_mutex_lock(&lock);
 	uint64_t seq =
 	    record(RECORDER_WRITE, t.path, (uint64_t)offset, iov, n_iov, len);
@@ -318,7 +325,8 @@ flush(int fd, int (*fn)(int))
 
 	if (!target_find(fd, true, &t))
 		return fn(fd);
-	count_call(fd, NULL, 0, 0);
+	if (call_fails(fd, NULL, 0, 0))
+		return -1;
 	if (control->no_flush)
 		return 0;
 	control->flushes++;
@@ -353,7 +361,8 @@ ftruncate(int fd, off_t size)
 
 	if (!target_find(fd, false, &t))
 		return real.ftruncate(fd, size);
-	count_call(fd, NULL, 0, 0);
+	if (call_fails(fd, NULL, 0, 0))
+		return -1;
 	pthread_mutex_lock(&lock);
 	record(RECORDER_TRUNCATE, t.path, (uint64_t)size, NULL, 0, 0);
 	int rc = real.ftruncate(fd, size);
@@ -383,8 +392,8 @@ fallocate(int fd, int mode, off_t offset, off_t len)
 	struct target t;
 	bool seen = target_find(fd, false, &t);
 
-	if (seen)
-		count_call(fd, NULL, 0, 0);
+	if (seen && call_fails(fd, NULL, 0, 0))
+		return -1;
 	int rc = real.fallocate(fd, mode, offset, len);
 	if (seen && rc == 0)
 		allocated(fd, &t);
@@ -403,8 +412,8 @@ posix_fallocate(int fd, off_t offset, off_t len)
 	struct target t;
 	bool seen = target_find(fd, false, &t);
 
-	if (seen)
-		count_call(fd, NULL, 0, 0);
+	if (seen && call_fails(fd, NULL, 0, 0))
+		return EIO;
 	int rc = real.posix_fallocate(fd, offset, len);
 	if (seen && rc == 0)
 		allocated(fd, &t);
@@ -426,7 +435,8 @@ rename(const char *from, const char *to)
 	if (a && b) {
 		struct iovec iov = {
 		    .iov_base = (void *)(uintptr_t)b, .iov_len = strlen(b)};
-		count_call(-1, NULL, 0, 0);
+		if (call_fails(-1, NULL, 0, 0))
+			return -1;
 		pthread_mutex_lock(&lock);
 		record(RECORDER_RENAME, a, 0, &iov, 1, iov.iov_len);
 		pthread_mutex_unlock(&lock);
@@ -440,7 +450,8 @@ unlink(const char *path)
 	const char *rest = control ? under_dir(path) : NULL;
 
 	if (rest) {
-		count_call(-1, NULL, 0, 0);
+		if (call_fails(-1, NULL, 0, 0))
+			return -1;
 		record_locked(RECORDER_UNLINK, rest, 0);
 	}
 	return real.unlink(path);

@@ -6,9 +6,9 @@
  * The test makes a control block in a file, names it in MQ_RECORDER, and may
  * change it while the program runs.  The recorder counts the calls that write
  * or flush regular files under `dir`, in all threads of the process together,
- * and according to the block kills the process at one of them, delays
- * flushes, takes them out, or writes a trace from which image.c rebuilds what
- * a disk may hold after a power cut.
+ * and according to the block kills the process at one of them, makes one fail,
+ * delays flushes, takes them out, or writes a trace from which image.c rebuilds
+ * what a disk may hold after a power cut.
  *
  * Thread-safe: the block is changed by atomic operations only.
  */
@@ -27,6 +27,8 @@ struct recorder_control {
 	 * made by half if kill_tears is not 0.  0: never. */
 	_Atomic uint64_t kill_at;
 	_Atomic uint64_t kill_tears;
+	/* Call number fail_at fails with EIO, undone.  0: none. */
+	_Atomic uint64_t fail_at;
 	/* Each flush and O_DSYNC write returns that much later. */
 	_Atomic uint64_t delay_ms;
 	/* Not 0: flushes do nothing and report success; O_DSYNC has no

@@ -180,6 +180,18 @@ test_the_last_write_is_torn_if_asked(void **state)
 }
 
 static void
+test_the_call_set_fails(void **state)
+{
+	struct fixture *f = *state;
+
+	f->control->fail_at = 1;
+	assert_int_equal(WEXITSTATUS(run_child(f)), 3);
+	f->control->calls = 0;
+	f->control->fail_at = 2;
+	assert_int_equal(WEXITSTATUS(run_child(f)), 4);
+}
+
+static void
 test_images_hold_what_was_flushed_and_the_rest_by_chance(void **state)
 {
 	struct fixture *f = *state;
@@ -235,6 +247,7 @@ main(int argc, char **argv)
 	    TEST(test_calls_are_counted),
 	    TEST(test_process_dies_before_the_call_set),
 	    TEST(test_the_last_write_is_torn_if_asked),
+	    TEST(test_the_call_set_fails),
 	    TEST(test_images_hold_what_was_flushed_and_the_rest_by_chance),
 	    TEST(test_nothing_is_durable_with_the_flush_taken_out),
 	};

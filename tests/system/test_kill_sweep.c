@@ -10,6 +10,9 @@
  * all that is left, judge.  The first rounds take N = 1, 2, 3, ... (start-up);
  * the others by chance, printed with the seed; --long takes every N.
  *
+ * The same with a failure (EIO) of the Nth call instead of a death: the queue
+ * manager must answer nobody whose work was not written, and end by itself.
+ *
  * The page cache survives kill -9: what this cannot see, test_images does.
  */
 #include <setjmp.h>
@@ -33,7 +36,7 @@ struct fixture {
 	struct qm qm;
 	struct checker *checker;
 	uint64_t seed;
-	unsigned struck; /* rounds in which the death came */
+	unsigned struck; /* rounds in which the strike came in service */
 };
 
 static int
@@ -65,13 +68,18 @@ teardown(void **state)
 	return 0;
 }
 
-/* Starts it with a death set; true if it came to serve. */
+enum strike { DEATH, FAILURE };
+
+/* Starts it with a strike set; true if it came to serve. */
 static bool
-start_to_die(struct fixture *f, uint64_t n)
+start_to_die(struct fixture *f, enum strike strike, uint64_t n)
 {
-	f->qm.control->calls = 0;
-	f->qm.control->kill_tears = mqrand_next(&f->seed) & 1;
-	f->qm.control->kill_at = n;
+	struct recorder_control *c = f->qm.control;
+
+	c->calls = 0;
+	c->kill_tears = mqrand_next(&f->seed) & 1;
+	c->kill_at = strike == DEATH ? n : 0;
+	c->fail_at = strike == FAILURE ? n : 0;
 	qm_spawn(&f->qm);
 	mqi_conn *conn = qm_try_connect(&f->qm);
 	if (!conn)
@@ -100,59 +108,93 @@ judge(struct fixture *f, uint64_t n, struct checker_report *ret_report)
 	free(drained);
 }
 
+/* After a strike in service it must end, by itself if it was a failure. */
 static void
-run_round(struct fixture *f, uint64_t n, struct checker_report *ret_report)
+check_end(struct fixture *f, uint64_t n, unsigned broken)
+{
+	int status = 0;
+
+	if (f->qm.control->calls < n)
+		return;
+	f->struck++;
+	if (!f->qm.proc.pid)
+		return;
+	/* some calls may fail without harm, and nobody is cut off then */
+	if (broken)
+		status = proc_wait(&f->qm.proc);
+	assert_true(!broken || status != 0);
+}
+
+static void
+run_round(struct fixture *f, enum strike strike, uint64_t n,
+    struct checker_report *ret_report)
 {
 	struct workload w = {.qm = &f->qm,
 	    .checker = f->checker,
 	    .seed = mqrand_next(&f->seed),
 	    .rounds = 40};
 
-	if (start_to_die(f, n))
+	if (start_to_die(f, strike, n)) {
 		workload_run(&w);
-	assert_int_equal(w.faults, 0);
-	f->struck += f->qm.control->calls >= n;
+		assert_int_equal(w.faults, 0);
+		check_end(f, n, w.broken);
+	}
 	proc_kill9(&f->qm.proc);
 	if (mqrand_next(&f->seed) % 4 == 0) {
 		/* again, while it recovers */
-		(void)start_to_die(f, 1 + mqrand_next(&f->seed) % 12);
+		(void)start_to_die(f, strike, 1 + mqrand_next(&f->seed) % 12);
 		proc_kill9(&f->qm.proc);
 	}
 	f->qm.control->kill_at = 0;
+	f->qm.control->fail_at = 0;
 	qm_start(&f->qm);
 	judge(f, n, ret_report);
 	proc_stop(&f->qm.proc);
 }
 
 static void
-test_nothing_is_lost_or_doubled_by_kill_at_any_write(void **state)
+sweep(struct fixture *f, enum strike strike, unsigned rounds)
 {
-	struct fixture *f = *state;
 	struct checker_report r = {0};
-	unsigned rounds = test_is_long()   ? LONG_ROUNDS
-			  : test_is_slow() ? 30
-					   : 80;
 
 	for (unsigned i = 1; i <= rounds; i++) {
 		uint64_t n = i <= STARTUP_ROUNDS || test_is_long()
 				 ? i
 				 : 1 + mqrand_next(&f->seed) % MAX_N;
-		run_round(f, n, &r);
+		run_round(f, strike, n, &r);
 	}
-	checker_print(&r, "kill sweep");
-	printf("%u rounds, %u deaths at the call set\n", rounds, f->struck);
+	checker_print(&r, strike == DEATH ? "kill sweep" : "failure sweep");
+	printf("%u rounds, %u strikes while it served\n", rounds, f->struck);
 	/* else the sweep did not sweep */
 	assert_true(f->struck > rounds / 2);
 	assert_true(r.delivered > rounds);
 }
 
+static void
+test_nothing_is_lost_or_doubled_by_kill_at_any_write(void **state)
+{
+	sweep(*state, DEATH,
+	    test_is_long()   ? LONG_ROUNDS
+	    : test_is_slow() ? 30
+			     : 80);
+}
+
+static void
+test_nothing_is_lost_or_doubled_when_any_write_fails(void **state)
+{
+	sweep(*state, FAILURE,
+	    test_is_long()   ? LONG_ROUNDS
+	    : test_is_slow() ? 20
+			     : 40);
+}
+
 int
 main(void)
 {
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(
-		test_nothing_is_lost_or_doubled_by_kill_at_any_write, setup,
-		teardown),
+	    TEST(test_nothing_is_lost_or_doubled_by_kill_at_any_write),
+	    TEST(test_nothing_is_lost_or_doubled_when_any_write_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
