@@ -7,8 +7,8 @@
  * Invariants: nothing is allocated but the room in `out`; what the stamp does
  * not touch is carried along byte by byte, unknown extensions included; what
  * is written would pass the check again.
- * Happy path of a stamp: a mask of the fields that it sets, a walk over those
- * and the old ones in the order of their bits, then the extensions.
+ * Happy path of a stamp: masks of the fields that it sets and clears, a walk
+ * over those, copying the old bytes between them, then the extensions.
  * Failure: MD for bad bytes, TOO_BIG and NO_MEMORY; out is as before then.
  */
 #include "proto/desc.h"
@@ -190,30 +190,35 @@ write_set(uint8_t *p, enum desc_field field, const struct stamp_set *t)
 	}
 }
 
+/* Where the field is in the old bytes, or would be. */
+static const uint8_t *
+place_of(const struct desc_scan *s, unsigned field)
+{
+	uint64_t from = s->present >> field;
+
+	return from ? s->at[field + (unsigned)__builtin_ctzll(from)] : s->exts;
+}
+
+/* The old bytes between the fields that are set or cleared are copied whole. */
 static uint8_t *
 write_fields(uint8_t *p, const struct desc_scan *s, const struct stamp_set *t)
 {
-	uint64_t kept = s->present & ~(t->set | t->clear);
-	uint64_t bits = kept | t->set;
+	const uint8_t *from = place_of(s, 0);
 
-	while (bits) {
-		enum desc_field field = (enum desc_field)__builtin_ctzll(bits);
-		const uint8_t *at;
-		size_t n;
+	for (uint64_t bits = t->set | t->clear; bits; bits &= bits - 1) {
+		unsigned field = (unsigned)__builtin_ctzll(bits);
+		size_t n = (size_t)(place_of(s, field) - from);
 
-		bits &= bits - 1;
-		if (t->set & MQ_BIT(field)) {
-			p = write_set(p, field, t);
-			continue;
+		if (n > 0) {
+			memcpy(p, from, n);
+			p += n;
 		}
-		at = s->at[field];
-		n = mqdesc_table[field].size;
-		if (mqdesc_table[field].kind == DESC_STR)
-			n = 1u + at[0];
-		memcpy(p, at, n);
-		p += n;
+		from = place_of(s, field + 1);
+		if (t->set & MQ_BIT(field))
+			p = write_set(p, (enum desc_field)field, t);
 	}
-	return p;
+	memcpy(p, from, (size_t)(s->exts - from));
+	return p + (s->exts - from);
 }
 
 static uint8_t *

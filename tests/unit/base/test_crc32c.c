@@ -65,12 +65,31 @@ test_crc32c_is_the_same_both_ways_and_in_parts(void **state)
 	}
 }
 
+/* Lengths around the blocks that the instruction's version joins. */
+static void
+test_crc32c_is_the_same_both_ways_on_long_data(void **state)
+{
+	static uint8_t data[60000];
+	uint64_t seed = 2;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)mqrand_next(&seed);
+	for (size_t len = 760; len < 800; len++)
+		assert_int_equal(mqcrc32c(7, data + len % 8, len),
+		    mqcrc32c_table(7, data + len % 8, len));
+	for (size_t len = 24570; len < sizeof(data) - 8; len += 997)
+		assert_int_equal(mqcrc32c(7, data + len % 8, len),
+		    mqcrc32c_table(7, data + len % 8, len));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_crc32c_gives_rfc3720_vectors),
 	    cmocka_unit_test(test_crc32c_is_the_same_both_ways_and_in_parts),
+	    cmocka_unit_test(test_crc32c_is_the_same_both_ways_on_long_data),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

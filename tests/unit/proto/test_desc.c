@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_desc.c - proto/desc*.c: applications' descriptors to bytes and back,
- * reading, stamping, and the refusal of bytes that are not a descriptor.
+ * test_desc.c - proto/desc.c: what a queue manager reads of a descriptor, and
+ * what its stamp changes and keeps.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,10 +13,12 @@
 
 #include "base/clock.h"
 #include "proto/desc.h"
+#include "tests/lib/golden.h"
+#include "tests/unit/proto/desc_samples.h"
 
 struct fixture {
 	struct mqbuf buf;
-	struct mqbuf stamped;
+	struct mqbuf out;
 	struct mqi_md md;
 };
 
@@ -26,7 +28,7 @@ setup(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	mqbuf_init(&f->buf, 1 << 17);
-	mqbuf_init(&f->stamped, 1 << 17);
+	mqbuf_init(&f->out, 1 << 17);
 	mqi_md_init(&f->md);
 	*state = f;
 	return 0;
@@ -38,142 +40,45 @@ teardown(void **state)
 	struct fixture *f = *state;
 
 	mqbuf_fini(&f->buf);
-	mqbuf_fini(&f->stamped);
+	mqbuf_fini(&f->out);
 	free(f);
 	return 0;
 }
 
-static const struct mqi_prop all_props[] = {
-    {.name = "nothing", .type = MQI_PROP_NULL},
-    {.name = "yes", .type = MQI_PROP_BOOLEAN, .value.boolean = 1},
-    {.name = "raw", .type = MQI_PROP_BYTES, .value.bytes = {"a\0b", 3}},
-    {.name = "int", .type = MQI_PROP_INT64, .value.int64 = -5},
-    {.name = "real", .type = MQI_PROP_FLOAT64, .value.float64 = 2.5},
-    {.name = "text", .type = MQI_PROP_STRING, .value.bytes = {"hi", 2}},
-};
+#define PUT_TIME_MS UINT64_C(1795222923450)
 
-static void
-set_all(struct mqi_md *md)
+static struct mqdesc_stamp
+plain_stamp(void)
 {
-	*md = (struct mqi_md){
-	    .report = 0x01020304,
-	    .msg_type = MQI_MT_REQUEST,
-	    .expiry = 600,
-	    .feedback = 275,
-	    .encoding = 273,
-	    .ccsid = 1208,
-	    .format = "MQSTR",
-	    .priority = 7,
-	    .persistence = MQI_PERSISTENCE_YES,
-	    .backout_count = 3,
-	    .reply_to_q = "REPLY.QUEUE",
-	    .reply_to_qmgr = "QM1",
-	    .user_identifier = "alice",
-	    .appl_identity_data = "identity",
-	    .put_appl_type = 6,
-	    .put_appl_name = "mqput",
-	    .put_date = "20261121",
-	    .put_time = "01020390",
-	    .appl_origin_data = "ORIG",
-	    .msg_seq_number = 9,
-	    .offset = 1000,
-	    .msg_flags = 8,
-	    .original_length = 2000,
-	    .not_before_ms = 1790000000000,
-	    .props = all_props,
-	    .n_props = MQ_ARRAY_LEN(all_props),
-	};
-	memset(md->msg_id, 0x11, MQI_ID_LEN);
-	memset(md->correl_id, 0x22, MQI_ID_LEN);
-	memset(md->group_id, 0x33, MQI_ID_LEN);
-	memset(md->accounting_token, 0x44, sizeof(md->accounting_token));
+	return (struct mqdesc_stamp){.priority = 4, .put_time_ms = PUT_TIME_MS};
 }
 
+/* Encodes f->md and stamps the bytes into f->out. */
 static void
-assert_props_equal(const struct mqi_md *a, const struct mqi_md *b)
+stamp(struct fixture *f, const struct mqdesc_stamp *s)
 {
-	assert_int_equal(a->n_props, b->n_props);
-	for (size_t i = 0; i < a->n_props; i++) {
-		const struct mqi_prop *p = &a->props[i], *q = &b->props[i];
-
-		assert_string_equal(p->name, q->name);
-		assert_int_equal(p->type, q->type);
-		if (p->type == MQI_PROP_BYTES || p->type == MQI_PROP_STRING) {
-			assert_int_equal(
-			    p->value.bytes.len, q->value.bytes.len);
-			assert_memory_equal(p->value.bytes.data,
-			    q->value.bytes.data, p->value.bytes.len);
-		} else if (p->type == MQI_PROP_BOOLEAN) {
-			assert_int_equal(p->value.boolean, q->value.boolean);
-		} else if (p->type != MQI_PROP_NULL) {
-			assert_int_equal(p->value.int64, q->value.int64);
-		}
-	}
+	mqbuf_reset(&f->buf);
+	mqbuf_reset(&f->out);
+	assert_int_equal(mqdesc_encode(&f->md, &f->buf), MQI_OK);
+	assert_int_equal(
+	    mqdesc_stamp(f->buf.data, f->buf.len, s, &f->out), MQI_OK);
 }
 
-/* Both were initialised the same way, so padding is equal too. */
+/* The stamped bytes hold what f->md says now. */
 static void
-assert_md_equal(const struct mqi_md *a, const struct mqi_md *b)
+assert_stamped_is_md(struct fixture *f)
 {
-	struct mqi_md x = *a, y = *b;
-
-	assert_props_equal(a, b);
-	x.props = y.props = NULL;
-	x.n_props = y.n_props = 0;
-	assert_int_equal(x.report, y.report);
-	assert_int_equal(x.msg_type, y.msg_type);
-	assert_int_equal(x.expiry, y.expiry);
-	assert_int_equal(x.feedback, y.feedback);
-	assert_int_equal(x.encoding, y.encoding);
-	assert_int_equal(x.ccsid, y.ccsid);
-	assert_string_equal(x.format, y.format);
-	assert_int_equal(x.priority, y.priority);
-	assert_int_equal(x.persistence, y.persistence);
-	assert_memory_equal(x.msg_id, y.msg_id, MQI_ID_LEN);
-	assert_memory_equal(x.correl_id, y.correl_id, MQI_ID_LEN);
-	assert_int_equal(x.backout_count, y.backout_count);
-	assert_string_equal(x.reply_to_q, y.reply_to_q);
-	assert_string_equal(x.reply_to_qmgr, y.reply_to_qmgr);
-	assert_string_equal(x.user_identifier, y.user_identifier);
-	assert_memory_equal(x.accounting_token, y.accounting_token, 32);
-	assert_string_equal(x.appl_identity_data, y.appl_identity_data);
-	assert_int_equal(x.put_appl_type, y.put_appl_type);
-	assert_string_equal(x.put_appl_name, y.put_appl_name);
-	assert_string_equal(x.put_date, y.put_date);
-	assert_string_equal(x.put_time, y.put_time);
-	assert_string_equal(x.appl_origin_data, y.appl_origin_data);
-	assert_memory_equal(x.group_id, y.group_id, MQI_ID_LEN);
-	assert_int_equal(x.msg_seq_number, y.msg_seq_number);
-	assert_int_equal(x.offset, y.offset);
-	assert_int_equal(x.msg_flags, y.msg_flags);
-	assert_int_equal(x.original_length, y.original_length);
-	assert_int_equal(x.not_before_ms, y.not_before_ms);
-}
-
-static void
-test_encode_defaults_costs_the_header_only(void **state)
-{
-	struct fixture *f = *state;
 	struct mqi_md md;
 
-	assert_int_equal(mqdesc_encode(&f->md, &f->buf), MQI_OK);
-	assert_int_equal(f->buf.len, 12);
-	assert_int_equal(mqdesc_decode(f->buf.data, f->buf.len, &md), MQI_OK);
-	assert_md_equal(&f->md, &md);
-	assert_null(md.props);
-}
-
-static void
-test_decode_gives_back_all_fields(void **state)
-{
-	struct fixture *f = *state;
-	struct mqi_md md;
-
-	set_all(&f->md);
-	assert_int_equal(mqdesc_encode(&f->md, &f->buf), MQI_OK);
-	assert_int_equal(mqdesc_decode(f->buf.data, f->buf.len, &md), MQI_OK);
+	assert_int_equal(mqdesc_decode(f->out.data, f->out.len, &md), MQI_OK);
 	assert_md_equal(&f->md, &md);
 	free((void *)(uintptr_t)md.props);
+}
+
+static void
+set_put_time(struct mqi_md *md)
+{
+	mqclock_mq_date(PUT_TIME_MS * 1000, md->put_date, md->put_time);
 }
 
 static void
@@ -182,7 +87,7 @@ test_read_gives_what_was_encoded(void **state)
 	struct fixture *f = *state;
 	struct mqdesc_info info;
 
-	set_all(&f->md);
+	desc_sample_all(&f->md);
 	assert_int_equal(mqdesc_encode(&f->md, &f->buf), MQI_OK);
 	assert_int_equal(mqdesc_read(f->buf.data, f->buf.len, &info), MQI_OK);
 	assert_true(info.persistent);
@@ -202,75 +107,292 @@ test_read_gives_what_was_encoded(void **state)
 }
 
 static void
-test_stamp_sets_its_fields_and_keeps_the_rest(void **state)
+test_read_of_defaults(void **state)
 {
+	static const uint8_t zeros[MQI_ID_LEN];
 	struct fixture *f = *state;
-	struct mqdesc_route route = {
-	    .queue = "TARGET", .qmgr = "QM2", .hops = 1};
-	struct mqdesc_stamp stamp = {
-	    .set_msg_id = true,
-	    .priority = 4,
-	    .persistent = true,
-	    .put_time_ms = UINT64_C(1795222923450),
-	    .user = "a-user-with-a-long-name",
-	    .appl_name = "app",
-	    .route = &route,
-	};
 	struct mqdesc_info info;
-	struct mqi_md md;
 
-	memset(stamp.msg_id, 0x55, MQI_ID_LEN);
-	set_all(&f->md);
+	memset(&info, 0x5a, sizeof(info));
 	assert_int_equal(mqdesc_encode(&f->md, &f->buf), MQI_OK);
-	assert_int_equal(
-	    mqdesc_stamp(f->buf.data, f->buf.len, &stamp, &f->stamped), MQI_OK);
-	assert_int_equal(
-	    mqdesc_read(f->stamped.data, f->stamped.len, &info), MQI_OK);
-	assert_true(info.has_route);
-	assert_string_equal(info.route.queue, "TARGET");
-	assert_string_equal(info.route.qmgr, "QM2");
-	assert_int_equal(info.route.hops, 1);
-	assert_int_equal(
-	    mqdesc_decode(f->stamped.data, f->stamped.len, &md), MQI_OK);
-	memcpy(f->md.msg_id, stamp.msg_id, MQI_ID_LEN);
-	f->md.priority = 4;
-	f->md.backout_count = 0;
-	memcpy(f->md.user_identifier, "a-user-with-", 13);
-	memcpy(f->md.put_appl_name, "app", 4);
-	f->md.put_appl_type = MQDESC_APPL_UNIX;
-	mqclock_mq_date(
-	    stamp.put_time_ms * 1000, f->md.put_date, f->md.put_time);
-	assert_md_equal(&f->md, &md);
-	free((void *)(uintptr_t)md.props);
+	assert_int_equal(mqdesc_read(f->buf.data, f->buf.len, &info), MQI_OK);
+	assert_false(info.persistent);
+	assert_true(info.persistence_as_q_def);
+	assert_int_equal(info.priority, -1);
+	assert_int_equal(info.expiry, MQI_EXPIRY_UNLIMITED);
+	assert_int_equal(info.not_before_ms, 0);
+	assert_int_equal(info.msg_type, MQI_MT_DATAGRAM);
+	assert_int_equal(info.report, 0);
+	assert_int_equal(info.backout_count, 0);
+	assert_false(info.has_msg_id);
+	assert_false(info.has_correl_id);
+	assert_false(info.has_route);
+	assert_memory_equal(info.msg_id, zeros, MQI_ID_LEN);
+	assert_memory_equal(info.correl_id, zeros, MQI_ID_LEN);
+	assert_memory_equal(info.group_id, zeros, MQI_ID_LEN);
+	assert_string_equal(info.route.queue, "");
+	assert_string_equal(info.route.qmgr, "");
+	assert_int_equal(info.route.hops, 0);
 }
 
 static void
-test_every_truncation_is_refused(void **state)
+test_stamp_sets_its_fields_and_keeps_the_rest(void **state)
 {
 	struct fixture *f = *state;
+	struct mqdesc_stamp s = plain_stamp();
+
+	s.set_msg_id = true;
+	memset(s.msg_id, 0x55, MQI_ID_LEN);
+	s.persistent = false;
+	s.user = "a-user-with-a-long-name";
+	s.appl_name = "app";
+	s.backout_count = 9;
+	s.expiry = 55;
+	desc_sample_all(&f->md);
+	f->md.put_appl_type = 77;
+	stamp(f, &s);
+	memcpy(f->md.msg_id, s.msg_id, MQI_ID_LEN);
+	f->md.priority = 4;
+	f->md.persistence = MQI_PERSISTENCE_NO;
+	f->md.backout_count = 9;
+	f->md.expiry = 55;
+	memcpy(f->md.user_identifier, "a-user-with-", 13);
+	memcpy(f->md.put_appl_name, "app", 4);
+	f->md.put_appl_type = MQDESC_APPL_UNIX;
+	set_put_time(&f->md);
+	assert_stamped_is_md(f);
+}
+
+static void
+test_stamp_fills_in_a_descriptor_of_defaults(void **state)
+{
+	struct fixture *f = *state;
+	struct mqdesc_stamp s = plain_stamp();
+
+	s.set_msg_id = true;
+	memset(s.msg_id, 0x66, MQI_ID_LEN);
+	s.persistent = true;
+	s.user = "u";
+	s.appl_name = "";
+	stamp(f, &s);
+	memcpy(f->md.msg_id, s.msg_id, MQI_ID_LEN);
+	f->md.priority = 4;
+	f->md.persistence = MQI_PERSISTENCE_YES;
+	strcpy(f->md.user_identifier, "u");
+	f->md.put_appl_type = MQDESC_APPL_UNIX;
+	set_put_time(&f->md);
+	assert_stamped_is_md(f);
+}
+
+static void
+test_stamp_to_defaults_leaves_the_fields_out(void **state)
+{
+	struct fixture *f = *state;
+	struct mqdesc_stamp s = plain_stamp();
+
+	s.put_time_ms = 0;
+	s.user = "";
+	s.appl_name = "";
+	s.expiry = MQI_EXPIRY_UNLIMITED;
+	s.set_msg_id = true; /* to zeros */
+	desc_sample_all(&f->md);
+	stamp(f, &s);
+	memset(f->md.msg_id, 0, MQI_ID_LEN);
+	f->md.priority = 4;
+	f->md.persistence = MQI_PERSISTENCE_NO;
+	f->md.backout_count = 0;
+	f->md.expiry = MQI_EXPIRY_UNLIMITED;
+	f->md.user_identifier[0] = '\0';
+	f->md.put_appl_name[0] = '\0';
+	f->md.put_date[0] = '\0';
+	f->md.put_time[0] = '\0';
+	assert_stamped_is_md(f);
+}
+
+static void
+test_stamp_without_user_and_name_leaves_them(void **state)
+{
+	struct fixture *f = *state;
+	struct mqdesc_stamp s = plain_stamp();
+
+	s.persistent = true;
+	s.backout_count = 3;
+	s.priority = 7;
+	desc_sample_all(&f->md);
+	f->md.put_appl_type = 77;
+	stamp(f, &s);
+	set_put_time(&f->md);
+	assert_stamped_is_md(f);
+}
+
+static void
+test_stamp_keep_context_fills_in_only_what_is_missing(void **state)
+{
+	struct fixture *f = *state;
+	struct mqdesc_stamp s = plain_stamp();
+
+	s.keep_context = true;
+	s.persistent = true;
+	s.user = "stamped";
+	s.appl_name = "stamped";
+	strcpy(f->md.user_identifier, "original");
+	stamp(f, &s);
+	f->md.priority = 4;
+	f->md.persistence = MQI_PERSISTENCE_YES;
+	strcpy(f->md.put_appl_name, "stamped");
+	f->md.put_appl_type = MQDESC_APPL_UNIX;
+	set_put_time(&f->md);
+	assert_stamped_is_md(f);
+	/* and now all of it is there */
+	s.put_time_ms++;
+	s.user = "again";
+	s.appl_name = "again";
+	stamp(f, &s);
+	assert_stamped_is_md(f);
+}
+
+static void
+assert_route(const struct mqbuf *b, const struct mqdesc_route *expected)
+{
 	struct mqdesc_info info;
-	struct mqi_md md;
-	size_t whole_without_props;
 
-	set_all(&f->md);
-	f->md.n_props = 0;
-	assert_int_equal(mqdesc_encode(&f->md, &f->stamped), MQI_OK);
-	whole_without_props = f->stamped.len;
-	f->md.n_props = MQ_ARRAY_LEN(all_props);
+	assert_int_equal(mqdesc_read(b->data, b->len, &info), MQI_OK);
+	assert_int_equal(info.has_route, expected != NULL);
+	if (!expected)
+		return;
+	assert_string_equal(info.route.queue, expected->queue);
+	assert_string_equal(info.route.qmgr, expected->qmgr);
+	assert_int_equal(info.route.hops, expected->hops);
+}
+
+static void
+test_stamp_adds_replaces_keeps_and_removes_the_route(void **state)
+{
+	struct fixture *f = *state;
+	struct mqdesc_route first = {
+	    .queue = "TARGET", .qmgr = "QM2", .hops = 1};
+	struct mqdesc_route second = {.qmgr = "QM3", .hops = 0x01020304};
+	struct mqdesc_stamp s = plain_stamp();
+	struct mqbuf *b = &f->out;
+
+	memset(second.queue, 'q', MQI_NAME_LEN);
+	f->md.props = desc_sample_props;
+	f->md.n_props = DESC_SAMPLE_N_PROPS;
+	s.route = &first;
+	stamp(f, &s);
+	golden_check("desc", "route", b->data, b->len);
+	assert_route(b, &first);
+	mqbuf_reset(&f->buf);
+	s.route = &second;
+	assert_int_equal(mqdesc_stamp(b->data, b->len, &s, &f->buf), MQI_OK);
+	assert_route(&f->buf, &second);
+	mqbuf_reset(b);
+	s.keep_route = true;
+	s.route = &first;
+	assert_int_equal(mqdesc_stamp(f->buf.data, f->buf.len, &s, b), MQI_OK);
+	assert_route(b, &second);
+	assert_int_equal(b->len, f->buf.len);
+	mqbuf_reset(&f->buf);
+	s.keep_route = false;
+	s.route = NULL;
+	assert_int_equal(mqdesc_stamp(b->data, b->len, &s, &f->buf), MQI_OK);
+	assert_route(&f->buf, NULL);
+	/* the properties were carried along all the way */
+	f->md.priority = 4;
+	f->md.persistence = MQI_PERSISTENCE_NO;
+	set_put_time(&f->md);
+	mqbuf_reset(b);
+	mqbuf_put(b, f->buf.data, f->buf.len);
+	assert_stamped_is_md(f);
+}
+
+/* An unknown extension before and one behind the route. */
+static const uint8_t with_unknown[] = {1, 0, 41, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
+    0x80, 3, 0, 'o', 'n', 'e', 2, 0, 8, 0, 5, 0, 0, 0, 0, 2, 'Q', 'M', 2, 0x80,
+    0, 0, 1, 0x80, 2, 0, 'b', 'e'};
+
+static void
+test_stamp_carries_unknown_extensions_along(void **state)
+{
+	static const uint8_t expected_exts[] = {1, 0x80, 3, 0, 'o', 'n', 'e', 2,
+	    0x80, 0, 0, 1, 0x80, 2, 0, 'b', 'e', 2, 0, 8, 0, 6, 0, 0, 0, 0, 2,
+	    'X', 'Y'};
+	struct fixture *f = *state;
+	struct mqdesc_route route = {.qmgr = "XY", .hops = 6};
+	struct mqdesc_stamp s = plain_stamp();
+	struct mqdesc_info info;
+	size_t n = sizeof(expected_exts);
+
+	assert_int_equal(
+	    mqdesc_read(with_unknown, sizeof(with_unknown), &info), MQI_OK);
+	assert_string_equal(info.route.qmgr, "QM");
+	assert_int_equal(info.route.hops, 5);
+	s.route = &route;
+	assert_int_equal(
+	    mqdesc_stamp(with_unknown, sizeof(with_unknown), &s, &f->out),
+	    MQI_OK);
+	assert_true(f->out.len > n);
+	assert_memory_equal(f->out.data + f->out.len - n, expected_exts, n);
+	golden_check("desc", "unknown_extensions", f->out.data, f->out.len);
+}
+
+static void
+test_stamp_that_makes_it_too_long_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct mqdesc_stamp s = plain_stamp();
+	struct mqdesc_route route = {.queue = "Q", .qmgr = "QM"};
+
+	/* an unknown extension up to the limit */
+	mqbuf_put_zeros(&f->buf, MQDESC_MAX);
+	f->buf.data[0] = 1;
+	mqbuf_set_u16(f->buf.data + 2, (uint16_t)MQDESC_MAX);
+	mqbuf_set_u16(f->buf.data + 12, 0x8001);
+	mqbuf_set_u16(f->buf.data + 14, (uint16_t)(MQDESC_MAX - 16));
+	s.route = &route;
+	mqbuf_put(&f->out, "before", 6);
+	assert_int_equal(
+	    mqdesc_stamp(f->buf.data, MQDESC_MAX, &s, &f->out), MQI_E_TOO_BIG);
+	assert_int_equal(f->out.len, 6);
+	assert_int_equal(f->out.err, MQI_OK);
+}
+
+static void
+test_stamp_appends_and_fails_without_room(void **state)
+{
+	struct fixture *f = *state;
+	struct mqdesc_stamp s = plain_stamp();
+	struct mqbuf small;
+
 	assert_int_equal(mqdesc_encode(&f->md, &f->buf), MQI_OK);
-	for (size_t len = 0; len < f->buf.len; len++) {
-		/* a copy of its own, so that an over-read is seen */
-		uint8_t *copy = malloc(len ? len : 1);
+	mqbuf_put(&f->out, "before", 6);
+	assert_int_equal(
+	    mqdesc_stamp(f->buf.data, f->buf.len, &s, &f->out), MQI_OK);
+	assert_memory_equal(f->out.data, "before\1", 7);
+	mqbuf_init(&small, 100);
+	assert_int_equal(
+	    mqdesc_stamp(f->buf.data, f->buf.len, &s, &small), MQI_E_TOO_BIG);
+	assert_int_equal(small.len, 0);
+	mqbuf_fini(&small);
+}
 
-		memcpy(copy, f->buf.data, len);
-		assert_int_equal(mqdesc_read(copy, len, &info), MQI_E_MD);
-		if (len >= 4 && len != whole_without_props) {
-			mqbuf_set_u16(copy + 2, (uint16_t)len);
-			assert_int_equal(
-			    mqdesc_decode(copy, len, &md), MQI_E_MD);
-		}
-		free(copy);
-	}
+static void
+test_read_and_stamp_refuse_bad_bytes(void **state)
+{
+	struct fixture *f = *state;
+	struct mqdesc_stamp s = plain_stamp();
+	struct mqdesc_info info, before;
+
+	memset(&info, 0x5a, sizeof(info));
+	before = info;
+	desc_sample_all(&f->md);
+	assert_int_equal(mqdesc_encode(&f->md, &f->buf), MQI_OK);
+	assert_int_equal(
+	    mqdesc_read(f->buf.data, f->buf.len - 1, &info), MQI_E_MD);
+	assert_memory_equal(&info, &before, sizeof(info));
+	assert_int_equal(
+	    mqdesc_stamp(f->buf.data, f->buf.len - 1, &s, &f->out), MQI_E_MD);
+	assert_int_equal(f->out.len, 0);
 }
 
 int
@@ -278,11 +400,18 @@ main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    TEST(test_encode_defaults_costs_the_header_only),
-	    TEST(test_decode_gives_back_all_fields),
 	    TEST(test_read_gives_what_was_encoded),
+	    TEST(test_read_of_defaults),
 	    TEST(test_stamp_sets_its_fields_and_keeps_the_rest),
-	    TEST(test_every_truncation_is_refused),
+	    TEST(test_stamp_fills_in_a_descriptor_of_defaults),
+	    TEST(test_stamp_to_defaults_leaves_the_fields_out),
+	    TEST(test_stamp_without_user_and_name_leaves_them),
+	    TEST(test_stamp_keep_context_fills_in_only_what_is_missing),
+	    TEST(test_stamp_adds_replaces_keeps_and_removes_the_route),
+	    TEST(test_stamp_carries_unknown_extensions_along),
+	    TEST(test_stamp_that_makes_it_too_long_is_refused),
+	    TEST(test_stamp_appends_and_fails_without_room),
+	    TEST(test_read_and_stamp_refuse_bad_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
