@@ -53,6 +53,8 @@ on_closed(uv_handle_t *h)
 {
 	struct session *s = h->data;
 
+	/* a stop may wait for this */
+	turn_begin(s->qm);
 	MQ_PRE(s->qm->sessions.n > 0);
 	s->qm->sessions.n--;
 	close(s->fd);
