@@ -210,124 +210,127 @@ test_scan_refuses_strings_that_are_not(void **state)
 	assert_int_equal(scan_made(*state, bit, "", 0), MQI_E_MD);
 }
 
+static const struct {
+	const char *bytes;
+	size_t n;
+	enum mqi_err expected;
+} ext_cases[] = {
+
+#define CASE(bytes, expected)                      \
+	{                                          \
+		bytes, sizeof(bytes) - 1, expected \
+	}
+    CASE("\0", MQI_E_MD),         /* no header */
+    CASE("\1\x80\0", MQI_E_MD),   /* half a header */
+    CASE("\1\x80\1\0", MQI_E_MD), /* past the end */
+    CASE("\1\x80\xff\xff"
+	 "a",
+	MQI_E_MD),                        /* far past it */
+    CASE("\1\x80\0\0", MQI_OK),           /* unknown, skippable */
+    CASE("\1\x80\0\0\1\x80\0\0", MQI_OK), /* twice */
+    CASE("\0\0\0\0", MQI_E_MD),           /* unknown */
+    CASE("\3\0\0\0", MQI_E_MD),           /* unknown */
+    CASE("\xff\x7f\0\0", MQI_E_MD),       /* unknown */
+    CASE("\2\0\6\0"
+	 "\0\0\0\0\0\0",
+	MQI_OK), /* a route */
+    CASE("\2\0\6\0"
+	 "\0\0\0\0\0\0"
+	 "\2\0\6\0"
+	 "\0\0\0\0\0\0",
+	MQI_E_MD), /* two routes */
+    CASE("\2\0\5\0"
+	 "\0\0\0\0\0",
+	MQI_E_MD), /* one name */
+    CASE("\2\0\3\0"
+	 "\0\0\0",
+	MQI_E_MD),              /* no hops */
+    CASE("\2\0\0\0", MQI_E_MD), /* nothing */
+    CASE("\2\0\7\0"
+	 "\0\0\0\0\0\0\0",
+	MQI_E_MD), /* left over */
+    CASE("\2\0\7\0"
+	 "\0\0\0\0\1\0\0",
+	MQI_E_MD), /* NUL */
+    CASE("\2\0\7\0"
+	 "\0\0\0\0\0\2"
+	 "a",
+	MQI_E_MD), /* past it */
+    CASE("\2\0\x37\0"
+	 "\0\0\0\0\x31"
+	 "1234567890123456789012345678901234567890123456789"
+	 "\0",
+	MQI_E_MD), /* name of 49 */
+    CASE("\1\0\6\0"
+	 "\1\0\0\1\0n",
+	MQI_OK), /* a null property */
+    CASE("\1\0\6\0"
+	 "\1\0\0\1\0n"
+	 "\1\0\6\0"
+	 "\1\0\0\1\0n",
+	MQI_E_MD), /* two sets */
+    CASE("\1\0\2\0"
+	 "\0\0",
+	MQI_E_MD), /* a set of none */
+    CASE("\1\0\1\0"
+	 "\1",
+	MQI_E_MD), /* half a count */
+    CASE("\1\0\6\0"
+	 "\2\0\0\1\0n",
+	MQI_E_MD), /* one missing */
+    CASE("\1\0\7\0"
+	 "\1\0\0\1\0n!",
+	MQI_E_MD), /* left over */
+    CASE("\1\0\6\0"
+	 "\1\0\6\1\0n",
+	MQI_E_MD), /* unknown type */
+    CASE("\1\0\5\0"
+	 "\1\0\0\0\0",
+	MQI_E_MD), /* no name */
+    CASE("\1\0\6\0"
+	 "\1\0\0\1\0 ",
+	MQI_E_MD), /* a blank */
+    CASE("\1\0\6\0"
+	 "\1\0\0\1\0\0",
+	MQI_E_MD), /* NUL */
+    CASE("\1\0\6\0"
+	 "\1\0\0\2\0n",
+	MQI_E_MD), /* name past it */
+    CASE("\1\0\7\0"
+	 "\1\0\1\1\0n\1",
+	MQI_OK), /* boolean */
+    CASE("\1\0\7\0"
+	 "\1\0\1\1\0n\2",
+	MQI_E_MD), /* not 0 or 1 */
+    CASE("\1\0\6\0"
+	 "\1\0\1\1\0n",
+	MQI_E_MD), /* no value */
+    CASE("\1\0\x0d\0"
+	 "\1\0\3\1\0n1234567",
+	MQI_E_MD),
+    CASE("\1\0\x0e\0"
+	 "\1\0\3\1\0n12345678",
+	MQI_OK),
+    CASE("\1\0\x0a\0"
+	 "\1\0\5\1\0n\2\0hi",
+	MQI_OK),
+    CASE("\1\0\x0a\0"
+	 "\1\0\5\1\0n\3\0hi",
+	MQI_E_MD),
+    CASE("\1\0\7\0"
+	 "\1\0\5\1\0n\0",
+	MQI_E_MD),
+#undef CASE
+};
+
 static void
 test_scan_refuses_bad_extensions(void **state)
 {
-	static const struct {
-		const char *bytes;
-		size_t n;
-		enum mqi_err expected;
-	} cases[] = {
-
-#define CASE(bytes, expected) {bytes, sizeof(bytes) - 1, expected}
-	    CASE("\0", MQI_E_MD),         /* no header */
-	    CASE("\1\x80\0", MQI_E_MD),   /* half a header */
-	    CASE("\1\x80\1\0", MQI_E_MD), /* past the end */
-	    CASE("\1\x80\xff\xff"
-		 "a",
-		MQI_E_MD),                        /* far past it */
-	    CASE("\1\x80\0\0", MQI_OK),           /* unknown, skippable */
-	    CASE("\1\x80\0\0\1\x80\0\0", MQI_OK), /* twice */
-	    CASE("\0\0\0\0", MQI_E_MD),           /* unknown */
-	    CASE("\3\0\0\0", MQI_E_MD),           /* unknown */
-	    CASE("\xff\x7f\0\0", MQI_E_MD),       /* unknown */
-	    CASE("\2\0\6\0"
-		 "\0\0\0\0\0\0",
-		MQI_OK), /* a route */
-	    CASE("\2\0\6\0"
-		 "\0\0\0\0\0\0"
-		 "\2\0\6\0"
-		 "\0\0\0\0\0\0",
-		MQI_E_MD), /* two routes */
-	    CASE("\2\0\5\0"
-		 "\0\0\0\0\0",
-		MQI_E_MD), /* one name */
-	    CASE("\2\0\3\0"
-		 "\0\0\0",
-		MQI_E_MD),              /* no hops */
-	    CASE("\2\0\0\0", MQI_E_MD), /* nothing */
-	    CASE("\2\0\7\0"
-		 "\0\0\0\0\0\0\0",
-		MQI_E_MD), /* left over */
-	    CASE("\2\0\7\0"
-		 "\0\0\0\0\1\0\0",
-		MQI_E_MD), /* NUL */
-	    CASE("\2\0\7\0"
-		 "\0\0\0\0\0\2"
-		 "a",
-		MQI_E_MD), /* past it */
-	    CASE("\2\0\x37\0"
-		 "\0\0\0\0\x31"
-		 "1234567890123456789012345678901234567890123456789"
-		 "\0",
-		MQI_E_MD), /* name of 49 */
-	    CASE("\1\0\6\0"
-		 "\1\0\0\1\0n",
-		MQI_OK), /* a null property */
-	    CASE("\1\0\6\0"
-		 "\1\0\0\1\0n"
-		 "\1\0\6\0"
-		 "\1\0\0\1\0n",
-		MQI_E_MD), /* two sets */
-	    CASE("\1\0\2\0"
-		 "\0\0",
-		MQI_E_MD), /* a set of none */
-	    CASE("\1\0\1\0"
-		 "\1",
-		MQI_E_MD), /* half a count */
-	    CASE("\1\0\6\0"
-		 "\2\0\0\1\0n",
-		MQI_E_MD), /* one missing */
-	    CASE("\1\0\7\0"
-		 "\1\0\0\1\0n!",
-		MQI_E_MD), /* left over */
-	    CASE("\1\0\6\0"
-		 "\1\0\6\1\0n",
-		MQI_E_MD), /* unknown type */
-	    CASE("\1\0\5\0"
-		 "\1\0\0\0\0",
-		MQI_E_MD), /* no name */
-	    CASE("\1\0\6\0"
-		 "\1\0\0\1\0 ",
-		MQI_E_MD), /* a blank */
-	    CASE("\1\0\6\0"
-		 "\1\0\0\1\0\0",
-		MQI_E_MD), /* NUL */
-	    CASE("\1\0\6\0"
-		 "\1\0\0\2\0n",
-		MQI_E_MD), /* name past it */
-	    CASE("\1\0\7\0"
-		 "\1\0\1\1\0n\1",
-		MQI_OK), /* boolean */
-	    CASE("\1\0\7\0"
-		 "\1\0\1\1\0n\2",
-		MQI_E_MD), /* not 0 or 1 */
-	    CASE("\1\0\6\0"
-		 "\1\0\1\1\0n",
-		MQI_E_MD), /* no value */
-	    CASE("\1\0\x0d\0"
-		 "\1\0\3\1\0n1234567",
-		MQI_E_MD),
-	    CASE("\1\0\x0e\0"
-		 "\1\0\3\1\0n12345678",
-		MQI_OK),
-	    CASE("\1\0\x0a\0"
-		 "\1\0\5\1\0n\2\0hi",
-		MQI_OK),
-	    CASE("\1\0\x0a\0"
-		 "\1\0\5\1\0n\3\0hi",
-		MQI_E_MD),
-	    CASE("\1\0\7\0"
-		 "\1\0\5\1\0n\0",
-		MQI_E_MD),
-#undef CASE
-	};
-
-	for (size_t i = 0; i < MQ_ARRAY_LEN(cases); i++) {
+	for (size_t i = 0; i < MQ_ARRAY_LEN(ext_cases); i++) {
 		enum mqi_err err =
-		    scan_made(*state, 0, cases[i].bytes, cases[i].n);
+		    scan_made(*state, 0, ext_cases[i].bytes, ext_cases[i].n);
 
-		if (err != cases[i].expected)
+		if (err != ext_cases[i].expected)
 			fail_msg("case %zu gives %d", i, err);
 	}
 }
