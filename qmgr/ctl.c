@@ -229,23 +229,37 @@ carry_out(struct ctl *c)
 	    mqctl_noun_name(c->cmd->noun));
 }
 
+/* Appends " KEYWORD(value)", without parentheses if there is no value. */
+static size_t
+describe_pair(
+    char *ret, size_t used, size_t len, const char *keyword, const char *value)
+{
+	bool bare = *value == '\0';
+	if (used >= len)
+		return used;
+	int n =
+	    snprintf(ret + used, len - used, "%s%s%s%s%s", used > 0 ? " " : "",
+		keyword, bare ? "" : "(", value, bare ? "" : ")");
+	return used + (n > 0 ? (size_t)n : 0);
+}
+
 /* The command as MQSC, as far as it fits. */
 static void
 describe(const struct mqctl_command *cmd, char *ret, size_t len)
 {
-	int n = snprintf(ret, len, "%s %s(%s)", mqctl_verb_name(cmd->verb),
-	    mqctl_noun_name(cmd->noun), cmd->name);
-	size_t used = n > 0 ? (size_t)n : 0;
-	if (cmd->like[0] != '\0' && used < len) {
-		n = snprintf(ret + used, len - used, " LIKE(%s)", cmd->like);
-		used += n > 0 ? (size_t)n : 0;
-	}
-	for (uint32_t i = 0; i < cmd->attrs.n && used < len; i++) {
-		const struct mqctl_pair *p = &cmd->attrs.pairs[i];
-		n = snprintf(
-		    ret + used, len - used, " %s(%s)", p->keyword, p->value);
-		used += n > 0 ? (size_t)n : 0;
-	}
+	size_t used =
+	    describe_pair(ret, 0, len, mqctl_verb_name(cmd->verb), "");
+	used = describe_pair(
+	    ret, used, len, mqctl_noun_name(cmd->noun), cmd->name);
+	if (cmd->like[0] != '\0')
+		used = describe_pair(ret, used, len, "LIKE", cmd->like);
+	if (cmd->flags & MQCTL_REPLACE)
+		used = describe_pair(ret, used, len, "REPLACE", "");
+	if (cmd->flags & MQCTL_PURGE)
+		used = describe_pair(ret, used, len, "PURGE", "");
+	for (uint32_t i = 0; i < cmd->attrs.n; i++)
+		used = describe_pair(ret, used, len,
+		    cmd->attrs.pairs[i].keyword, cmd->attrs.pairs[i].value);
 }
 
 static void

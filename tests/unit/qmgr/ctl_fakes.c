@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ctl_fakes.c - see ctl_fakes.h.  Channels that run are those called RUNS*;
+ * objects that agents use are those called BUSY*.
+ */
+#include "tests/unit/qmgr/ctl_fakes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "qmgr/agents.h"
+#include "qmgr/engine/object.h"
+#include "qmgr/qmgr.h"
+
+struct ctl_fakes ctl_fakes;
+static struct object_table *table;
+static uint64_t last_id;
+static const struct engine_identity identity = {
+    .user = "alice", .app_name = "test", .is_owner = true};
+static const uint8_t qmid[16] = {0xab, 1};
+
+void
+ctl_fakes_init(void)
+{
+	memset(&ctl_fakes, 0, sizeof(ctl_fakes));
+	table = object_table_new();
+}
+
+void
+ctl_fakes_fini(void)
+{
+	free(ctl_fakes.reply);
+	table = object_table_free(table);
+}
+
+/* Never looked into. */
+struct qmgr *
+ctl_fakes_qmgr(void)
+{
+	return (struct qmgr *)(void *)&ctl_fakes;
+}
+
+struct engine_session *
+ctl_fakes_session(void)
+{
+	return (struct engine_session *)(void *)&ctl_fakes;
+}
+
+static void
+asked(const char *what, const char *name)
+{
+	size_t used = strlen(ctl_fakes.asked);
+	(void)snprintf(ctl_fakes.asked + used, sizeof(ctl_fakes.asked) - used,
+	    "%s%s%s;", what, *name != '\0' ? " " : "", name);
+}
+
+/* ---- qmgr.h ---- */
+
+const char *
+qmgr_name(const struct qmgr *qm)
+{
+	(void)qm;
+	return "QM1";
+}
+
+const char *
+qmgr_dir(const struct qmgr *qm)
+{
+	(void)qm;
+	return "/dir";
+}
+
+struct engine *
+qmgr_engine(struct qmgr *qm)
+{
+	return (struct engine *)(void *)qm;
+}
+
+struct agents *
+qmgr_agents(struct qmgr *qm)
+{
+	return (struct agents *)(void *)qm;
+}
+
+unsigned
+qmgr_sessions(const struct qmgr *qm)
+{
+	(void)qm;
+	return 3;
+}
+
+uint64_t
+qmgr_started_ms(const struct qmgr *qm)
+{
+	(void)qm;
+	return 86400000;
+}
+
+bool
+qmgr_is_stopping(const struct qmgr *qm)
+{
+	(void)qm;
+	return false;
+}
+
+void
+qmgr_stop(struct qmgr *qm, bool immediate)
+{
+	(void)qm;
+	asked("stop qmgr", immediate ? "immediate" : "quiesce");
+}
+
+/* ---- agents.h ---- */
+
+static enum mqi_err
+start_or_stop(const char *what, enum mqattr_object type, const char *name,
+    bool state_if_runs)
+{
+	if (object_find(table, type, name) == NULL)
+		return type == MQATTR_CHANNEL ? MQI_E_UNKNOWN_CHANNEL
+					      : MQI_E_UNKNOWN_OBJECT;
+	if ((strncmp(name, "RUNS", 4) == 0) == state_if_runs)
+		return MQI_E_STATE;
+	asked(what, name);
+	return MQI_OK;
+}
+
+enum mqi_err
+agents_start_channel(struct agents *a, const char *name)
+{
+	(void)a;
+	return start_or_stop("start channel", MQATTR_CHANNEL, name, true);
+}
+
+enum mqi_err
+agents_stop_channel(struct agents *a, const char *name,
+    enum agents_stop_mode mode, bool inactive)
+{
+	static const char *const modes[] = {
+	    "quiesce channel", "force channel", "terminate channel"};
+	(void)a;
+	asked("inactive", inactive ? "yes" : "no");
+	return start_or_stop(modes[mode], MQATTR_CHANNEL, name, false);
+}
+
+enum mqi_err
+agents_start_listener(struct agents *a, const char *name)
+{
+	(void)a;
+	return start_or_stop("start listener", MQATTR_LISTENER, name, true);
+}
+
+enum mqi_err
+agents_stop_listener(struct agents *a, const char *name)
+{
+	(void)a;
+	return start_or_stop("stop listener", MQATTR_LISTENER, name, false);
+}
+
+bool
+agents_channel_in_use(const struct agents *a, const char *name)
+{
+	(void)a;
+	return strncmp(name, "BUSY", 4) == 0;
+}
+
+bool
+agents_listener_in_use(const struct agents *a, const char *name)
+{
+	return agents_channel_in_use(a, name);
+}
+
+void
+agents_each_channel(const struct agents *a, agents_info_fn fn, void *arg)
+{
+	(void)a;
+	struct agents_info info = {.name = "A.B",
+	    .state = "RETRYING",
+	    .chltype = "SDR",
+	    .msgs = 7,
+	    .retry_in_ms = 1500,
+	    .error = "refused"};
+	fn(arg, &info);
+	(void)strcpy(info.name, "C.D");
+	info.state = "RUNNING";
+	fn(arg, &info);
+}
+
+void
+agents_each_listener(const struct agents *a, agents_info_fn fn, void *arg)
+{
+	(void)a;
+	struct agents_info info = {
+	    .name = "L", .state = "RUNNING", .chltype = "", .port = 1414};
+	fn(arg, &info);
+}
+
+/* ---- engine.h ---- */
+
+const uint8_t *
+engine_qmid(const struct engine *e)
+{
+	(void)e;
+	return qmid;
+}
+
+const struct engine_identity *
+engine_session_identity(const struct engine_session *s)
+{
+	(void)s;
+	return &identity;
+}
+
+const struct engine_object *
+engine_object_find(
+    const struct engine *e, enum mqattr_object type, const char *name)
+{
+	(void)e;
+	return object_find(table, type, name);
+}
+
+const struct engine_object *
+engine_object_next(const struct engine *e, enum mqattr_object type,
+    const struct engine_object *prev)
+{
+	(void)e;
+	return object_next(table, type, prev);
+}
+
+enum mqi_err
+engine_object_set(struct engine *e, enum mqattr_object type, const char *name,
+    const struct mqattr_set *attrs, uint64_t *ret_pos)
+{
+	(void)e;
+	const struct engine_object *o;
+	struct mqattr_set *copy = mqattr_set_copy(attrs);
+	enum mqi_err err = object_set(table, type, name, ++last_id, copy, &o);
+	if (err != MQI_OK)
+		mqattr_set_free(copy);
+	else
+		*ret_pos = 42;
+	return err;
+}
+
+enum mqi_err
+engine_object_delete(struct engine *e, enum mqattr_object type,
+    const char *name, bool purge, uint64_t *ret_pos)
+{
+	(void)e;
+	if (ctl_fakes.queue_open)
+		return MQI_E_OBJECT_IN_USE;
+	if (ctl_fakes.depth > 0 && type == MQATTR_QLOCAL && !purge)
+		return MQI_E_Q_NOT_EMPTY;
+	object_delete(table, type, name);
+	*ret_pos = 43;
+	return MQI_OK;
+}
+
+enum mqi_err
+engine_queue_clear(struct engine *e, const char *name, uint64_t *ret_pos)
+{
+	(void)e;
+	if (object_find(table, MQATTR_QLOCAL, name) == NULL)
+		return MQI_E_UNKNOWN_OBJECT;
+	if (ctl_fakes.queue_open)
+		return MQI_E_OBJECT_IN_USE;
+	asked("clear", name);
+	*ret_pos = 44;
+	return MQI_OK;
+}
+
+enum mqi_err
+engine_queue_status(
+    const struct engine *e, const char *name, struct engine_queue_status *ret)
+{
+	(void)e;
+	(void)name;
+	memset(ret, 0, sizeof(*ret));
+	ret->depth = ctl_fakes.depth;
+	ret->open_input = 2;
+	ret->last_put_ms = 86400000;
+	return MQI_OK;
+}
+
+enum mqi_err
+engine_stream_resolve(
+    struct engine *e, const char *queue, bool commit, uint64_t *ret_pos)
+{
+	(void)e;
+	if (ctl_fakes.queue_open)
+		return MQI_E_OBJECT_IN_USE;
+	asked(commit ? "commit" : "backout", queue);
+	*ret_pos = 45;
+	return MQI_OK;
+}
+
+void
+engine_reply_external(struct engine *e, struct engine_session *s, uint32_t id,
+    uint64_t pos, struct mqref *bytes)
+{
+	(void)e;
+	(void)s;
+	(void)id;
+	free(ctl_fakes.reply);
+	ctl_fakes.reply = malloc(bytes->len);
+	memcpy(ctl_fakes.reply, bytes->data, bytes->len);
+	ctl_fakes.reply_len = bytes->len;
+	ctl_fakes.reply_pos = pos;
+	ctl_fakes.n_replies++;
+}

@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_ctl.c (qmgr) - commands carried out against the real table of objects:
+ * scripts in MQSC, and what is answered, line by line.
+ *
+ * A row of an answer is written "KEYWORD=value ...", a result "-> NAME
+ * sentence" ("-> OK" alone when all was well).
+ */
+#include "qmgr/ctl.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "admin/mqsc.h"
+#include "base/log.h"
+#include "proto/local.h"
+#include "tests/unit/qmgr/ctl_fakes.h"
+
+#define OUT_LEN 65536
+
+static void add(char *out, const char *fmt, ...) MQ_PRINTF(2, 3);
+
+static void
+add(char *out, const char *fmt, ...)
+{
+	va_list ap;
+	size_t used = strlen(out);
+	va_start(ap, fmt);
+	(void)vsnprintf(out + used, OUT_LEN - used, fmt, ap);
+	va_end(ap);
+}
+
+/* Stamps differ from run to run. */
+static bool
+is_stamp(const char *keyword)
+{
+	return strcmp(keyword, "ALTDATE") == 0 ||
+	       strcmp(keyword, "ALTTIME") == 0 ||
+	       strcmp(keyword, "CRDATE") == 0 || strcmp(keyword, "CRTIME") == 0;
+}
+
+static void
+show_frame(const struct mqframe *f, char *out)
+{
+	assert_int_equal(f->id, 7);
+	if (f->type == MQLOCAL_COMMAND_ROW) {
+		struct mqreader r;
+		struct mqctl_list l;
+		mqreader_init(&r, f->payload, f->payload_len);
+		assert_int_equal(mqctl_decode_list(&r, &l), MQI_OK);
+		assert_int_equal(mqreader_done(&r), MQI_OK);
+		for (uint32_t i = 0; i < l.n; i++)
+			if (!is_stamp(l.pairs[i].keyword))
+				add(out, "%s%s=%s", i > 0 ? " " : "",
+				    l.pairs[i].keyword, l.pairs[i].value);
+		add(out, "\n");
+		mqctl_list_fini(&l);
+		return;
+	}
+	struct mqlocal_result res;
+	assert_int_equal(f->type, MQLOCAL_RESULT);
+	assert_int_equal(mqlocal_decode_result(f, &res), MQI_OK);
+	add(out, "-> %s%s%s\n", mqi_err_name((enum mqi_err)res.reason),
+	    res.text[0] != '\0' ? " " : "", res.text);
+}
+
+static void
+show_reply(char *out)
+{
+	const uint8_t *p = ctl_fakes.reply;
+	size_t left = ctl_fakes.reply_len;
+	unsigned n_results = 0;
+	while (left > 0) {
+		struct mqframe f;
+		size_t used = 0;
+		assert_int_equal(mqframe_parse(p, left, &f, &used), MQFRAME_OK);
+		show_frame(&f, out);
+		n_results += f.type == MQLOCAL_RESULT;
+		p += used;
+		left -= used;
+	}
+	assert_int_equal(n_results, 1);
+}
+
+static void
+send_command(const struct mqctl_command *c, char *out)
+{
+	struct mqbuf b;
+	unsigned before = ctl_fakes.n_replies;
+	mqbuf_init(&b, MQFRAME_MAX_PAYLOAD);
+	mqctl_encode_command(&b, c);
+	ctl_command(ctl_fakes_qmgr(), ctl_fakes_session(), 7, b.data, b.len);
+	assert_int_equal(ctl_fakes.n_replies, before + 1);
+	mqbuf_fini(&b);
+	show_reply(out);
+}
+
+/* Runs lines of MQSC, separated by ';'. */
+static void
+run(const char *script, char *out)
+{
+	struct mqctl_command c;
+	struct mqsc_error e;
+	enum mqsc_event ev;
+	struct mqsc *m = mqsc_new();
+	out[0] = '\0';
+	mqsc_feed(m, script, strlen(script));
+	while ((ev = mqsc_next(m, &c, &e)) != MQSC_NONE) {
+		if (ev == MQSC_ERROR)
+			fail_msg("%s: %s", script, e.text);
+		send_command(&c, out);
+		mqctl_command_fini(&c);
+	}
+	mqsc_free(m);
+}
+
+struct row {
+	const char *script;
+	const char *answer;
+};
+
+/* Each row begins without objects. */
+static void
+check(const struct row *rows, size_t n)
+{
+	char *out = malloc(OUT_LEN);
+	for (size_t i = 0; i < n; i++) {
+		ctl_fakes_init();
+		run(rows[i].script, out);
+		if (strcmp(out, rows[i].answer) != 0)
+			fail_msg("%s\nanswers:\n%s\nnot:\n%s", rows[i].script,
+			    out, rows[i].answer);
+		ctl_fakes_fini();
+	}
+	free(out);
+}
+
+#define CHECK(rows) check(rows, MQ_ARRAY_LEN(rows))
+#define SDR                                                    \
+	"def chl(S) chltype(sdr) xmitq(X) conname('h(1414)') " \
+	"sslpeer('CN=QM2')"
+#define RCVR "def chl(R) chltype(rcvr) sslpeer('CN=QM2')"
+
+static void
+test_define_then_display_shows_what_was_given_and_defaults(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+	    {"def ql(A) maxdepth(10) descr('it''s'); "
+	     "dis ql(A) maxdepth descr put share",
+		"-> OK\n"
+		"QUEUE=A TYPE=QLOCAL DESCR=it's MAXDEPTH=10 PUT=ENABLED "
+		"SHARE=YES\n-> OK\n"},
+	    {"def ql(A) noshare trigger; dis ql(A) share trigger",
+		"-> OK\nQUEUE=A TYPE=QLOCAL SHARE=NO TRIGGER=YES\n-> OK\n"},
+	    {"def qa(A) target(B); dis q(A)",
+		"-> OK\nQUEUE=A TYPE=QALIAS DEFPRTY=0 DEFPSIST=NO DESCR= "
+		"GET=ENABLED PUT=ENABLED TARGET=B\n-> OK\n"},
+	    {"def qa(A) targq(B); dis qa(A) target",
+		"-> OK\nQUEUE=A TYPE=QALIAS TARGET=B\n-> OK\n"},
+	    {"def qr(A) rname(B) rqmname(QM2) xmitq(X); "
+	     "dis qr(A) rname rqmname xmitq",
+		"-> OK\nQUEUE=A TYPE=QREMOTE RNAME=B RQMNAME=QM2 XMITQ=X\n"
+		"-> OK\n"},
+	    {"def lstr(L) port(2000); dis lstr(L)",
+		"-> OK\nLISTENER=L BACKLOG=0 CONTROL=MANUAL DESCR= IPADDR= "
+		"PORT=2000 TRPTYPE=TCP\n-> OK\n"},
+	    {SDR "; dis chl(S) xmitq conname hbint",
+		"-> OK\nCHANNEL=S CHLTYPE=SDR CONNAME=h(1414) HBINT=5 "
+		"XMITQ=X\n-> OK\n"},
+	};
+	CHECK(rows);
+}
+
+static void
+test_define_refuses_what_is_not_right_and_names_it(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+	    {"def ql(A) bogus(1)",
+		"-> ATTRIBUTE BOGUS is not an attribute of QLOCAL\n"},
+	    {"def ql(A) maxdepth(-1)",
+		"-> ATTRIBUTE MAXDEPTH(-1) is not valid: it must be a number "
+		"from 0 to 999999999\n"},
+	    {"def ql(A) usage(odd)",
+		"-> ATTRIBUTE USAGE(ODD) is not valid: it must be one of "
+		"NORMAL, XMITQ\n"},
+	    {"def ql(A) put(enabled) put(disabled)",
+		"-> ATTRIBUTE PUT is given twice\n"},
+	    {"def ql(A) share noshare", "-> ATTRIBUTE SHARE is given twice\n"},
+	    {"def ql(A) noshare(yes)", "-> ATTRIBUTE NOSHARE takes no value\n"},
+	    {"def ql(A) nomaxdepth",
+		"-> ATTRIBUTE NOMAXDEPTH is not an attribute of QLOCAL\n"},
+	    {"def ql(A) curdepth(3)", "-> ATTRIBUTE CURDEPTH cannot be set\n"},
+	    {"def ql('a b')",
+		"-> OBJECT_NAME 'a b' is not a name of at most 48 letters, "
+		"digits and . / _ %\n"},
+	    {"def ql(A); def ql(A)",
+		"-> OK\n-> EXISTS QLOCAL(A) exists already\n"},
+	    {"def ql(A); def qa(A) replace",
+		"-> OK\n-> OBJECT_TYPE 'A' is a queue of another type\n"},
+	    {"def ql(A) like(B)", "-> UNKNOWN_OBJECT QLOCAL(B) not found\n"},
+	    {"def ql(A) descr('x') bogus; dis ql(A)",
+		"-> ATTRIBUTE BOGUS is not an attribute of QLOCAL\n"
+		"-> UNKNOWN_OBJECT QLOCAL(A) not found\n"},
+	};
+	CHECK(rows);
+}
+
+static void
+test_channels_need_a_type_and_what_it_requires(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+	    {"def chl(S)",
+		"-> ATTRIBUTE CHLTYPE(SDR) or CHLTYPE(RCVR) is required\n"},
+	    {"def chl(S) chltype(svrconn)",
+		"-> ATTRIBUTE CHLTYPE(SVRCONN) is not valid: it must be one "
+		"of SDR, RCVR\n"},
+	    {"def chl(S) chltype(sdr) conname('h') sslpeer('x')",
+		"-> ATTRIBUTE CHANNEL(S) with CHLTYPE(SDR) needs XMITQ\n"},
+	    {"def chl(S) chltype(sdr) xmitq(X) sslpeer('x')",
+		"-> ATTRIBUTE CHANNEL(S) with CHLTYPE(SDR) needs CONNAME\n"},
+	    {"def chl(S) chltype(sdr) xmitq(X) conname('h')",
+		"-> ATTRIBUTE CHANNEL(S) with CHLTYPE(SDR) needs SSLPEER\n"},
+	    {"def chl(R) chltype(rcvr)",
+		"-> ATTRIBUTE CHANNEL(R) with CHLTYPE(RCVR) needs SSLPEER\n"},
+	    {"def chl(R) xmitq(X) chltype(rcvr)",
+		"-> ATTRIBUTE XMITQ is not an attribute of CHANNEL with "
+		"CHLTYPE(RCVR)\n"},
+	    {"def chl(R) mrrty(3) sslpeer('x') chltype(rcvr); dis chl(R) mrrty",
+		"-> OK\nCHANNEL=R CHLTYPE=RCVR MRRTY=3\n-> OK\n"},
+	    {RCVR "; alt chl(R) chltype(sdr)",
+		"-> OK\n-> OBJECT_TYPE the CHLTYPE of CHANNEL(R) is RCVR and "
+		"cannot be changed\n"},
+	    {RCVR "; alt chl(R) chltype(rcvr) hbint(9); dis chl(R) hbint",
+		"-> OK\n-> OK\nCHANNEL=R CHLTYPE=RCVR HBINT=9\n-> OK\n"},
+	    {RCVR "; alt chl(R) sslpeer(' ')",
+		"-> OK\n-> ATTRIBUTE CHANNEL(R) with CHLTYPE(RCVR) needs "
+		"SSLPEER\n"},
+	    {RCVR "; def chl(R) replace chltype(sdr) xmitq(X) conname('h') "
+		  "sslpeer('x')",
+		"-> OK\n-> OBJECT_TYPE the CHLTYPE of CHANNEL(R) is RCVR and "
+		"cannot be changed\n"},
+	    {"def chl(ABCDEFGHIJABCDEFGHIJX) chltype(rcvr)",
+		"-> OBJECT_NAME 'ABCDEFGHIJABCDEFGHIJX' is not a name of at "
+		"most 20 letters, digits and . / _ %\n"},
+	    {SDR "; def chl(S2) like(S) hbint(7); dis chl(S2) xmitq hbint",
+		"-> OK\n-> OK\nCHANNEL=S2 CHLTYPE=SDR HBINT=7 XMITQ=X\n"
+		"-> OK\n"},
+	};
+	CHECK(rows);
+}
+
+static void
+test_like_and_replace_decide_what_is_not_given(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+	    {"def ql(A) maxdepth(1) descr('d'); def ql(B) like(A) descr('e');"
+	     "dis ql(B) maxdepth descr",
+		"-> OK\n-> OK\nQUEUE=B TYPE=QLOCAL DESCR=e MAXDEPTH=1\n"
+		"-> OK\n"},
+	    {"def ql(A) maxdepth(1); def ql(A) replace descr('e');"
+	     "dis ql(A) maxdepth descr",
+		"-> OK\n-> OK\nQUEUE=A TYPE=QLOCAL DESCR=e MAXDEPTH=5000\n"
+		"-> OK\n"},
+	    {"def ql(A) maxdepth(1); alt ql(A) descr('e');"
+	     "dis ql(A) maxdepth descr",
+		"-> OK\n-> OK\nQUEUE=A TYPE=QLOCAL DESCR=e MAXDEPTH=1\n"
+		"-> OK\n"},
+	    {"alt ql(A) descr('e')", "-> UNKNOWN_OBJECT QLOCAL(A) not found\n"},
+	};
+	CHECK(rows);
+}
+
+static void
+test_the_queue_manager_has_attributes_without_being_defined(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+	    {"dis qmgr maxumsgs qmid", "QMNAME=QM1 MAXUMSGS=10000 "
+				       "QMID=AB0100000000000000000000000000"
+				       "00\n-> OK\n"},
+	    {"alt qmgr deadq(DLQ); dis qmgr deadq defxmitq",
+		"-> OK\nQMNAME=QM1 DEADQ=DLQ DEFXMITQ=\n-> OK\n"},
+	    {"alt qmgr maxdepth(3)",
+		"-> ATTRIBUTE MAXDEPTH is not an attribute of QMGR\n"},
+	};
+	CHECK(rows);
+}
+
+static void
+test_display_walks_all_types_in_order_and_filters(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+	    {"def ql(B) maxdepth(1); def qa(A); def qr(C); def ql(AB);"
+	     "dis q(*) maxdepth",
+		"-> OK\n-> OK\n-> OK\n-> OK\nQUEUE=A TYPE=QALIAS\n"
+		"QUEUE=AB TYPE=QLOCAL MAXDEPTH=5000\n"
+		"QUEUE=B TYPE=QLOCAL MAXDEPTH=1\nQUEUE=C TYPE=QREMOTE\n"
+		"-> OK\n"},
+	    {"def ql(B); def qa(A); def ql(AB); dis q(A*) type(qlocal) put",
+		"-> OK\n-> OK\n-> OK\nQUEUE=AB TYPE=QLOCAL PUT=ENABLED\n"
+		"-> OK\n"},
+	    {"def ql(A); dis ql(A) bogus",
+		"-> OK\n-> ATTRIBUTE BOGUS is not an attribute of QLOCAL\n"},
+	    {"def ql(A); dis q(A) maxdepth(5)",
+		"-> OK\n-> ATTRIBUTE MAXDEPTH takes no value in DISPLAY: use "
+		"WHERE\n"},
+	    {"def ql(A); dis q(A) where(maxdepth is 5)",
+		"-> OK\n-> ATTRIBUTE IS is not an operator of WHERE\n"},
+	    {"dis chl(*)", "-> UNKNOWN_OBJECT CHANNEL(*) not found\n"},
+	    {"def ql(a); dis ql(b)",
+		"-> OK\n-> UNKNOWN_OBJECT QLOCAL(B) not found\n"},
+	    {"def ql(A) maxdepth(1); def ql(B) maxdepth(2);"
+	     "def ql(C) maxdepth(10); dis ql(*) where(maxdepth ge 2) put",
+		"-> OK\n-> OK\n-> OK\nQUEUE=B TYPE=QLOCAL PUT=ENABLED\n"
+		"QUEUE=C TYPE=QLOCAL PUT=ENABLED\n-> OK\n"},
+	    {"def ql(A) descr('one two'); def ql(B);"
+	     "dis ql(*) where(descr lk 'one t*') put",
+		"-> OK\n-> OK\nQUEUE=A TYPE=QLOCAL PUT=ENABLED\n-> OK\n"},
+	    {"def ql(A) descr('one two'); def ql(B);"
+	     "dis ql(*) where(descr nl 'one*') put",
+		"-> OK\n-> OK\nQUEUE=B TYPE=QLOCAL PUT=ENABLED\n-> OK\n"},
+	    {"def ql(A); def ql(B) put(disabled);"
+	     "dis ql(*) where(put eq disabled) put",
+		"-> OK\n-> OK\nQUEUE=B TYPE=QLOCAL PUT=DISABLED\n-> OK\n"},
+	};
+	CHECK(rows);
+}
+
+static void
+test_delete_takes_the_type_named_and_nothing_in_use(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+	    {"def ql(A); delete qa(A); delete ql(A); dis q(A)",
+		"-> OK\n-> UNKNOWN_OBJECT QALIAS(A) not found\n-> OK\n"
+		"-> UNKNOWN_OBJECT QUEUE(A) not found\n"},
+	    {"delete ql(A) ignstate(yes)", "-> OK\n"},
+	    {"def lstr(BUSY); delete lstr(BUSY)",
+		"-> OK\n-> OBJECT_IN_USE LISTENER(BUSY) is in use: stop it "
+		"first\n"},
+	    {"def ql(A); delete ql(A) descr('x')",
+		"-> OK\n-> ATTRIBUTE DESCR is not a parameter of DELETE "
+		"QLOCAL\n"},
+	};
+	CHECK(rows);
+	char *out = malloc(OUT_LEN);
+	ctl_fakes_init();
+	run("def ql(A)", out);
+	ctl_fakes.depth = 3;
+	run("delete ql(A); clear ql(A); clear ql(B); dis ql(A) curdepth", out);
+	assert_string_equal(out,
+	    "-> Q_NOT_EMPTY QLOCAL(A) is not empty: PURGE deletes its "
+	    "messages too\n-> OK\n"
+	    "-> UNKNOWN_OBJECT QLOCAL(B) not found\n"
+	    "QUEUE=A TYPE=QLOCAL CURDEPTH=3\n-> OK\n");
+	ctl_fakes.queue_open = true;
+	run("clear ql(A); delete ql(A) purge", out);
+	assert_string_equal(out,
+	    "-> OBJECT_IN_USE QLOCAL(A) is open, or messages of it may have "
+	    "been sent\n-> OBJECT_IN_USE QLOCAL(A) is open\n");
+	ctl_fakes.queue_open = false;
+	run("delete ql(A) purge", out);
+	assert_string_equal(out, "-> OK\n");
+	ctl_fakes_fini();
+	free(out);
+}
+
+static void
+test_start_and_stop_are_handed_to_the_agents(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+	    {"start chl(A)", "-> UNKNOWN_CHANNEL CHANNEL(A) not found\n"},
+	    {"def lstr(RUNS); start lstr(RUNS); start lstr(RUNS) "
+	     "ignstate(yes)",
+		"-> OK\n-> STATE LISTENER(RUNS) runs already\n-> OK\n"},
+	    {RCVR "; stop chl(R)", "-> OK\n-> STATE CHANNEL(R) does not run\n"},
+	    {RCVR "; stop chl(R) mode(slow)",
+		"-> OK\n-> ATTRIBUTE MODE(SLOW) is not valid: it must be "
+		"QUIESCE, FORCE, TERMINATE\n"},
+	    {RCVR "; resolve chl(R) action(commit)",
+		"-> OK\n-> OBJECT_TYPE CHANNEL(R) is not a sender\n"},
+	    {SDR "; resolve chl(S)",
+		"-> OK\n-> ATTRIBUTE ACTION(COMMIT) or ACTION(BACKOUT) is "
+		"required\n"},
+	    {"ping qmgr", "-> OK\n"},
+	    {"ping qmgr x(y)",
+		"-> ATTRIBUTE X is not a parameter of PING QMGR\n"},
+	    {"clear chl(A)",
+		"-> FUNCTION_NOT_SUPPORTED CLEAR CHANNEL is not a command\n"},
+	};
+	CHECK(rows);
+	char *out = malloc(OUT_LEN);
+	ctl_fakes_init();
+	run(SDR "; start chl(S)", out);
+	run("def chl(RUNS) like(S); stop chl(RUNS) mode(force) "
+	    "status(inactive); resolve chl(S) action(backout); "
+	    "stop qmgr mode(immediate)",
+	    out);
+	assert_string_equal(ctl_fakes.asked,
+	    "start channel S;inactive yes;force channel RUNS;backout X;"
+	    "stop qmgr immediate;");
+	ctl_fakes_fini();
+	free(out);
+}
+
+static void
+test_status_rows_have_what_was_asked_for(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+	    {"dis chs(A*) status msgs retryin error",
+		"CHANNEL=A.B CHLTYPE=SDR ERROR=refused MSGS=7 RETRYIN=2 "
+		"STATUS=RETRYING\n-> OK\n"},
+	    {"dis chs(*) status",
+		"CHANNEL=A.B CHLTYPE=SDR STATUS=RETRYING\n"
+		"CHANNEL=C.D CHLTYPE=SDR STATUS=RUNNING\n-> OK\n"},
+	    {"dis chs(Z)", "-> UNKNOWN_OBJECT no channel that is not "
+			   "inactive is called Z\n"},
+	    {"dis chs(*) bogus",
+		"-> ATTRIBUTE BOGUS is not a parameter of DISPLAY "
+		"CHSTATUS\n"},
+	    {"dis ls(*) port status",
+		"LISTENER=L PORT=1414 STATUS=RUNNING\n-> OK\n"},
+	    {"def ql(A); def qa(B); dis qs(*) ipprocs lputdate lputtime "
+	     "lgetdate",
+		"-> OK\n-> OK\nQUEUE=A TYPE=QUEUE IPPROCS=2 LGETDATE= "
+		"LPUTDATE=1970-01-02 LPUTTIME=00.00.00\n-> OK\n"},
+	    {"dis qmstatus status conns datpath",
+		"QMNAME=QM1 CONNS=3 DATPATH=/dir STATUS=RUNNING\n-> OK\n"},
+	};
+	CHECK(rows);
+}
+
+static void
+test_answers_leave_when_the_change_is_durable(void **state)
+{
+	(void)state;
+	char *out = malloc(OUT_LEN);
+	ctl_fakes_init();
+	run("def ql(A)", out);
+	assert_int_equal(ctl_fakes.reply_pos, 42);
+	run("dis ql(A)", out);
+	assert_int_equal(ctl_fakes.reply_pos, 0);
+	run("delete ql(A)", out);
+	assert_int_equal(ctl_fakes.reply_pos, 43);
+	ctl_fakes_fini();
+	free(out);
+}
+
+static void
+test_bytes_that_are_no_command_are_answered(void **state)
+{
+	(void)state;
+	char *out = calloc(1, OUT_LEN);
+	ctl_fakes_init();
+	ctl_command(ctl_fakes_qmgr(), ctl_fakes_session(), 7, "\xff", 1);
+	show_reply(out);
+	assert_string_equal(
+	    out, "-> PROTOCOL the command's bytes are not valid\n");
+	ctl_fakes_fini();
+	free(out);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(
+		test_define_then_display_shows_what_was_given_and_defaults),
+	    cmocka_unit_test(
+		test_define_refuses_what_is_not_right_and_names_it),
+	    cmocka_unit_test(test_channels_need_a_type_and_what_it_requires),
+	    cmocka_unit_test(test_like_and_replace_decide_what_is_not_given),
+	    cmocka_unit_test(
+		test_the_queue_manager_has_attributes_without_being_defined),
+	    cmocka_unit_test(test_display_walks_all_types_in_order_and_filters),
+	    cmocka_unit_test(
+		test_delete_takes_the_type_named_and_nothing_in_use),
+	    cmocka_unit_test(test_start_and_stop_are_handed_to_the_agents),
+	    cmocka_unit_test(test_status_rows_have_what_was_asked_for),
+	    cmocka_unit_test(test_answers_leave_when_the_change_is_durable),
+	    cmocka_unit_test(test_bytes_that_are_no_command_are_answered),
+	};
+	mqlog_init("QM1", false);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
