@@ -220,10 +220,10 @@ mqi_close(mqi_queue *queue)
 	async_err = queue->async_err;
 	if (async_err != MQI_OK && queue->async_text != NULL)
 		(void)snprintf(text, sizeof(text), "%s", queue->async_text);
-	if (queue->dead != MQI_OK || queue->handle == 0)
-		err = queue->dead;
-	else if (c->broken)
+	if (c->broken)
 		err = MQI_E_CONNECTION_BROKEN;
+	else if (queue->dead != MQI_OK || queue->handle == 0)
+		err = queue->dead;
 	else
 		err = send_close(queue, close_text);
 	mqqueue_free(queue);
