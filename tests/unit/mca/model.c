@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * model.c - the two queue managers of model.h.
+ *
+ * The target executes puts and commits in the order in which they were sent,
+ * when a test lets it; a commit checks fence and position as the real one
+ * does.  Bodies are functions of the message's number, so that a delivered
+ * body can be checked without keeping it.
+ */
+#include "model.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/crc32c.h"
+#include "base/mem.h"
+#include "proto/dlh.h"
+
+uint8_t
+model_byte(uint64_t number, uint32_t at)
+{
+	return (uint8_t)(number * 31 + at * 7 + (at >> 8));
+}
+
+static uint8_t *
+make_body(const struct model_msg *m)
+{
+	uint8_t *p = mqmem_alloc(m->body_len + 1u);
+
+	for (uint32_t i = 0; i < m->body_len; i++)
+		p[i] = model_byte(m->number, i);
+	return p;
+}
+
+static void
+make_desc(const char *queue, struct mqbuf *ret)
+{
+	struct mqdesc_route route = {.hops = 1};
+	struct mqdesc_stamp stamp = {.keep_context = true, .route = &route};
+	struct mqi_md md;
+	struct mqbuf b;
+
+	mqi_md_init(&md);
+	md.persistence = MQI_PERSISTENCE_YES;
+	md.priority = 0;
+	strcpy(md.format, "MQSTR");
+	strcpy(route.queue, queue);
+	strcpy(route.qmgr, "QM2");
+	stamp.persistent = true;
+	mqbuf_init(&b, MQDESC_MAX);
+	mqbuf_init(ret, MQDESC_MAX);
+	assert_int_equal(mqdesc_encode(&md, &b), MQI_OK);
+	assert_int_equal(mqdesc_stamp(b.data, b.len, &stamp, ret), MQI_OK);
+	mqbuf_fini(&b);
+}
+
+/* ---- source ---- */
+
+void
+model_source_init(struct model_source *m)
+{
+	memset(m, 0, sizeof(*m));
+	m->history.stream[0] = 0x5a;
+	m->history.n_incarnations = 1;
+	m->history.incarnations[0].id[0] = 1;
+	m->history.incarnations[0].first = 1;
+}
+
+void
+model_source_add(
+    struct model_source *m, uint64_t number, const char *queue, uint32_t len)
+{
+	struct model_msg *v = &m->msgs[m->n++];
+
+	assert_true(m->n <= MODEL_MAX);
+	v->number = number;
+	v->body_len = len;
+	strcpy(v->queue, queue);
+}
+
+static enum mqi_err
+source_bind(void *arg, const uint8_t qmid[16], const char *identity)
+{
+	struct model_source *m = arg;
+
+	if (m->bind_result != MQI_OK)
+		return m->bind_result;
+	memcpy(m->bound, qmid, 16);
+	strcpy(m->identity, identity);
+	return MQI_OK;
+}
+
+static enum mqi_err
+source_credit(void *arg, uint64_t after)
+{
+	struct model_source *m = arg;
+
+	assert_false(m->reading);
+	m->reading = true;
+	m->at = 0;
+	m->given = m->acked;
+	for (m->next = 0; m->next < m->n && m->msgs[m->next].number <= after;
+	     m->next++)
+		;
+	return MQI_OK;
+}
+
+static enum mqi_err
+source_ack(void *arg, uint64_t number)
+{
+	struct model_source *m = arg;
+
+	assert_true(number > m->acked);
+	m->acked = number;
+	return MQI_OK;
+}
+
+void
+model_source_io(struct model_source *m, struct sender_io *ret)
+{
+	*ret = (struct sender_io){.bind = source_bind,
+	    .credit = source_credit,
+	    .ack = source_ack,
+	    .arg = m};
+}
+
+void
+model_source_stream(struct model_source *m, struct sender_stream *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->history = m->history;
+	ret->acked = m->acked;
+	ret->handed = m->handed;
+	memcpy(ret->bound_qmid, m->bound, 16);
+	strcpy(ret->bound_identity, m->identity);
+	m->reading = false;
+}
+
+static void
+give_message(struct model_source *m, struct sender *s)
+{
+	const struct model_msg *v = &m->msgs[m->next];
+	uint8_t *body = make_body(v);
+	struct mqbuf desc;
+	struct sender_msg sm;
+
+	make_desc(v->queue, &desc);
+	sm = (struct sender_msg){.number = v->number,
+	    .previous = m->given,
+	    .desc = desc.data,
+	    .desc_len = (uint32_t)desc.len,
+	    .body_crc = mqcrc32c(0, body, v->body_len),
+	    .body_len = v->body_len};
+	if (v->number > m->handed)
+		m->handed = v->number;
+	sender_message(s, &sm);
+	m->given = v->number;
+	mqbuf_fini(&desc);
+	free(body);
+}
+
+unsigned
+model_source_run(struct model_source *m, struct sender *s, unsigned max)
+{
+	unsigned n = 0;
+
+	while (m->reading && m->next < m->n && n < max) {
+		const struct model_msg *v = &m->msgs[m->next];
+		uint32_t left = v->body_len - m->at;
+		uint32_t len = left < MQFRAME_PIECE ? left : MQFRAME_PIECE;
+
+		if (m->at == 0)
+			give_message(m, s);
+		if (len > 0) {
+			uint8_t *body = make_body(v);
+
+			sender_piece(s, body + m->at, len);
+			free(body);
+		}
+		m->at += len;
+		if (m->at == v->body_len) {
+			m->at = 0;
+			m->next++;
+		}
+		n++;
+	}
+	return n;
+}
+
+/* ---- target ---- */
+
+struct model_unit {
+	struct model_msg msgs[MODEL_MAX];
+	bool dead[MODEL_MAX];
+	uint32_t n;
+};
+
+struct model_op {
+	struct model_op *next;
+	struct model_unit *unit;
+	struct receiver_msg *msg;   /* put */
+	struct receiver_unit *ours; /* commit */
+	struct model_msg what;
+	bool dead;
+	uint64_t from, to, fence;
+	uint8_t incarnation[16];
+};
+
+void
+model_target_init(struct model_target *m)
+{
+	memset(m, 0, sizeof(*m));
+	m->last = &m->first;
+	strcpy(m->def.def.channel, "QM1.TO.QM2");
+	strcpy(m->def.def.qmgr, "QM2");
+	m->def.def.qmid[0] = 2;
+	m->def.def.heartbeat_ms = 5000;
+	m->def.def.batch_size = 4;
+	m->def.def.max_msg_len = 4194304;
+	m->def.retries = 2;
+	m->def.retry_ms = 1000;
+	m->def.use_dead_queue = true;
+	strcpy(m->def.identity, "CN=QM1");
+	strcpy(m->dead_queue, "DLQ");
+}
+
+static enum mqi_err
+target_hello(void *arg, const struct mqchan_hello *h, struct receiver_def *ret,
+    char *text)
+{
+	struct model_target *m = arg;
+
+	assert_string_equal(h->qmgr, "QM1");
+	if (m->hello_result != MQI_OK) {
+		strcpy(text, "refused by the model");
+		return m->hello_result;
+	}
+	*ret = m->def;
+	return MQI_OK;
+}
+
+static enum mqi_err
+target_open(void *arg, const uint8_t partner[16], const uint8_t stream[16],
+    struct receiver_position *ret)
+{
+	struct model_target *m = arg;
+
+	assert_int_equal(partner[0], 1);
+	assert_int_equal(stream[0], 0x5a);
+	if (m->open_result != MQI_OK)
+		return m->open_result;
+	m->holder = ++m->fence;
+	ret->position = m->position;
+	memcpy(ret->incarnation, m->incarnation, 16);
+	return MQI_OK;
+}
+
+static enum mqi_err
+target_begin(void *arg, void **ret_unit)
+{
+	struct model_target *m = arg;
+
+	*ret_unit = mqmem_alloc(sizeof(struct model_unit));
+	if (++m->n_units > m->most_units)
+		m->most_units = m->n_units;
+	return MQI_OK;
+}
+
+static void
+append(struct model_target *m, const struct model_op *op)
+{
+	struct model_op *copy = mqmem_alloc(sizeof(*copy));
+
+	*copy = *op;
+	copy->next = NULL;
+	*m->last = copy;
+	m->last = &copy->next;
+}
+
+/* Checks every byte of a body that arrives. */
+static void
+check_body(const struct receiver_msg *m, bool dead)
+{
+	uint32_t skip = dead ? MQDLH_LEN : 0;
+
+	assert_int_equal(mqcrc32c(0, m->body, m->body_len), m->crc);
+	for (uint32_t i = skip; i < m->body_len; i++) {
+		if (m->body[i] != model_byte(m->number, i - skip))
+			fail_msg("byte %u of %llu", i,
+			    (unsigned long long)m->number);
+	}
+}
+
+static enum mqi_err
+target_put(void *arg, void *unit, const char *queue, const char *qmgr,
+    struct receiver_msg *msg)
+{
+	struct model_target *m = arg;
+	struct model_op op = {
+	    .unit = unit, .msg = msg, .fence = m->holder, .dead = msg->dead};
+
+	assert_string_equal(qmgr, "QM2");
+	check_body(msg, msg->dead);
+	if (strcmp(queue, "NONE") == 0)
+		return MQI_E_UNKNOWN_OBJECT;
+	op.what.number = msg->number;
+	op.what.body_len = msg->body_len - (msg->dead ? MQDLH_LEN : 0);
+	strcpy(op.what.queue, queue);
+	append(m, &op);
+	return MQI_OK;
+}
+
+static enum mqi_err
+target_commit(void *arg, void *unit, uint64_t from, uint64_t to,
+    const uint8_t incarnation[16], struct receiver_unit *u)
+{
+	struct model_target *m = arg;
+	struct model_op op = {.unit = unit,
+	    .ours = u,
+	    .from = from,
+	    .to = to,
+	    .fence = m->holder};
+
+	assert_non_null(incarnation);
+	memcpy(op.incarnation, incarnation, 16);
+	append(m, &op);
+	return MQI_OK;
+}
+
+static void
+target_backout(void *arg, void *unit)
+{
+	struct model_target *m = arg;
+
+	m->n_units--;
+	free(unit);
+}
+
+static enum mqi_err
+target_dead_queue(void *arg, char ret_name[MQI_NAME_LEN + 1])
+{
+	struct model_target *m = arg;
+
+	strcpy(ret_name, m->dead_queue);
+	return MQI_OK;
+}
+
+static void
+target_report(void *arg, const struct receiver_msg *msg, enum mqi_err reason,
+    const char *what)
+{
+	struct model_target *m = arg;
+
+	(void)msg;
+	(void)reason;
+	(void)what;
+	m->n_reports++;
+}
+
+static uint64_t
+target_wall(void *arg)
+{
+	(void)arg;
+	return 1000000;
+}
+
+void
+model_target_io(struct model_target *m, struct receiver_io *ret)
+{
+	*ret = (struct receiver_io){.hello = target_hello,
+	    .position_open = target_open,
+	    .begin = target_begin,
+	    .put = target_put,
+	    .commit = target_commit,
+	    .backout = target_backout,
+	    .dead_queue = target_dead_queue,
+	    .report = target_report,
+	    .wall_us = target_wall,
+	    .arg = m};
+}
+
+static enum mqi_err
+execute_put(struct model_target *m, const struct model_op *op)
+{
+	struct model_unit *u = op->unit;
+
+	if (strcmp(op->what.queue, "FULL") == 0 && m->full > 0) {
+		m->full--;
+		return MQI_E_Q_FULL;
+	}
+	if (strcmp(op->what.queue, "LATE") == 0)
+		return MQI_E_MSG_TOO_BIG_FOR_Q;
+	u->dead[u->n] = op->dead;
+	u->msgs[u->n++] = op->what;
+	return MQI_OK;
+}
+
+static enum mqi_err
+execute_commit(struct model_target *m, const struct model_op *op)
+{
+	const struct model_unit *u = op->unit;
+
+	if (op->fence != m->fence)
+		return MQI_E_FENCED;
+	if (op->from != m->position)
+		return MQI_E_POSITION_MOVED;
+	assert_true(m->n + u->n <= MODEL_MAX);
+	for (uint32_t i = 0; i < u->n; i++) {
+		m->dead[m->n] = u->dead[i];
+		m->delivered[m->n++] = u->msgs[i];
+	}
+	m->position = op->to;
+	memcpy(m->incarnation, op->incarnation, 16);
+	return MQI_OK;
+}
+
+unsigned
+model_target_run(struct model_target *m, unsigned max, bool live)
+{
+	struct model_op *op;
+	enum mqi_err err;
+	unsigned n = 0;
+
+	while (n < max && (op = m->first) != NULL) {
+		m->first = op->next;
+		if (m->first == NULL)
+			m->last = &m->first;
+		if (op->msg != NULL) {
+			err = execute_put(m, op);
+			if (live)
+				receiver_put_done(op->msg, err);
+		} else {
+			err = execute_commit(m, op);
+			m->n_units--;
+			free(op->unit);
+			if (live)
+				receiver_commit_done(op->ours, err);
+		}
+		free(op);
+		n++;
+	}
+	return n;
+}
+
+void
+model_target_cut(struct model_target *m, unsigned some)
+{
+	struct model_op *op;
+
+	(void)model_target_run(m, some, false);
+	while ((op = m->first) != NULL) {
+		m->first = op->next;
+		if (op->ours != NULL) {
+			m->n_units--;
+			free(op->unit);
+		}
+		free(op);
+	}
+	m->last = &m->first;
+}
+
+void
+model_target_fini(struct model_target *m)
+{
+	model_target_cut(m, 0);
+}
