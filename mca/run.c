@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run.c - the agents' common loop (run.h).
+ *
+ * Everything that happens in a turn of the loop is worked off right before it
+ * sleeps again (uv_prepare): what the machine wants to send is sent, what the
+ * queue manager has said is read, until nothing moves any more.  So no call
+ * from libuv runs another's work, and one turn's messages share their writes.
+ *
+ * Happy path: run_init, run_connect, the kind's own start, run_loop.
+ *
+ * Failure modes: the queue manager's socket ends: the agent ends at once and
+ * sends nothing more (local_gone); everything else ends by run_end() after a
+ * last status with the reason.
+ */
+#include "mca/run.h"
+
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/name.h"
+
+#define TICK_MS 100u
+#define STATUS_MS 1000u
+#define FLUSH_MS 1000u
+
+uint64_t
+run_now_ms(void)
+{
+	return mqclock_mono_us() / 1000;
+}
+
+void
+run_end(struct run *r, int status)
+{
+	if (r->ended)
+		return;
+	r->ended = true;
+	r->status = status;
+	uv_stop(&r->loop);
+}
+
+/* The queue manager is gone, and so are we. */
+static void
+local_gone(struct run *r, enum mqi_err err)
+{
+	if (r->local_gone)
+		return;
+	r->local_gone = true;
+	if (!r->ended)
+		mqlog(MQLOG_WARN, "agent.end", "the queue manager is gone: %s",
+		    mqi_strerror(err));
+	run_end(r, RUN_FAILED);
+}
+
+static void on_local(uv_poll_t *handle, int status, int events);
+
+/* Reads and writes the local socket; polls for what is needed next. */
+static void
+serve_local(struct run *r)
+{
+	bool want_write = false;
+	int events = 0;
+
+	if (r->conn == NULL || r->local_gone)
+		return;
+	if (r->kind->wants_local(r)) {
+		enum mqi_err err = mqagent_dispatch(r->conn, &want_write);
+
+		if (err != MQI_OK) {
+			local_gone(r, err);
+			return;
+		}
+		events = UV_READABLE | (want_write ? UV_WRITABLE : 0);
+	}
+	if (events == r->local_events)
+		return;
+	r->local_events = events;
+	if (events == 0)
+		(void)uv_poll_stop(&r->local);
+	else if (uv_poll_start(&r->local, events, on_local) != 0)
+		local_gone(r, MQI_E_RESOURCE_PROBLEM);
+}
+
+static void
+on_local(uv_poll_t *handle, int status, int events)
+{
+	struct run *r = handle->data;
+
+	(void)events; /* the turn does the work */
+	if (status != 0)
+		local_gone(r, MQI_E_CONNECTION_BROKEN);
+}
+
+static void
+on_prepare(uv_prepare_t *handle)
+{
+	struct run *r = handle->data;
+	bool more = true;
+
+	/* ends: what the queue manager gives is bounded by credit, and the
+	 * partner's bytes are read only by the loop */
+	while (more && !r->ended) {
+		serve_local(r);
+		more = !r->ended && r->kind->turn(r);
+	}
+}
+
+void
+run_status_str(struct mqctl_list *l, const char *keyword, const char *value)
+{
+	if (mqctl_list_add(l, keyword, value) != MQI_OK)
+		mqlog(MQLOG_WARN, "agent.status", "%s does not fit", keyword);
+}
+
+void
+run_status_uint(struct mqctl_list *l, const char *keyword, uint64_t v)
+{
+	char text[24];
+
+	(void)snprintf(text, sizeof(text), "%llu", (unsigned long long)v);
+	run_status_str(l, keyword, text);
+}
+
+void
+run_status_channel(struct mqctl_list *l, const struct channel *c)
+{
+	enum channel_state state = channel_state(c);
+
+	if (state != CHANNEL_ENDED)
+		run_status_str(l, "state", channel_state_name(c));
+	run_status_uint(l, "msgs", c->stats.msgs);
+	run_status_uint(l, "bytes", c->stats.bytes);
+	run_status_uint(l, "batches", c->stats.batches);
+	run_status_uint(l, "last_number", c->stats.last_number);
+	if (c->partner.qmgr[0] != '\0')
+		run_status_str(l, "partner_qmgr", c->partner.qmgr);
+	if (state == CHANNEL_ENDED && c->reason != MQI_OK)
+		run_status_str(l, "error", c->text);
+	else
+		run_status_str(l, "error", "");
+}
+
+void
+run_tell(struct run *r)
+{
+	struct mqctl_list *l;
+
+	if (r->conn == NULL || r->local_gone || r->kind->status == NULL)
+		return;
+	l = calloc(1, sizeof(*l));
+	if (l == NULL)
+		return;
+	mqctl_list_init(l);
+	r->kind->status(r, l);
+	if (mqagent_status(r->conn, l) == MQI_OK)
+		r->status_ms = run_now_ms();
+	mqctl_list_fini(l);
+	free(l);
+}
+
+static void
+on_timer(uv_timer_t *t)
+{
+	struct run *r = t->data;
+	uint64_t now = run_now_ms();
+
+	r->kind->tick(r, now);
+	if (now - r->status_ms >= STATUS_MS)
+		run_tell(r);
+}
+
+static void
+on_term(uv_signal_t *s, int signum)
+{
+	struct run *r = s->data;
+
+	(void)signum;
+	r->kind->stop(r);
+}
+
+static void
+on_order(void *arg, const struct mqctl_list *order)
+{
+	struct run *r = arg;
+	const char *what = mqctl_list_get(order, "order");
+
+	if (what != NULL && strcmp(what, "stop") == 0)
+		r->kind->stop(r);
+	else
+		mqlog(MQLOG_WARN, "agent.order", "unknown order %s",
+		    what != NULL ? what : "");
+}
+
+enum mqi_err
+run_init(
+    struct run *r, const struct run_args *args, const struct run_kind *kind)
+{
+	memset(r, 0, sizeof(*r));
+	r->args = args;
+	r->kind = kind;
+	r->prepare.data = r->timer.data = r->term.data = r->local.data = r;
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (uv_loop_init(&r->loop) != 0 ||
+	    uv_prepare_init(&r->loop, &r->prepare) != 0 ||
+	    uv_prepare_start(&r->prepare, on_prepare) != 0 ||
+	    uv_timer_init(&r->loop, &r->timer) != 0 ||
+	    uv_timer_start(&r->timer, on_timer, TICK_MS, TICK_MS) != 0 ||
+	    uv_signal_init(&r->loop, &r->term) != 0 ||
+	    uv_signal_start(&r->term, on_term, SIGTERM) != 0)
+		return MQI_E_RESOURCE_PROBLEM;
+	return MQI_OK;
+}
+
+enum mqi_err
+run_connect(struct run *r, const char *channel, const char *address, char *text)
+{
+	struct mqagent_opts opts = {.root = r->args->root,
+	    .app_name = "mca",
+	    .channel = channel,
+	    .address = address,
+	    .timeout_ms = 10000};
+	enum mqi_err err = mqagent_connect(r->args->qmgr, &opts, &r->conn);
+
+	if (err != MQI_OK) {
+		r->conn = NULL;
+		(void)snprintf(text, CHANNEL_TEXT_LEN,
+		    "queue manager %s takes no connection: %s", r->args->qmgr,
+		    mqi_strerror(err));
+		return err;
+	}
+	mqagent_on_order(r->conn, on_order, r);
+	if (uv_poll_init(&r->loop, &r->local, mqagent_fd(r->conn)) != 0) {
+		(void)snprintf(text, CHANNEL_TEXT_LEN,
+		    "the local socket cannot be polled");
+		return MQI_E_RESOURCE_PROBLEM;
+	}
+	return MQI_OK;
+}
+
+int
+run_loop(struct run *r)
+{
+	while (!r->ended)
+		(void)uv_run(&r->loop, UV_RUN_DEFAULT);
+	return r->status;
+}
+
+void
+run_flush_local(struct run *r)
+{
+	uint64_t deadline = run_now_ms() + FLUSH_MS;
+
+	while (r->conn != NULL && !r->local_gone &&
+	       mqagent_pending(r->conn) > 0 && run_now_ms() < deadline) {
+		struct pollfd p = {
+		    .fd = mqagent_fd(r->conn), .events = POLLOUT};
+		bool want_write;
+
+		if (mqagent_dispatch(r->conn, &want_write) != MQI_OK)
+			return;
+		if (want_write)
+			(void)poll(&p, 1, (int)TICK_MS);
+	}
+}
+
+/* ---- definitions ---- */
+
+struct first_row {
+	struct mqctl_list *row;
+	bool have;
+	enum mqi_err err;
+};
+
+static void
+take_row(void *arg, const struct mqctl_list *row)
+{
+	struct first_row *f = arg;
+
+	if (f->have)
+		return;
+	f->have = true;
+	for (uint32_t i = 0; i < row->n && f->err == MQI_OK; i++)
+		f->err = mqctl_list_add(
+		    f->row, row->pairs[i].keyword, row->pairs[i].value);
+}
+
+enum mqi_err
+run_display(struct run *r, enum mqctl_noun noun, const char *name,
+    struct mqctl_list *ret, char *text)
+{
+	struct mqctl_command *cmd = calloc(1, sizeof(*cmd));
+	struct first_row first = {.row = ret};
+	enum mqi_err err;
+
+	if (cmd == NULL)
+		return MQI_E_NO_MEMORY;
+	mqctl_list_init(ret);
+	mqctl_list_init(&cmd->attrs);
+	cmd->verb = MQCTL_DISPLAY;
+	cmd->noun = noun;
+	cmd->flags = MQCTL_ALL;
+	(void)snprintf(cmd->name, sizeof(cmd->name), "%s", name);
+	err = mqagent_command(
+	    r->conn, cmd, take_row, &first, text, CHANNEL_TEXT_LEN);
+	if (err == MQI_OK)
+		err = first.err;
+	if (err == MQI_OK && !first.have) {
+		(void)snprintf(
+		    text, CHANNEL_TEXT_LEN, "%s is not defined", name);
+		err = MQI_E_UNKNOWN_OBJECT;
+	}
+	mqctl_command_fini(cmd);
+	free(cmd);
+	if (err != MQI_OK)
+		mqctl_list_fini(ret);
+	return err;
+}
+
+const char *
+run_get(const struct mqctl_list *l, const char *keyword)
+{
+	const char *v = mqctl_list_get(l, keyword);
+
+	return v != NULL ? v : "";
+}
+
+uint64_t
+run_get_uint(const struct mqctl_list *l, const char *keyword)
+{
+	return strtoull(run_get(l, keyword), NULL, 10);
+}
+
+enum mqi_err
+run_key_dir(struct run *r, char *ret, char *text)
+{
+	char escaped[MQNAME_ESCAPED_LEN];
+	struct mqctl_list row;
+	enum mqi_err err = run_display(r, MQCTL_QMGR, "", &row, text);
+	const char *dir;
+	char *root = NULL;
+
+	if (err != MQI_OK)
+		return err;
+	dir = run_get(&row, "SSLKEYR");
+	if (dir[0] != '\0') {
+		(void)snprintf(ret, PATH_MAX, "%s", dir);
+	} else {
+		err =
+		    mqname_find_root(r->args->root, r->args->qmgr, &root, NULL);
+		mqname_escape(r->args->qmgr, escaped);
+		if (err == MQI_OK)
+			(void)snprintf(
+			    ret, PATH_MAX, "%s/%s/ssl", root, escaped);
+		else
+			(void)snprintf(text, CHANNEL_TEXT_LEN,
+			    "the queue manager's directory is not found: %s",
+			    mqi_strerror(err));
+		free(root);
+	}
+	mqctl_list_fini(&row);
+	return err;
+}
+
+void
+run_channel_def(struct run *r, const struct mqctl_list *row,
+    const char *channel, struct channel_def *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	(void)snprintf(ret->channel, sizeof(ret->channel), "%s", channel);
+	(void)snprintf(
+	    ret->qmgr, sizeof(ret->qmgr), "%s", mqi_qmgr_name(r->conn));
+	memcpy(ret->qmid, mqagent_qmid(r->conn), sizeof(ret->qmid));
+	ret->heartbeat_ms = (uint32_t)(run_get_uint(row, "HBINT") * 1000);
+	ret->batch_size = (uint32_t)run_get_uint(row, "BATCHSZ");
+	ret->max_msg_len = (uint32_t)run_get_uint(row, "MAXMSGL");
+	if (ret->batch_size == 0)
+		ret->batch_size = 1;
+	if (ret->max_msg_len == 0) /* IBM: as the queue manager's */
+		ret->max_msg_len = MQI_MAX_BODY;
+}

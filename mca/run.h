@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run.h - the loop that the three kinds of agent share: a connection to the
+ * queue manager, orders from it, status to it, time, signals, and the end.
+ * One per process; main thread only.
+ *
+ * Exit status: RUN_DONE, nothing more to do; RUN_FAILED, try again later;
+ * RUN_USAGE, wrong arguments.
+ */
+#ifndef MQ_MCA_RUN_H
+#define MQ_MCA_RUN_H
+
+#include <uv.h>
+
+#include "libmq/agent.h"
+#include "mca/channel.h"
+#include "mca/link.h"
+
+#define RUN_DONE 0
+#define RUN_FAILED 1
+#define RUN_USAGE 2
+
+struct run_args {
+	const char *qmgr;
+	const char *root;
+	const char *channel;  /* sender */
+	const char *listener; /* listener */
+	const char *address;  /* receiver: the partner's */
+	const char *keys;     /* receiver: directory of the PEM files */
+	const char *program;  /* listener: to start receivers with */
+	int fd;               /* receiver: the accepted socket */
+	int ready_fd;         /* receiver: told when it is authenticated */
+	bool json;
+};
+
+struct run;
+
+/* What a kind of agent does in the loop. */
+struct run_kind {
+	/* Before the loop sleeps: moves bytes; true: look again. */
+	bool (*turn)(struct run *r);
+	void (*tick)(struct run *r, uint64_t now_ms); /* every 100 ms or so */
+	void (*stop)(struct run *r); /* told to stop, by order or signal */
+	/* Whether the queue manager's bytes are wanted now. */
+	bool (*wants_local)(struct run *r);
+	/* Fills in the status; NULL: none. */
+	void (*status)(struct run *r, struct mqctl_list *l);
+};
+
+struct run {
+	const struct run_args *args;
+	const struct run_kind *kind;
+	uv_loop_t loop;
+	uv_prepare_t prepare;
+	uv_timer_t timer;
+	uv_signal_t term;
+	uv_poll_t local;
+	mqi_conn *conn; /* NULL: not connected yet, or gone */
+	bool local_gone;
+	int local_events;
+	bool ended;
+	int status;
+	uint64_t status_ms; /* when it was told last */
+};
+
+/* Sets the loop up.  Errors: RESOURCE_PROBLEM. */
+MQ_MUST_CHECK enum mqi_err run_init(
+    struct run *r, const struct run_args *args, const struct run_kind *kind);
+/* Connects to the queue manager; text (CHANNEL_TEXT_LEN) on a failure. */
+MQ_MUST_CHECK enum mqi_err run_connect(
+    struct run *r, const char *channel, const char *address, char *text);
+/* Runs until run_end(); returns the exit status. */
+int run_loop(struct run *r);
+void run_end(struct run *r, int status);
+/* Tells the queue manager how we are, now. */
+void run_tell(struct run *r);
+/* One pair of a status. */
+void run_status_str(
+    struct mqctl_list *l, const char *keyword, const char *value);
+void run_status_uint(struct mqctl_list *l, const char *keyword, uint64_t v);
+/* The status of a channel's machine. */
+void run_status_channel(struct mqctl_list *l, const struct channel *c);
+/* Writes what is queued for the queue manager; waits for it a little. */
+void run_flush_local(struct run *r);
+
+uint64_t run_now_ms(void);
+
+/* ---- definitions, by DISPLAY ---- */
+
+/* The first row of DISPLAY noun(name); mqctl_list_fini() it.
+ * Errors: the command's; UNKNOWN_OBJECT if there is no row. */
+MQ_MUST_CHECK enum mqi_err run_display(struct run *r, enum mqctl_noun noun,
+    const char *name, struct mqctl_list *ret, char *text);
+/* "" and 0 if the row does not have it. */
+const char *run_get(const struct mqctl_list *l, const char *keyword);
+uint64_t run_get_uint(const struct mqctl_list *l, const char *keyword);
+/* The directory with the PEM files: SSLKEYR, or ROOT/<escaped name>/ssl.
+ * ret has PATH_MAX bytes. */
+MQ_MUST_CHECK enum mqi_err run_key_dir(struct run *r, char *ret, char *text);
+/* Fills def from a row of DISPLAY CHANNEL and the connection. */
+void run_channel_def(struct run *r, const struct mqctl_list *row,
+    const char *channel, struct channel_def *ret);
+
+/* ---- the agents ---- */
+
+int run_sender(const struct run_args *args);
+int run_receiver(const struct run_args *args);
+int run_listener(const struct run_args *args);
+
+#endif
