@@ -64,8 +64,7 @@ wait_connected(int fd, unsigned max_ms)
 
 	if (n == 0)
 		return ETIMEDOUT;
-	if (n < 0 ||
-	    getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) != 0)
+	if (n < 0 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) != 0)
 		return errno;
 	return err;
 }
@@ -73,15 +72,14 @@ wait_connected(int fd, unsigned max_ms)
 static int
 connect_one(const struct addrinfo *ai, unsigned max_ms, int *ret_fd)
 {
-	int fd = socket(ai->ai_family,
-	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(
+	    ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int err = 0;
 
 	if (fd < 0)
 		return errno;
 	if (connect(fd, ai->ai_addr, ai->ai_addrlen) != 0)
-		err = errno == EINPROGRESS ? wait_connected(fd, max_ms)
-					   : errno;
+		err = errno == EINPROGRESS ? wait_connected(fd, max_ms) : errno;
 	if (err != 0)
 		(void)close(fd);
 	else
@@ -113,8 +111,7 @@ dial(const char *conname, unsigned max_ms, char *ret_text, int *ret_fd)
 			    host, port, gai_strerror(rc));
 			continue;
 		}
-		for (struct addrinfo *ai = list; ai != NULL;
-		     ai = ai->ai_next) {
+		for (struct addrinfo *ai = list; ai != NULL; ai = ai->ai_next) {
 			err = connect_one(ai, max_ms, ret_fd);
 			if (err == 0)
 				break;

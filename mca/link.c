@@ -256,9 +256,8 @@ on_poll(uv_poll_t *handle, int status, int events)
 void
 link_write(struct link *l, const void *data, size_t len)
 {
-	if (l->down || len == 0)
+	if (l->down || !l->up || len == 0)
 		return;
-	MQ_PRE(l->up);
 	if (mqtls_write(l->tls, data, len) != MQI_OK) {
 		go_down(l, MQI_E_CONNECTION_BROKEN, mqtls_error(l->tls));
 		return;

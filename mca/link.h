@@ -32,7 +32,8 @@ MQ_MUST_CHECK enum mqi_err link_new(uv_loop_t *loop, int fd,
     struct mqtls_ctx *tls, bool server, const struct link_events *events,
     struct link **ret_link);
 
-/* Queues bytes; the socket's failure comes by `down`. */
+/* Queues bytes; the socket's failure comes by `down`.  Before `up` and after
+ * `down` there is nobody to write to: nothing happens. */
 void link_write(struct link *l, const void *data, size_t len);
 size_t link_pending(const struct link *l); /* bytes waiting for the socket */
 /* Looks again at whether input is wanted. */

@@ -4,9 +4,9 @@
  * group in one unit of work with the move of the position.
  *
  * Pure: bytes, results and ticks in; bytes (c.out) and requests (io) out.
- * receiver.c has the frames, receiver_unit.c the units.  One thread; io's
- * functions may call receiver_put_done() and receiver_commit_done() before
- * they return.
+ * receiver.c has the frames, receiver_unit.c the units.  One thread.  Results
+ * are only noted; receiver_pump() acts on them, so that they may be told at
+ * any moment, also from inside io's functions.
  */
 #ifndef MQ_MCA_RECEIVER_H
 #define MQ_MCA_RECEIVER_H
@@ -83,16 +83,20 @@ struct receiver_io {
 	/* Takes a new fencing number; waits for the answer. */
 	enum mqi_err (*position_open)(void *arg, const uint8_t partner[16],
 	    const uint8_t stream[16], struct receiver_position *ret);
+	/* Whether another put can be taken now; receiver_pump() when that
+	 * has changed. */
+	bool (*ready)(void *arg);
 	enum mqi_err (*begin)(void *arg, void **ret_unit);
 	/* Puts m->desc and m->body on the route's queue.  A failure here is
 	 * the put's result; on OK it comes by receiver_put_done(). */
 	enum mqi_err (*put)(void *arg, void *unit, const char *queue,
 	    const char *qmgr, struct receiver_msg *m);
+	/* Makes the unit's commit move the position. */
+	enum mqi_err (*position)(void *arg, void *unit, uint64_t from,
+	    uint64_t to, const uint8_t incarnation[16]);
 	/* Both end the unit.  On OK the result of commit comes by
 	 * receiver_commit_done(), in the order of the calls. */
-	enum mqi_err (*commit)(void *arg, void *unit, uint64_t from,
-	    uint64_t to, const uint8_t incarnation[16],
-	    struct receiver_unit *u);
+	enum mqi_err (*commit)(void *arg, void *unit, struct receiver_unit *u);
 	void (*backout)(void *arg, void *unit);
 	/* The dead-letter queue's name; "" if there is none. */
 	enum mqi_err (*dead_queue)(void *arg, char ret_name[MQI_NAME_LEN + 1]);
@@ -124,8 +128,7 @@ struct receiver {
 	bool rolling_back;    /* a put failed: units are being taken back */
 	uint64_t careful_to;  /* one message per unit up to this number */
 	uint64_t retry_at_ms; /* PAUSED until then */
-	bool pumping;
-	bool pump_again;
+	bool look_again;      /* a put failed at once */
 };
 
 void receiver_init(
@@ -136,6 +139,8 @@ void receiver_input(struct receiver *r, const void *data, size_t len);
 void receiver_put_done(struct receiver_msg *m, enum mqi_err result);
 void receiver_commit_done(struct receiver_unit *u, enum mqi_err result);
 void receiver_tick(struct receiver *r, uint64_t now_ms);
+/* Makes, commits and takes back units, as far as it goes now. */
+void receiver_pump(struct receiver *r);
 /* Ends once what has arrived is durable. */
 void receiver_stop(struct receiver *r);
 /* Whether more bytes should be read from the partner. */
@@ -143,8 +148,6 @@ bool receiver_wants_input(const struct receiver *r);
 
 /* ---- between receiver.c and receiver_unit.c ---- */
 
-/* Makes, commits and takes back units, as far as it goes. */
-void receiver_pump(struct receiver *r);
 struct receiver_msg *receiver_msg_free(struct receiver_msg *m); /* NULL */
 void receiver_units_fini(struct receiver *r);
 

@@ -308,8 +308,10 @@ put_one(struct receiver *r, struct receiver_unit *u, struct receiver_msg *m)
 	if (err == MQI_OK)
 		err = r->io.put(
 		    r->io.arg, u->handle, m->route.queue, m->route.qmgr, m);
-	if (err != MQI_OK)
+	if (err != MQI_OK) {
 		receiver_put_done(m, err);
+		r->look_again = true;
+	}
 }
 
 static void
@@ -339,6 +341,14 @@ make_unit(struct receiver *r, uint32_t max_msgs)
 		put_one(r, u, m);
 	MQ_POST(u->n_msgs > 0 && u->to > u->from);
 	r->put_to = u->to;
+	if (u->failed)
+		return;
+	err = r->io.position(r->io.arg, u->handle, u->from, u->to,
+	    channel_incarnation_of(&r->stream, u->to));
+	if (err != MQI_OK)
+		channel_fail(&r->c, err, u->to, r->position,
+		    "the position cannot be moved to %llu: %s", ull(u->to),
+		    mqi_strerror(err));
 }
 
 static bool
@@ -387,8 +397,7 @@ commit_units(struct receiver *r)
 			return;
 		}
 		u->state = RECEIVER_COMMITTING;
-		err = r->io.commit(r->io.arg, u->handle, u->from, u->to,
-		    channel_incarnation_of(&r->stream, u->to), u);
+		err = r->io.commit(r->io.arg, u->handle, u);
 		if (err != MQI_OK) {
 			channel_fail(&r->c, err, u->to, r->position,
 			    "messages up to %llu cannot be committed: %s",
@@ -461,15 +470,10 @@ pump_once(struct receiver *r)
 void
 receiver_pump(struct receiver *r)
 {
-	r->pump_again = true;
-	if (r->pumping)
-		return;
-	r->pumping = true;
-	while (r->pump_again) {
-		r->pump_again = false;
+	do {
+		r->look_again = false;
 		pump_once(r);
-	}
-	r->pumping = false;
+	} while (r->look_again);
 }
 
 void
@@ -483,8 +487,6 @@ receiver_put_done(struct receiver_msg *m, enum mqi_err result)
 	u->pending--;
 	if (result != MQI_OK)
 		u->failed = true;
-	if (u->pending == 0)
-		receiver_pump(u->receiver);
 }
 
 void
@@ -505,7 +507,6 @@ receiver_commit_done(struct receiver_unit *u, enum mqi_err result)
 		return;
 	}
 	u->done = true;
-	receiver_pump(r);
 }
 
 void

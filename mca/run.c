@@ -98,6 +98,12 @@ on_local(uv_poll_t *handle, int status, int events)
 		local_gone(r, MQI_E_CONNECTION_BROKEN);
 }
 
+static size_t
+local_pending(const struct run *r)
+{
+	return r->conn != NULL && !r->local_gone ? mqagent_pending(r->conn) : 0;
+}
+
 static void
 on_prepare(uv_prepare_t *handle)
 {
@@ -107,8 +113,16 @@ on_prepare(uv_prepare_t *handle)
 	/* ends: what the queue manager gives is bounded by credit, and the
 	 * partner's bytes are read only by the loop */
 	while (more && !r->ended) {
+		size_t before;
+
 		serve_local(r);
+		if (r->stop_asked && !r->stop_told) {
+			r->stop_told = true;
+			r->kind->stop(r);
+		}
+		before = local_pending(r);
 		more = !r->ended && r->kind->turn(r);
+		more = more || local_pending(r) > before;
 	}
 }
 
@@ -182,7 +196,7 @@ on_term(uv_signal_t *s, int signum)
 	struct run *r = s->data;
 
 	(void)signum;
-	r->kind->stop(r);
+	r->stop_asked = true;
 }
 
 static void
@@ -192,7 +206,7 @@ on_order(void *arg, const struct mqctl_list *order)
 	const char *what = mqctl_list_get(order, "order");
 
 	if (what != NULL && strcmp(what, "stop") == 0)
-		r->kind->stop(r);
+		r->stop_asked = true; /* in the turn: no callback here */
 	else
 		mqlog(MQLOG_WARN, "agent.order", "unknown order %s",
 		    what != NULL ? what : "");

@@ -58,6 +58,8 @@ struct run {
 	mqi_conn *conn; /* NULL: not connected yet, or gone */
 	bool local_gone;
 	int local_events;
+	bool stop_asked;
+	bool stop_told;
 	bool ended;
 	int status;
 	uint64_t status_ms; /* when it was told last */

@@ -45,6 +45,7 @@ static struct {
 	char partner[CHANNEL_IDENTITY_LEN];
 	char error[CHANNEL_TEXT_LEN];
 	uint64_t disc_ms;
+	enum mqi_err stream_gone;
 	bool started;  /* the machine lives */
 	bool stopping; /* told to, before it lived */
 	enum channel_state told;
@@ -133,13 +134,7 @@ static void
 on_stream_ended(void *arg, enum mqi_err reason)
 {
 	(void)arg;
-	me.handle = NULL;
-	if (me.started)
-		channel_fail(&me.sender.c, reason, me.sender.sent,
-		    me.sender.acked, "the transmission queue %s is gone: %s",
-		    me.xmitq, mqi_strerror(reason));
-	else
-		finish(reason, mqi_strerror(reason));
+	me.stream_gone = reason; /* the turn deals with it */
 }
 
 /* ---- events of the link ---- */
@@ -167,8 +162,8 @@ on_up(void *arg)
 		err = MQI_E_CERTIFICATE;
 	}
 	if (err != MQI_OK) {
-		(void)snprintf(text, sizeof(text),
-		    "the partner is refused: %.480s", why);
+		(void)snprintf(
+		    text, sizeof(text), "the partner is refused: %.480s", why);
 		finish(err, text);
 		return;
 	}
@@ -208,13 +203,30 @@ link_wants_input(void *arg)
 
 /* ---- the loop's events ---- */
 
+static void
+stream_gone(void)
+{
+	char text[CHANNEL_TEXT_LEN];
+
+	(void)snprintf(text, sizeof(text),
+	    "the transmission queue %s is gone: %s", me.xmitq,
+	    mqi_strerror(me.stream_gone));
+	if (me.started)
+		channel_fail(&me.sender.c, me.stream_gone, me.sender.sent,
+		    me.sender.acked, "%s", text);
+	else
+		finish(me.stream_gone, text);
+}
+
 static bool
 turn(struct run *r)
 {
 	struct channel *c = &me.sender.c;
 	bool moved = me.started && c->out.len > 0;
 
-	if (!me.started)
+	if (me.stream_gone != MQI_OK)
+		stream_gone();
+	if (!me.started || r->ended)
 		return false;
 	if (channel_state(c) == CHANNEL_ENDED) {
 		finish(c->reason, c->text);
@@ -226,9 +238,9 @@ turn(struct run *r)
 		me.told = channel_state(c);
 		if (me.told == CHANNEL_RUNNING)
 			mqlog(MQLOG_INFO, "channel.running",
-			    "channel %s to %s at %s (%s), %s",
-			    me.def.channel, c->partner.qmgr, me.conname,
-			    me.partner, mqtls_cipher(link_tls(me.link)));
+			    "channel %s to %s at %s (%s), %s", me.def.channel,
+			    c->partner.qmgr, me.conname, me.partner,
+			    mqtls_cipher(link_tls(me.link)));
 		run_tell(r);
 	}
 	return moved;
@@ -298,7 +310,8 @@ read_definition(char *text)
 	    me.conname, sizeof(me.conname), "%s", run_get(&row, "CONNAME"));
 	(void)snprintf(
 	    me.xmitq, sizeof(me.xmitq), "%s", run_get(&row, "XMITQ"));
-	(void)snprintf(me.peer, sizeof(me.peer), "%s", run_get(&row, "SSLPEER"));
+	(void)snprintf(
+	    me.peer, sizeof(me.peer), "%s", run_get(&row, "SSLPEER"));
 	me.disc_ms = run_get_uint(&row, "DISCINT") * 1000;
 	if (strcmp(run_get(&row, "CHLTYPE"), "SDR") != 0) {
 		(void)snprintf(text, CHANNEL_TEXT_LEN,
@@ -364,8 +377,7 @@ start(char *text)
 	    .wants_input = link_wants_input};
 	char keys[PATH_MAX];
 	int fd = -1;
-	enum mqi_err err =
-	    run_connect(&me.run, me.run.args->channel, "", text);
+	enum mqi_err err = run_connect(&me.run, me.run.args->channel, "", text);
 
 	if (err == MQI_OK)
 		err = read_definition(text);
@@ -382,8 +394,7 @@ start(char *text)
 		err = dial(me.conname, DIAL_MS, text, &fd);
 	if (err != MQI_OK)
 		return err;
-	err = link_new(
-	    &me.run.loop, fd, me.tls, false, &events, &me.link);
+	err = link_new(&me.run.loop, fd, me.tls, false, &events, &me.link);
 	if (err != MQI_OK)
 		(void)snprintf(text, CHANNEL_TEXT_LEN,
 		    "the connection cannot be used: %s", mqi_strerror(err));

@@ -197,6 +197,8 @@ struct model_unit {
 	struct model_msg msgs[MODEL_MAX];
 	bool dead[MODEL_MAX];
 	uint32_t n;
+	uint64_t from, to;
+	uint8_t incarnation[16];
 };
 
 struct model_op {
@@ -206,8 +208,7 @@ struct model_op {
 	struct receiver_unit *ours; /* commit */
 	struct model_msg what;
 	bool dead;
-	uint64_t from, to, fence;
-	uint8_t incarnation[16];
+	uint64_t fence;
 };
 
 void
@@ -314,19 +315,33 @@ target_put(void *arg, void *unit, const char *queue, const char *qmgr,
 	return MQI_OK;
 }
 
+static bool
+target_ready(void *arg)
+{
+	(void)arg;
+	return true;
+}
+
 static enum mqi_err
-target_commit(void *arg, void *unit, uint64_t from, uint64_t to,
-    const uint8_t incarnation[16], struct receiver_unit *u)
+target_position(void *arg, void *unit, uint64_t from, uint64_t to,
+    const uint8_t incarnation[16])
+{
+	struct model_unit *u = unit;
+
+	(void)arg;
+	assert_non_null(incarnation);
+	u->from = from;
+	u->to = to;
+	memcpy(u->incarnation, incarnation, 16);
+	return MQI_OK;
+}
+
+static enum mqi_err
+target_commit(void *arg, void *unit, struct receiver_unit *u)
 {
 	struct model_target *m = arg;
-	struct model_op op = {.unit = unit,
-	    .ours = u,
-	    .from = from,
-	    .to = to,
-	    .fence = m->holder};
+	struct model_op op = {.unit = unit, .ours = u, .fence = m->holder};
 
-	assert_non_null(incarnation);
-	memcpy(op.incarnation, incarnation, 16);
 	append(m, &op);
 	return MQI_OK;
 }
@@ -373,8 +388,10 @@ model_target_io(struct model_target *m, struct receiver_io *ret)
 {
 	*ret = (struct receiver_io){.hello = target_hello,
 	    .position_open = target_open,
+	    .ready = target_ready,
 	    .begin = target_begin,
 	    .put = target_put,
+	    .position = target_position,
 	    .commit = target_commit,
 	    .backout = target_backout,
 	    .dead_queue = target_dead_queue,
@@ -406,15 +423,15 @@ execute_commit(struct model_target *m, const struct model_op *op)
 
 	if (op->fence != m->fence)
 		return MQI_E_FENCED;
-	if (op->from != m->position)
+	if (u->from != m->position)
 		return MQI_E_POSITION_MOVED;
 	assert_true(m->n + u->n <= MODEL_MAX);
 	for (uint32_t i = 0; i < u->n; i++) {
 		m->dead[m->n] = u->dead[i];
 		m->delivered[m->n++] = u->msgs[i];
 	}
-	m->position = op->to;
-	memcpy(m->incarnation, op->incarnation, 16);
+	m->position = u->to;
+	memcpy(m->incarnation, u->incarnation, 16);
 	return MQI_OK;
 }
 
@@ -431,14 +448,20 @@ model_target_run(struct model_target *m, unsigned max, bool live)
 			m->last = &m->first;
 		if (op->msg != NULL) {
 			err = execute_put(m, op);
-			if (live)
+			if (live) {
 				receiver_put_done(op->msg, err);
+				receiver_pump(op->msg->unit->receiver);
+			}
 		} else {
 			err = execute_commit(m, op);
 			m->n_units--;
 			free(op->unit);
-			if (live)
+			if (live) {
+				struct receiver *r = op->ours->receiver;
+
 				receiver_commit_done(op->ours, err);
+				receiver_pump(r);
+			}
 		}
 		free(op);
 		n++;

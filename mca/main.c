@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * main.c - mca: reads the arguments and becomes one kind of agent.
+ *
+ *   mca sender   --qmgr QM --channel NAME
+ *   mca listener --qmgr QM --listener NAME
+ *   mca receiver --qmgr QM --keys DIR --address A --fd N [--ready-fd N]
+ * each with [--root DIR] [--log text|json].
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/name.h"
+#include "mca/run.h"
+
+#define PROGRAM_MAX 4096u
+
+static const char usage_text[] =
+    "usage: mca sender   --qmgr QM --channel NAME [--root DIR]\n"
+    "       mca listener --qmgr QM --listener NAME [--root DIR]\n"
+    "       mca receiver --qmgr QM --keys DIR --address TEXT --fd N\n"
+    "                    [--ready-fd N] [--root DIR]\n"
+    "       each with [--log text|json]\n"
+    "The queue manager starts these itself; see mca(8).\n";
+
+static int
+usage(const char *why)
+{
+	(void)fprintf(stderr, "mca: %s\n%s", why, usage_text);
+	return RUN_USAGE;
+}
+
+static int
+to_fd(const char *s)
+{
+	char *end = NULL;
+	long v = strtol(s, &end, 10);
+
+	return end == s || *end != '\0' || v < 0 || v > 65535 ? -1 : (int)v;
+}
+
+enum option_id {
+	OPT_QMGR = 1,
+	OPT_ROOT,
+	OPT_CHANNEL,
+	OPT_LISTENER,
+	OPT_ADDRESS,
+	OPT_KEYS,
+	OPT_FD,
+	OPT_READY_FD,
+	OPT_LOG,
+};
+
+static const struct option options[] = {
+    {"qmgr", required_argument, NULL, OPT_QMGR},
+    {"root", required_argument, NULL, OPT_ROOT},
+    {"channel", required_argument, NULL, OPT_CHANNEL},
+    {"listener", required_argument, NULL, OPT_LISTENER},
+    {"address", required_argument, NULL, OPT_ADDRESS},
+    {"keys", required_argument, NULL, OPT_KEYS},
+    {"fd", required_argument, NULL, OPT_FD},
+    {"ready-fd", required_argument, NULL, OPT_READY_FD},
+    {"log", required_argument, NULL, OPT_LOG},
+    {NULL, 0, NULL, 0},
+};
+
+static bool
+take_option(struct run_args *a, int id, const char *value)
+{
+	switch (id) {
+	case OPT_QMGR:
+		a->qmgr = value;
+		return true;
+	case OPT_ROOT:
+		a->root = value;
+		return true;
+	case OPT_CHANNEL:
+		a->channel = value;
+		return true;
+	case OPT_LISTENER:
+		a->listener = value;
+		return true;
+	case OPT_ADDRESS:
+		a->address = value;
+		return true;
+	case OPT_KEYS:
+		a->keys = value;
+		return true;
+	case OPT_FD:
+		a->fd = to_fd(value);
+		return a->fd >= 0;
+	case OPT_READY_FD:
+		a->ready_fd = to_fd(value);
+		return a->ready_fd >= 0;
+	case OPT_LOG:
+		a->json = strcmp(value, "json") == 0;
+		return a->json || strcmp(value, "text") == 0;
+	default:
+		return false;
+	}
+}
+
+static int
+run_mode(const char *mode, const struct run_args *a)
+{
+	if (a->qmgr == NULL || !mqname_is_valid(a->qmgr, MQI_NAME_LEN))
+		return usage("--qmgr with a valid name is needed");
+	mqlog_init(a->qmgr, a->json);
+	if (strcmp(mode, "sender") == 0)
+		return a->channel != NULL ? run_sender(a)
+					  : usage("--channel is needed");
+	if (strcmp(mode, "listener") == 0)
+		return a->listener != NULL ? run_listener(a)
+					   : usage("--listener is needed");
+	if (strcmp(mode, "receiver") == 0)
+		return a->fd >= 0 && a->keys != NULL && a->address != NULL
+			   ? run_receiver(a)
+			   : usage("--fd, --keys and --address are needed");
+	return usage("the first argument is sender, listener or receiver");
+}
+
+int
+main(int argc, char **argv)
+{
+	static char program[PROGRAM_MAX];
+	struct run_args args = {.fd = -1, .ready_fd = -1, .program = program};
+	ssize_t len = readlink("/proc/self/exe", program, sizeof(program) - 1);
+	int id;
+
+	if (len < 0)
+		(void)snprintf(program, sizeof(program), "%s", argv[0]);
+	if (argc < 2)
+		return usage("an argument is missing");
+	if (strcmp(argv[1], "--help") == 0)
+		return fputs(usage_text, stdout) < 0 ? RUN_FAILED : RUN_DONE;
+	while (
+	    (id = getopt_long(argc - 1, argv + 1, "", options, NULL)) != -1) {
+		if (!take_option(&args, id, optarg))
+			return usage("an argument is not valid");
+	}
+	if (optind != argc - 1)
+		return usage("there is an argument too many");
+	return run_mode(argv[1], &args);
+}

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run_listener.c - `mca listener`: accepts TCP connections and gives each,
+ * untouched, to a receiver process of its own.
+ *
+ * So one partner's bytes never share a process with another's, nor with this
+ * one.  A receiver says by one byte on a pipe that its partner has been
+ * authenticated; at most UNAUTHENTICATED_MAX have not yet (each has
+ * CHANNEL_HELLO_MS), and at most RECEIVERS_MAX run at all.  At a limit nothing
+ * is accepted: the kernel's backlog waits.
+ *
+ * Failure modes: the port is in use (RUN_FAILED: the queue manager tries
+ * again), a receiver cannot be started (the connection is closed, a line in
+ * the log).  When this process ends, receivers that run go on.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netdb.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "mca/run.h"
+
+#define UNAUTHENTICATED_MAX 16u
+#define RECEIVERS_MAX 500u
+#define BACKLOG 100
+#define ADDRESS_LEN 128u
+#define FD_TEXT_LEN 12u
+
+struct child {
+	LIST_ENTRY(child) link;
+	uv_process_t process;
+	uv_poll_t ready;
+	int ready_fd; /* our end of the pipe */
+	bool authenticated;
+	unsigned open_handles;
+	char address[ADDRESS_LEN];
+};
+
+static struct {
+	struct run run;
+	uv_poll_t poll;
+	int fd;
+	bool accepting;
+	LIST_HEAD(, child) children;
+	unsigned n_children;
+	unsigned n_unauthenticated;
+	unsigned port;
+	char keys[PATH_MAX];
+	char error[CHANNEL_TEXT_LEN];
+} me = {.fd = -1};
+
+static void on_connection(uv_poll_t *handle, int status, int events);
+
+static void
+finish(enum mqi_err reason, const char *text)
+{
+	struct mqlog_line l;
+
+	if (me.run.ended)
+		return;
+	(void)snprintf(me.error, sizeof(me.error), "%s", text);
+	mqlog_begin(&l, reason == MQI_OK ? MQLOG_INFO : MQLOG_ERROR,
+	    reason == MQI_OK ? "listener.end" : "listener.failed");
+	mqlog_str(&l, "listener", me.run.args->listener);
+	mqlog_str(&l, "text", text);
+	mqlog_end(&l);
+	run_tell(&me.run);
+	run_flush_local(&me.run);
+	run_end(&me.run, reason == MQI_OK ? RUN_DONE : RUN_FAILED);
+}
+
+/* Accepts while there is room. */
+static void
+update_accepting(void)
+{
+	bool want = me.fd >= 0 && me.n_children < RECEIVERS_MAX &&
+		    me.n_unauthenticated < UNAUTHENTICATED_MAX;
+
+	if (want == me.accepting)
+		return;
+	me.accepting = want;
+	if (!want)
+		(void)uv_poll_stop(&me.poll);
+	else if (uv_poll_start(&me.poll, UV_READABLE, on_connection) != 0)
+		finish(MQI_E_RESOURCE_PROBLEM, "the port cannot be polled");
+}
+
+/* ---- receivers ---- */
+
+static void
+on_closed(uv_handle_t *handle)
+{
+	struct child *c = handle->data;
+
+	MQ_PRE(c->open_handles > 0);
+	if (--c->open_handles > 0)
+		return;
+	(void)close(c->ready_fd);
+	LIST_REMOVE(c, link);
+	me.n_children--;
+	free(c);
+	update_accepting();
+}
+
+static void
+set_authenticated(struct child *c)
+{
+	if (c->authenticated)
+		return;
+	c->authenticated = true;
+	me.n_unauthenticated--;
+	update_accepting();
+}
+
+/* A byte: it is authenticated.  The end of the pipe: it has ended, or is done
+ * with telling us. */
+static void
+on_ready(uv_poll_t *handle, int status, int events)
+{
+	struct child *c = handle->data;
+	char byte;
+
+	(void)status;
+	(void)events;
+	if (read(c->ready_fd, &byte, 1) == 1)
+		set_authenticated(c);
+	(void)uv_poll_stop(handle);
+}
+
+static void
+on_child_exit(uv_process_t *process, int64_t status, int signum)
+{
+	struct child *c = process->data;
+
+	if (signum != 0)
+		mqlog(MQLOG_WARN, "receiver.killed",
+		    "the receiver for %s ended by signal %d", c->address,
+		    signum);
+	else if (status == RUN_USAGE)
+		mqlog(MQLOG_ERROR, "receiver.start",
+		    "the receiver for %s was called wrongly", c->address);
+	set_authenticated(c);
+	uv_close((uv_handle_t *)&c->ready, on_closed);
+	uv_close((uv_handle_t *)&c->process, on_closed);
+}
+
+static int
+spawn(struct child *c, int fd, int ready_fd)
+{
+	const struct run_args *a = me.run.args;
+	/* --root comes last, so that it can go */
+	const char *argv[] = {a->program, "receiver", "--qmgr", a->qmgr,
+	    "--keys", me.keys, "--address", c->address, "--fd", "3",
+	    "--ready-fd", "4", "--log", a->json ? "json" : "text",
+	    a->root != NULL ? "--root" : NULL, a->root, NULL};
+	uv_stdio_container_t stdio[5] = {{.flags = UV_IGNORE},
+	    {.flags = UV_INHERIT_FD, .data.fd = 1},
+	    {.flags = UV_INHERIT_FD, .data.fd = 2},
+	    {.flags = UV_INHERIT_FD, .data.fd = fd},
+	    {.flags = UV_INHERIT_FD, .data.fd = ready_fd}};
+	uv_process_options_t opts = {.file = a->program,
+	    .args = (char **)(uintptr_t)argv,
+	    .exit_cb = on_child_exit,
+	    .stdio = stdio,
+	    .stdio_count = (int)MQ_ARRAY_LEN(stdio)};
+
+	return uv_spawn(&me.run.loop, &c->process, &opts);
+}
+
+static void
+start_receiver(int fd)
+{
+	struct child *c = mqmem_alloc(sizeof(*c));
+	int pipe_fds[2] = {-1, -1}, rc = 0;
+
+	c->process.data = c->ready.data = c;
+	link_address(fd, c->address, sizeof(c->address));
+	if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) != 0)
+		rc = uv_translate_sys_error(errno);
+	if (rc == 0)
+		rc = uv_poll_init(&me.run.loop, &c->ready, pipe_fds[0]);
+	if (rc != 0) {
+		mqlog(MQLOG_ERROR, "receiver.start", "for %s: %s", c->address,
+		    uv_strerror(rc));
+		if (pipe_fds[0] >= 0) {
+			(void)close(pipe_fds[0]);
+			(void)close(pipe_fds[1]);
+		}
+		free(c);
+		return;
+	}
+	LIST_INSERT_HEAD(&me.children, c, link);
+	me.n_children++;
+	me.n_unauthenticated++;
+	c->ready_fd = pipe_fds[0];
+	c->open_handles = 2;
+	rc = spawn(c, fd, pipe_fds[1]);
+	(void)close(pipe_fds[1]);
+	if (rc == 0) {
+		rc = uv_poll_start(&c->ready, UV_READABLE, on_ready);
+		if (rc == 0)
+			return;
+		(void)uv_process_kill(&c->process, SIGKILL);
+		return;
+	}
+	mqlog(MQLOG_ERROR, "receiver.start", "for %s: %s", c->address,
+	    uv_strerror(rc));
+	set_authenticated(c);
+	uv_close((uv_handle_t *)&c->ready, on_closed);
+	uv_close((uv_handle_t *)&c->process, on_closed);
+}
+
+static void
+on_connection(uv_poll_t *handle, int status, int events)
+{
+	(void)handle;
+	(void)events;
+	if (status != 0) {
+		finish(MQI_E_IO, uv_strerror(status));
+		return;
+	}
+	while (me.n_children < RECEIVERS_MAX &&
+	       me.n_unauthenticated < UNAUTHENTICATED_MAX) {
+		int fd = accept4(me.fd, NULL, NULL, SOCK_CLOEXEC);
+
+		if (fd < 0) {
+			if (errno != EAGAIN && errno != EINTR &&
+			    errno != ECONNABORTED)
+				mqlog(MQLOG_ERROR, "listener.accept", "%s",
+				    strerror(errno));
+			break;
+		}
+		start_receiver(fd);
+		(void)close(fd);
+	}
+	update_accepting();
+}
+
+/* ---- the port ---- */
+
+static int
+listen_on(const struct addrinfo *ai, int backlog)
+{
+	int one = 1, zero = 0;
+	int fd = socket(
+	    ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -errno;
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (ai->ai_family == AF_INET6)
+		(void)setsockopt(
+		    fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
+	if (bind(fd, ai->ai_addr, ai->ai_addrlen) != 0 ||
+	    listen(fd, backlog) != 0) {
+		int err = errno;
+
+		(void)close(fd);
+		return -err;
+	}
+	return fd;
+}
+
+static unsigned
+port_of(int fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	char port[NI_MAXSERV];
+
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) != 0 ||
+	    getnameinfo((struct sockaddr *)&ss, len, NULL, 0, port,
+		sizeof(port), NI_NUMERICSERV) != 0)
+		return 0;
+	return (unsigned)strtoul(port, NULL, 10);
+}
+
+static enum mqi_err
+open_port(const struct mqctl_list *row, char *text)
+{
+	const char *ip = run_get(row, "IPADDR");
+	const char *port = run_get(row, "PORT");
+	int backlog = (int)run_get_uint(row, "BACKLOG");
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+	    .ai_flags = AI_PASSIVE,
+	    /* all addresses: one IPv6 socket takes IPv4 too */
+	    .ai_family = ip[0] == '\0' ? AF_INET6 : AF_UNSPEC};
+	struct addrinfo *list = NULL;
+	int fd = -EAFNOSUPPORT, rc;
+
+	rc = getaddrinfo(ip[0] != '\0' ? ip : NULL, port, &hints, &list);
+	if (rc == 0)
+		fd = listen_on(list, backlog > 0 ? backlog : BACKLOG);
+	freeaddrinfo(list);
+	if (fd == -EAFNOSUPPORT && ip[0] == '\0') {
+		hints.ai_family = AF_INET;
+		list = NULL;
+		rc = getaddrinfo(NULL, port, &hints, &list);
+		if (rc == 0)
+			fd = listen_on(list, backlog > 0 ? backlog : BACKLOG);
+		freeaddrinfo(list);
+	}
+	if (rc != 0 || fd < 0) {
+		(void)snprintf(text, CHANNEL_TEXT_LEN,
+		    "port %s at '%.64s' cannot be listened on: %s", port, ip,
+		    rc != 0 ? gai_strerror(rc) : strerror(-fd));
+		return MQI_E_RESOURCE_PROBLEM;
+	}
+	me.fd = fd;
+	me.port = port_of(fd);
+	return MQI_OK;
+}
+
+/* ---- the loop's events ---- */
+
+static bool
+turn(struct run *r)
+{
+	(void)r;
+	return false;
+}
+
+static void
+tick(struct run *r, uint64_t now_ms)
+{
+	(void)r;
+	(void)now_ms;
+}
+
+static void
+stop(struct run *r)
+{
+	(void)r;
+	finish(MQI_OK, "stopped");
+}
+
+static bool
+wants_local(struct run *r)
+{
+	(void)r;
+	return true;
+}
+
+static void
+status(struct run *r, struct mqctl_list *l)
+{
+	(void)r;
+	run_status_str(l, "state", "RUNNING");
+	run_status_uint(l, "port", me.port);
+	run_status_str(l, "error", me.error);
+}
+
+static const struct run_kind kind = {.turn = turn,
+    .tick = tick,
+    .stop = stop,
+    .wants_local = wants_local,
+    .status = status};
+
+static enum mqi_err
+start(char *text)
+{
+	struct mqctl_list row;
+	enum mqi_err err = run_connect(&me.run, "", "", text);
+
+	if (err != MQI_OK)
+		return err;
+	err = run_key_dir(&me.run, me.keys, text);
+	if (err == MQI_OK)
+		err = run_display(
+		    &me.run, MQCTL_LISTENER, me.run.args->listener, &row, text);
+	if (err != MQI_OK)
+		return err;
+	err = open_port(&row, text);
+	mqctl_list_fini(&row);
+	if (err != MQI_OK)
+		return err;
+	if (uv_poll_init(&me.run.loop, &me.poll, me.fd) != 0) {
+		(void)snprintf(
+		    text, CHANNEL_TEXT_LEN, "the port cannot be polled");
+		return MQI_E_RESOURCE_PROBLEM;
+	}
+	mqlog(MQLOG_INFO, "listener.running", "listener %s on port %u",
+	    me.run.args->listener, me.port);
+	run_tell(&me.run);
+	update_accepting();
+	return MQI_OK;
+}
+
+int
+run_listener(const struct run_args *args)
+{
+	char text[CHANNEL_TEXT_LEN] = "";
+	enum mqi_err err;
+
+	LIST_INIT(&me.children);
+	err = run_init(&me.run, args, &kind);
+	if (err != MQI_OK)
+		return RUN_FAILED;
+	err = start(text);
+	if (err != MQI_OK)
+		finish(err, text);
+	return run_loop(&me.run);
+}

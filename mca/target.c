@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * target.c - a receiver's open queues (target.h).
+ *
+ * Messages come in runs for the same queue, so the last one is tried first,
+ * then a scan of a small array; when it is full, the handle that was used
+ * least recently is closed.  Puts are executed in order, so closing a handle
+ * with puts under way does them no harm.
+ *
+ * A failed put makes its handle be forgotten: an object that was defined or
+ * altered meanwhile is then seen by the next attempt.
+ */
+#include "mca/target.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+
+static bool
+is_it(const struct target *t, const char *queue, const char *qmgr)
+{
+	return t->handle != NULL && strcmp(t->queue, queue) == 0 &&
+	       strcmp(t->qmgr, qmgr) == 0;
+}
+
+static struct target *
+find(struct targets *t, const char *queue, const char *qmgr)
+{
+	if (t->last != NULL && is_it(t->last, queue, qmgr))
+		return t->last;
+	for (unsigned i = 0; i < TARGET_MAX; i++) {
+		if (is_it(&t->all[i], queue, qmgr))
+			return &t->all[i];
+	}
+	return NULL;
+}
+
+static void
+close_one(struct target *t)
+{
+	/* puts report their own failures */
+	(void)mqi_close(t->handle);
+	t->handle = NULL;
+}
+
+/* A place for a new one. */
+static struct target *
+make_room(struct targets *t)
+{
+	struct target *oldest = &t->all[0];
+
+	for (unsigned i = 0; i < TARGET_MAX; i++) {
+		if (t->all[i].handle == NULL)
+			return &t->all[i];
+		if (t->all[i].used < oldest->used)
+			oldest = &t->all[i];
+	}
+	close_one(oldest);
+	return oldest;
+}
+
+enum mqi_err
+targets_get(struct targets *t, mqi_conn *conn, const char *queue,
+    const char *qmgr, mqi_queue **ret_handle)
+{
+	struct target *it = find(t, queue, qmgr);
+
+	if (it == NULL) {
+		mqi_queue *handle = NULL;
+		enum mqi_err err =
+		    mqi_open(conn, queue, qmgr, MQI_OO_OUTPUT, &handle);
+
+		if (err != MQI_OK)
+			return err;
+		it = make_room(t);
+		it->handle = handle;
+		(void)snprintf(it->queue, sizeof(it->queue), "%s", queue);
+		(void)snprintf(it->qmgr, sizeof(it->qmgr), "%s", qmgr);
+	}
+	it->used = ++t->count;
+	t->last = it;
+	*ret_handle = it->handle;
+	return MQI_OK;
+}
+
+void
+targets_forget(struct targets *t, const char *queue, const char *qmgr)
+{
+	struct target *it = find(t, queue, qmgr);
+
+	if (it != NULL)
+		close_one(it);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * target.h - the queues that a receiver puts on: open handles, kept for the
+ * next message, at most TARGET_MAX of them.  Main thread only.
+ */
+#ifndef MQ_MCA_TARGET_H
+#define MQ_MCA_TARGET_H
+
+#include <mq/mqi.h>
+
+#define TARGET_MAX 64u
+
+struct target {
+	char queue[MQI_NAME_LEN + 1];
+	char qmgr[MQI_NAME_LEN + 1];
+	mqi_queue *handle; /* NULL: free */
+	uint64_t used;     /* when, by count */
+};
+
+struct targets {
+	struct target all[TARGET_MAX];
+	struct target *last;
+	uint64_t count;
+};
+
+/* A handle that is open for output.  Blocks for the round trip if it is new.
+ * Errors: as mqi_open(). */
+MQI_CHECK enum mqi_err targets_get(struct targets *t, mqi_conn *conn,
+    const char *queue, const char *qmgr, mqi_queue **ret_handle);
+/* Closes the one of this name, so that the next message resolves it anew. */
+void targets_forget(struct targets *t, const char *queue, const char *qmgr);
+
+#endif
