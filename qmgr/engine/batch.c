@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * batch.c - batches that fill, fly and become durable, and the replies and
+ * deliveries that wait for them: group commit.
+ *
+ * Records are appended to the last batch of engine.batches.  At most one batch
+ * is with the store; engine_turn_end() hands over the next one when the store
+ * is free and somebody waits for it, or when it is large, or when 10 ms have
+ * passed since its first record.  A batch that has no room for the next run of
+ * records is left as it is and another one is begun: engine_accepts() then
+ * asks the caller to read no more requests, so that few of them pile up.
+ *
+ * What waits for a batch hangs on it, in order; engine_durable() lets it go.
+ * A reply whose position is durable is given at once.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "qmgr/engine/engine_int.h"
+
+static struct batch *
+batch_filling(const struct engine *e)
+{
+	struct batch *b = TAILQ_LAST(&e->batches, batch_list);
+
+	return b != NULL && b->records != NULL ? b : NULL;
+}
+
+uint64_t
+batch_number(const struct engine *e)
+{
+	const struct batch *b = TAILQ_LAST(&e->batches, batch_list);
+
+	if (b == NULL)
+		return e->durable + 1;
+	return b->records != NULL ? b->number : b->number + 1;
+}
+
+static struct batch *
+batch_begin(struct engine *e)
+{
+	const struct batch *last = TAILQ_LAST(&e->batches, batch_list);
+	struct batch *b = mqmem_alloc(sizeof(*b));
+
+	b->number = last != NULL ? last->number + 1 : e->durable + 1;
+	b->records = store_batch_new(b->number);
+	b->since = e->mono_us;
+	TAILQ_INIT(&b->gated);
+	TAILQ_INSERT_TAIL(&e->batches, b, link);
+	return b;
+}
+
+struct mqbuf *
+batch_room(struct engine *e, size_t n)
+{
+	struct batch *b = batch_filling(e);
+
+	MQ_PRE(n <= STORE_BATCH_MAX);
+	if (b == NULL)
+		b = batch_begin(e);
+	else if (b->len > 0 && b->len + n > STORE_BATCH_MAX)
+		b = batch_begin(e);
+	return &b->records->records;
+}
+
+uint64_t
+batch_appended(struct engine *e)
+{
+	struct batch *b = batch_filling(e);
+
+	MQ_PRE(b != NULL);
+	MQ_INVARIANT(b->records->records.err == MQI_OK);
+	MQ_INVARIANT(b->records->records.len > b->len);
+	if (b->len == 0)
+		b->since = e->mono_us;
+	e->queued_bytes += b->records->records.len - b->len;
+	b->len = b->records->records.len;
+	return b->number;
+}
+
+void
+batch_want(struct engine *e)
+{
+	struct batch *b = batch_filling(e);
+
+	if (b != NULL)
+		b->wanted = true;
+}
+
+static struct batch *
+batch_at(const struct engine *e, uint64_t number)
+{
+	struct batch *b;
+
+	TAILQ_FOREACH_REVERSE(b, &e->batches, batch_list, link)
+	{
+		if (b->number == number)
+			return b;
+	}
+	MQ_UNREACHABLE();
+}
+
+static void
+batch_free(struct batch *b)
+{
+	(void)store_batch_free(b->records);
+	free(b);
+}
+
+void
+batch_free_all(struct engine *e)
+{
+	struct batch *b;
+
+	while ((b = TAILQ_FIRST(&e->batches)) != NULL) {
+		MQ_PRE(TAILQ_EMPTY(&b->gated));
+		TAILQ_REMOVE(&e->batches, b, link);
+		batch_free(b);
+	}
+}
+
+/* ---- what waits ---- */
+
+static void
+gate_add(struct engine *e, struct gated *g, uint64_t pos)
+{
+	struct batch *b = batch_at(e, pos);
+
+	MQ_PRE(g->batch == NULL);
+	MQ_INVARIANT(b->len > 0);
+	g->batch = b;
+	b->wanted = true;
+	TAILQ_INSERT_TAIL(&b->gated, g, link);
+}
+
+void
+gate_drop(struct gated *g)
+{
+	if (g->batch != NULL) {
+		TAILQ_REMOVE(&g->batch->gated, g, link);
+		g->batch = NULL;
+	}
+}
+
+void
+gate_handle(struct engine *e, struct handle *h, uint64_t pos)
+{
+	h->gate.kind = GATED_HANDLE;
+	if (h->gate.batch == NULL)
+		gate_add(e, &h->gate, pos);
+}
+
+void
+reply_give(struct engine_session *s, const struct engine_reply *r)
+{
+	MQ_PRE(!s->ended);
+	s->given++;
+	s->e->ops->reply(s->e->ctx, s->cookie, r);
+}
+
+void
+reply_error(
+    struct engine_session *s, uint32_t id, uint32_t handle, enum mqi_err reason)
+{
+	struct engine_reply r = {.kind = ENGINE_RESULT,
+	    .id = id,
+	    .reason = reason,
+	    .handle = handle};
+
+	if (id != 0)
+		reply_give(s, &r);
+}
+
+/* Copies what the reply points to; texts of RESULTs are constants. */
+static struct pending *
+pending_new(struct engine_session *s, const struct engine_reply *r)
+{
+	struct pending *p = mqmem_alloc(sizeof(*p));
+
+	p->gate.kind = GATED_REPLY;
+	p->s = s;
+	p->r = *r;
+	switch (r->kind) {
+	case ENGINE_OPENED:
+		strcpy(p->copy.opened.name, r->u.opened.resolved_name);
+		strcpy(p->copy.opened.qmgr, r->u.opened.resolved_qmgr);
+		p->r.u.opened.resolved_name = p->copy.opened.name;
+		p->r.u.opened.resolved_qmgr = p->copy.opened.qmgr;
+		break;
+	case ENGINE_INQUIRED:
+		p->copy.info = *r->u.info;
+		p->r.u.info = &p->copy.info;
+		break;
+	case ENGINE_STREAM:
+		p->copy.stream = *r->u.stream;
+		p->r.u.stream = &p->copy.stream;
+		break;
+	case ENGINE_EXTERNAL:
+		p->r.u.external = mqref_ref(r->u.external);
+		break;
+	default:
+		break;
+	}
+	return p;
+}
+
+static void
+pending_free(struct pending *p)
+{
+	gate_drop(&p->gate);
+	TAILQ_REMOVE(&p->s->pending, p, of_session);
+	if (p->r.kind == ENGINE_EXTERNAL)
+		(void)mqref_unref(p->r.u.external);
+	free(p);
+}
+
+void
+reply_at(struct engine_session *s, const struct engine_reply *r, uint64_t pos)
+{
+	struct pending *p;
+
+	if (pos <= s->e->durable) {
+		reply_give(s, r);
+		return;
+	}
+	p = pending_new(s, r);
+	TAILQ_INSERT_TAIL(&s->pending, p, of_session);
+	gate_add(s->e, &p->gate, pos);
+}
+
+void
+reply_drop_all(struct engine_session *s)
+{
+	struct pending *p;
+
+	while ((p = TAILQ_FIRST(&s->pending)) != NULL)
+		pending_free(p);
+}
+
+void
+engine_reply_external(struct engine *e, struct engine_session *s, uint32_t id,
+    uint64_t pos, struct mqref *bytes)
+{
+	struct engine_reply r = {.kind = ENGINE_EXTERNAL, .id = id};
+
+	(void)e;
+	r.u.external = bytes;
+	reply_at(s, &r, pos);
+}
+
+static void
+batch_let_go(struct batch *b)
+{
+	struct gated *g;
+
+	while ((g = TAILQ_FIRST(&b->gated)) != NULL) {
+		gate_drop(g);
+		if (g->kind == GATED_HANDLE) {
+			deliver_pump(MQ_CONTAINER_OF(g, struct handle, gate));
+		} else {
+			struct pending *p =
+			    MQ_CONTAINER_OF(g, struct pending, gate);
+
+			reply_give(p->s, &p->r);
+			pending_free(p);
+		}
+	}
+}
+
+/* ---- the store's answers ---- */
+
+static void
+unapplied_add(struct engine *e, uint64_t number, size_t len)
+{
+	unsigned i;
+
+	MQ_INVARIANT(e->n_unapplied < MQ_ARRAY_LEN(e->unapplied));
+	i = (e->unapplied_first + e->n_unapplied) % MQ_ARRAY_LEN(e->unapplied);
+	e->unapplied[i].number = number;
+	e->unapplied[i].len = len;
+	e->n_unapplied++;
+	e->unapplied_bytes += len;
+}
+
+static void
+unapplied_drop(struct engine *e, uint64_t number)
+{
+	while (e->n_unapplied > 0 &&
+	       e->unapplied[e->unapplied_first].number <= number) {
+		e->unapplied_bytes -= e->unapplied[e->unapplied_first].len;
+		e->unapplied_first =
+		    (e->unapplied_first + 1) % MQ_ARRAY_LEN(e->unapplied);
+		e->n_unapplied--;
+	}
+}
+
+void
+engine_durable(struct engine *e, uint64_t number)
+{
+	struct batch *b = TAILQ_FIRST(&e->batches);
+
+	MQ_PRE(b != NULL && b == e->flushing && b->number == number);
+	e->flushing = NULL;
+	e->durable = number;
+	TAILQ_REMOVE(&e->batches, b, link);
+	e->queued_bytes -= b->len;
+	if (number > e->applied)
+		unapplied_add(e, number, b->len);
+	batch_let_go(b);
+	batch_free(b);
+	queue_trim_all(e);
+}
+
+void
+engine_applied(struct engine *e, uint64_t number)
+{
+	MQ_PRE(number <= e->durable && number >= e->applied);
+	e->applied = number;
+	unapplied_drop(e, number);
+	queue_applied(e, number);
+	deliver_applied(e);
+	queue_trim_all(e);
+}
+
+static bool
+batch_is_due(const struct engine *e, const struct batch *b)
+{
+	if (b->len == 0)
+		return false;
+	return b->wanted || b->len > ENGINE_EAGER_BYTES ||
+	       b != TAILQ_LAST(&e->batches, batch_list) ||
+	       e->mono_us - b->since >= ENGINE_LAZY_US;
+}
+
+static bool
+batch_store_is_behind(const struct engine *e)
+{
+	return e->unapplied_bytes > ENGINE_UNAPPLIED_MAX ||
+	       e->n_unapplied >= MQ_ARRAY_LEN(e->unapplied) - 1;
+}
+
+void
+engine_turn_end(struct engine *e)
+{
+	struct store_batch *records;
+	struct batch *b;
+
+	queue_trim_all(e);
+	if (e->quiescing && !TAILQ_EMPTY(&e->dirty_streams))
+		stream_flush_dirty(e);
+	b = TAILQ_FIRST(&e->batches);
+	if (b == NULL || e->flushing != NULL || !batch_is_due(e, b) ||
+	    batch_store_is_behind(e))
+		return;
+	stream_flush_dirty(e);
+	e->flushing = b;
+	records = b->records;
+	b->records = NULL;
+	e->ops->submit(e->ctx, records);
+}
+
+bool
+engine_accepts(const struct engine *e)
+{
+	const struct batch *b = TAILQ_FIRST(&e->batches);
+
+	if (batch_store_is_behind(e))
+		return false;
+	if (b == NULL || e->flushing == NULL)
+		return true;
+	/* one flies: one more may fill, but not quite to its end */
+	b = TAILQ_NEXT(b, link);
+	return b == NULL || (TAILQ_NEXT(b, link) == NULL &&
+				b->len < STORE_BATCH_MAX - MQFRAME_MAX_PAYLOAD);
+}
+
+uint64_t
+engine_next_tick(const struct engine *e)
+{
+	const struct batch *b = TAILQ_FIRST(&e->batches);
+	uint64_t next = getter_next_deadline(e);
+
+	if (b != NULL && e->flushing == NULL && b->len > 0 &&
+	    !batch_store_is_behind(e) && b->since + ENGINE_LAZY_US < next)
+		next = b->since + ENGINE_LAZY_US;
+	return next;
+}

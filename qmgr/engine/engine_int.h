@@ -1,0 +1,760 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine_int.h - what the files of the engine share: its structures, and per
+ * file the functions that the others call.  Loop thread only.
+ *
+ * Who owns what: the engine owns queues, sessions and batches; a queue its
+ * entries and loads; a session its handles, units, deliveries and incoming
+ * puts; a handle its getters.  An entry that is LOCKED is on the list of one
+ * unit, one handle (read-ahead, stream) or one delivery, and is never freed.
+ */
+#ifndef MQ_ENGINE_ENGINE_INT_H
+#define MQ_ENGINE_ENGINE_INT_H
+
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "base/tree.h"
+#include "proto/desc.h"
+#include "proto/frame.h"
+#include "proto/local.h"
+#include "qmgr/engine/engine.h"
+#include "qmgr/engine/object.h"
+#include "qmgr/engine/route.h"
+
+/* glibc's <sys/queue.h> has no such loop */
+#ifndef TAILQ_FOREACH_SAFE
+#define TAILQ_FOREACH_SAFE(var, head, field, next)                  \
+	for ((var) = TAILQ_FIRST(head);                             \
+	     (var) != NULL && ((next) = TAILQ_NEXT(var, field), 1); \
+	     (var) = (next))
+#endif
+
+#define ENGINE_SEQ_BITS 40u
+#define ENGINE_LAZY_US 10000u          /* removals wait this long for company */
+#define ENGINE_EAGER_BYTES 1048576u    /* a batch of this size goes at once */
+#define ENGINE_UNAPPLIED_MAX 33554432u /* bytes durable but not applied */
+#define ENGINE_PIECES_PER_LOAD 4u
+#define ENGINE_MAX_GETTERS 65536u    /* waiting gets of one session */
+#define ENGINE_MAX_HANDLES 65536u    /* of one session */
+#define ENGINE_MAX_UNITS 4096u       /* of one session */
+#define ENGINE_MAX_POSITIONS 1024u   /* of one partner */
+#define ENGINE_UNIT_RECORDS 7340032u /* bytes of a unit's records at commit */
+#define ENGINE_NEVER UINT64_MAX
+
+/* ---- messages and their places ---- */
+
+/* A record_key without its queue. */
+struct place {
+	uint8_t rank;
+	uint64_t seq;
+};
+
+#define PLACE_START ((struct place){0, 0})
+#define PLACE_END ((struct place){UINT8_MAX, UINT64_MAX})
+
+struct msg {
+	struct mqref *data; /* descriptor, then body; or NULL */
+	uint64_t body_id;
+	uint64_t body_pos; /* batch of its PUT record; 0: loaded, or none */
+	uint32_t desc_len;
+	uint32_t body_len;
+	uint32_t body_crc;
+	uint32_t backout_count;
+	uint8_t msg_id[MQI_ID_LEN];
+	uint8_t correl_id[MQI_ID_LEN];
+	uint64_t put_ms; /* wall; 0: not known */
+	bool persistent;
+	bool in_store; /* a PUT record tells the store of it */
+	bool staged;   /* its bytes are in the store in pieces */
+};
+
+enum entry_state {
+	ENTRY_AVAILABLE,
+	ENTRY_LOCKED,
+	ENTRY_REMOVED, /* tombstone */
+	ENTRY_DAMAGED, /* set aside */
+};
+
+enum entry_list { ENTRY_UNLISTED, ENTRY_TOUCHED, ENTRY_HELD };
+
+TAILQ_HEAD(entry_list_head, entry);
+
+struct entry {
+	RB_ENTRY(entry) node;      /* queue.tree */
+	RB_ENTRY(entry) free_node; /* queue.available */
+	RB_ENTRY(entry) msg_node;  /* queue.by_msg, if the queue is indexed */
+	RB_ENTRY(entry) correl_node;
+	TAILQ_ENTRY(entry) touched; /* engine.touched or queue.held */
+	TAILQ_ENTRY(entry) owned;   /* its locker's list, or none */
+	struct entry_list_head *owner;
+	struct queue *q;
+	struct delivery *d; /* that reads it while it is locked */
+	struct place place;
+	uint64_t pos;   /* what it reveals */
+	uint64_t touch; /* batch of the last record about it */
+	uint64_t token; /* read-ahead: given to the client */
+	struct msg m;
+	enum entry_state state;
+	enum entry_list list;
+	bool settled; /* available, and the store shows it as it is */
+};
+
+RB_HEAD(entry_tree, entry);
+RB_HEAD(entry_free_tree, entry);
+RB_HEAD(entry_msg_tree, entry);
+RB_HEAD(entry_correl_tree, entry);
+
+/* ---- queues ---- */
+
+RB_HEAD(getter_id_tree, getter);
+RB_HEAD(getter_timer_tree, getter);
+TAILQ_HEAD(getter_list, getter);
+TAILQ_HEAD(load_list, load);
+TAILQ_HEAD(handle_list, handle);
+
+struct queue_attrs {
+	bool put_ok;
+	bool get_ok;
+	bool fifo;
+	bool is_xmit;
+	bool exclusive; /* NOSHARE */
+	bool def_exclusive;
+	bool persistent;
+	int8_t priority;
+	uint64_t max_depth;
+	uint32_t max_msg_len;
+};
+
+struct queue {
+	UT_hash_handle hh; /* engine.queues, by id */
+	struct engine *e;
+	uint64_t id;
+	const struct engine_object *object;
+	struct queue_attrs attr;
+	struct entry_tree tree;
+	struct entry_free_tree available;
+	struct entry_msg_tree by_msg; /* available ones, once asked for */
+	struct entry_correl_tree by_correl;
+	bool indexed;
+	/* Every message at or before `known` that exists is in the tree, and
+	 * every one in (span_from, span_to]. */
+	struct place known;
+	struct place span_from;
+	struct place span_to;
+	uint64_t depth; /* visible messages, locked ones included */
+	uint64_t bytes;
+	uint64_t n_live; /* entries that are not removed */
+	uint64_t n_available;
+	uint64_t n_settled;
+	uint64_t settled_bytes;
+	uint64_t last_seq;
+	uint64_t pos;                /* highest position of a change */
+	struct entry_list_head held; /* settled ones that a load keeps here */
+	struct load_list loads;
+	struct load *prefix_load;
+	struct getter_list any; /* FIFO */
+	struct getter_id_tree by_id;
+	struct getter_list readers; /* browsers, cursors, streams */
+	uint64_t n_hurried;         /* getters in `any` that do not wait */
+	struct handle_list watchers;
+	uint32_t n_open; /* handles, until their last delivery is sent */
+	uint32_t open_input;
+	uint32_t open_output;
+	bool open_exclusive;
+	uint64_t uncommitted_puts;
+	uint64_t uncommitted_gets; /* locked, or removed and not yet sent */
+	uint64_t last_put_ms;
+	uint64_t last_get_ms;
+	bool damaged;
+	uint32_t damage_reports; /* getters to be told 2101 */
+	struct stream *stream;
+	bool told_work; /* of a transmission queue without a sender */
+	TAILQ_ENTRY(queue) trim;
+	bool trim_queued;
+};
+
+TAILQ_HEAD(queue_list, queue);
+
+enum load_why { LOAD_PREFIX, LOAD_SPAN, LOAD_ID, LOAD_BODY };
+
+/* The engine's side of a store_load under way. */
+struct load {
+	TAILQ_ENTRY(load) link; /* queue.loads; not LOAD_BODY */
+	LIST_ENTRY(load) all;   /* engine.loads */
+	enum load_why why;
+	struct queue *q;       /* NULL: the queue is gone */
+	struct getter *getter; /* who asked; NULL: nobody waits */
+	struct delivery *d;
+	uint64_t floor; /* it shows at least this batch */
+	struct place after;
+};
+
+/* A body that deliveries read from the store in pieces. */
+struct body {
+	UT_hash_handle hh; /* engine.bodies, by id */
+	uint64_t id;
+	uint32_t readers;
+	bool removed; /* RELEASE it when the last reader is done */
+};
+
+/* ---- sessions ---- */
+
+enum getter_kind {
+	GETTER_GET,
+	GETTER_AHEAD,
+	GETTER_BROWSE,
+	GETTER_CURSOR,
+	GETTER_STREAM,
+};
+
+enum getter_where {
+	GETTER_NOWHERE,
+	GETTER_ANY,
+	GETTER_BY_ID,
+	GETTER_READERS,
+	GETTER_STALLED,
+};
+
+struct getter {
+	TAILQ_ENTRY(getter) link; /* by `where` */
+	RB_ENTRY(getter) id_node;
+	RB_ENTRY(getter) timer;
+	LIST_ENTRY(getter) of_handle;
+	UT_hash_handle hh; /* session.getters, by request id; GET only */
+	struct handle *h;
+	struct queue *q;
+	enum getter_kind kind;
+	enum getter_where where;
+	uint32_t id;
+	uint32_t unit;
+	uint32_t options;
+	uint32_t max_len;
+	bool match_msg;
+	bool match_correl;
+	bool hurried; /* does not wait, or not any longer */
+	bool timed;
+	uint8_t msg_id[MQI_ID_LEN];
+	uint8_t correl_id[MQI_ID_LEN];
+	uint64_t deadline; /* mono_us */
+	uint64_t arrival;
+	struct load *load; /* its own, by id or from a cursor */
+};
+
+LIST_HEAD(getter_owned, getter);
+TAILQ_HEAD(lane, delivery);
+TAILQ_HEAD(delivery_list, delivery);
+TAILQ_HEAD(mark_list, mark);
+TAILQ_HEAD(gated_list, gated);
+
+/* Something that waits for a batch to be durable. */
+enum gated_kind { GATED_REPLY, GATED_HANDLE };
+
+struct gated {
+	TAILQ_ENTRY(gated) link;
+	struct batch *batch; /* NULL: not waiting */
+	enum gated_kind kind;
+};
+
+/* A reply that waits, with copies of what it points to. */
+struct pending {
+	struct gated gate;
+	TAILQ_ENTRY(pending) of_session;
+	struct engine_session *s;
+	struct engine_reply r;
+
+	union {
+		struct {
+			char name[MQI_NAME_LEN + 1];
+			char qmgr[MQI_NAME_LEN + 1];
+		} opened;
+		struct mqi_queue_info info;
+		struct mqlocal_stream_ok stream;
+	} copy;
+};
+
+TAILQ_HEAD(pending_list, pending);
+
+/* A reply that was given and is not yet in the socket. */
+struct mark {
+	TAILQ_ENTRY(mark) link;
+	struct delivery *d;
+	uint64_t index;
+	bool is_piece; /* allocated by itself */
+};
+
+enum delivery_kind {
+	DELIVERY_GET,    /* gone when sent; comes back if not */
+	DELIVERY_LOCKED, /* a unit, read-ahead or a stream holds it */
+	DELIVERY_LOOK,   /* browse, or cut short */
+};
+
+enum delivery_state {
+	DELIVERY_LOADING,
+	DELIVERY_READY,
+	DELIVERY_GIVING, /* the header is given, pieces follow */
+	DELIVERY_GIVEN,
+};
+
+struct delivery {
+	TAILQ_ENTRY(delivery) in_lane;
+	TAILQ_ENTRY(delivery) of_session;
+	TAILQ_ENTRY(delivery) wait_applied;
+	struct handle *h;
+	struct queue *q;
+	struct entry *x; /* locked by us or our unit; NULL: not any more */
+	enum delivery_kind kind;
+	enum delivery_state state;
+	uint32_t id;
+	enum mqi_err reason;
+	uint64_t token;
+	uint64_t previous;
+	uint64_t pos;
+	struct place place;
+	struct msg m;
+	uint32_t sent_len;
+	bool removed;    /* REMOVE was written: put it back if not sent */
+	bool waits;      /* on engine.wait_applied */
+	bool from_store; /* pieces come from the store */
+	struct body *body;
+	struct load *load;
+	struct mqref *pieces[ENGINE_PIECES_PER_LOAD];
+	uint32_t pieces_first; /* number of pieces[0], from 1 */
+	uint32_t n_pieces;
+	uint32_t next_piece; /* to give, from 1 */
+	uint32_t last_piece;
+	uint32_t marks; /* outstanding */
+	uint32_t cost;
+	struct mark mark;
+};
+
+struct handle {
+	UT_hash_handle hh; /* session.handles */
+	uint32_t id;
+	struct engine_session *s;
+	struct queue *q;
+	struct route route; /* queue and opened are kept true */
+	uint32_t options;
+	bool input;
+	bool exclusive;
+	bool closed;
+	bool async_failed;
+	struct getter_owned getters;
+	struct lane lane;
+	struct gated gate;
+	uint32_t n_deliveries;
+	/* browse */
+	bool has_cursor;
+	struct place cursor;
+	/* watch */
+	TAILQ_ENTRY(handle) watch;
+	bool watching;
+	bool watch_told;
+	uint64_t event_pos;
+	/* read-ahead and stream: delivered, in order, not acknowledged */
+	struct getter *reader;
+	struct entry_list_head ahead;
+	uint32_t ahead_msgs;
+	uint64_t ahead_bytes;
+	uint32_t window_msgs;
+	uint32_t window_bytes;
+	uint64_t last_token;
+	uint64_t ack_pos;
+	bool is_stream;
+	uint64_t stream_next; /* numbers above this are to be handed out */
+	uint64_t stream_previous;
+};
+
+struct unit_put {
+	TAILQ_ENTRY(unit_put) link;
+	struct queue *q;
+	struct entry *x; /* at commit */
+	uint8_t rank;
+	struct msg m;
+};
+
+TAILQ_HEAD(unit_put_list, unit_put);
+
+struct unit {
+	UT_hash_handle hh; /* session.units */
+	struct engine *e;
+	uint32_t id;
+	uint32_t number; /* in records */
+	bool dead;       /* backed out by the queue manager */
+	bool staged;     /* STAGE records were written */
+	struct unit_put_list puts;
+	struct entry_list_head gets;
+	uint32_t n_msgs;
+	uint32_t n_incoming;
+	uint32_t n_getters; /* gets that wait in it */
+	uint64_t bytes;     /* bodies kept in memory */
+	uint64_t records;   /* bytes of records at commit */
+	bool has_position;
+	struct mqlocal_unit_position position;
+};
+
+/* A large put whose pieces come. */
+struct incoming {
+	UT_hash_handle hh; /* session.incoming, by request id */
+	uint32_t id;
+	struct handle *h;  /* NULL: failed, or closed: swallow */
+	struct unit *unit; /* NULL: stands by itself */
+	uint32_t number;   /* of the unit in records */
+	bool async;
+	uint8_t rank;
+	struct msg m;
+	uint32_t crc;  /* of what has come */
+	uint32_t left; /* bytes */
+	uint32_t next_piece;
+	struct engine_reply done;
+};
+
+struct engine_session {
+	LIST_ENTRY(engine_session) all;
+	struct engine *e;
+	void *cookie;
+	struct engine_identity who;
+	struct handle *handles;
+	struct unit *units;
+	struct getter *getters;
+	struct incoming *incoming;
+	struct delivery_list deliveries;
+	struct pending_list pending;
+	struct mark_list marks;
+	struct getter_list stalled;
+	uint64_t given;
+	uint64_t sent;
+	uint64_t out_used;
+	uint32_t last_handle;
+	uint32_t n_handles;
+	bool ended;
+};
+
+LIST_HEAD(session_list, engine_session);
+
+/* ---- streams, positions ---- */
+
+struct stream {
+	struct record_stream state;
+	uint64_t handed;
+	uint64_t discarded;    /* nothing at or below it is left */
+	struct handle *sender; /* NULL: nobody sends */
+	bool dirty;            /* acked moved since the last STREAM record */
+	TAILQ_ENTRY(stream) link;
+	struct queue *q;
+};
+
+TAILQ_HEAD(stream_list, stream);
+
+struct position_id {
+	char partner[MQI_NAME_LEN + 1];
+	uint8_t stream[16];
+};
+
+struct position {
+	UT_hash_handle hh; /* engine.positions, by id */
+	struct position_id key;
+	struct record_position state;
+	struct engine_session *holder;
+	uint64_t pos;
+};
+
+/* ---- batches, the engine ---- */
+
+struct batch {
+	TAILQ_ENTRY(batch) link;
+	uint64_t number;
+	struct store_batch *records; /* NULL once it was submitted */
+	size_t len;
+	uint64_t since; /* mono_us of its first record */
+	bool wanted;    /* somebody waits for it */
+	struct gated_list gated;
+};
+
+TAILQ_HEAD(batch_list, batch);
+TAILQ_HEAD(wait_applied_list, delivery);
+LIST_HEAD(all_loads, load);
+
+struct engine {
+	struct engine_config config;
+	const struct engine_ops *ops;
+	void *ctx;
+	struct store *store;
+	struct object_table *objects;
+	const struct engine_object *qmgr;
+	struct queue *queues;
+	struct session_list sessions;
+	struct position *positions;
+	struct body *bodies;
+	uint8_t qmid[16];
+	bool has_qmid;
+	bool has_name;
+	uint64_t epoch;
+	uint64_t counter;
+	uint32_t next_unit;
+	uint64_t arrivals;
+	uint64_t random;
+	uint64_t mono_us;
+	uint64_t wall_us;
+	/* Not yet durable, oldest first; the last one is filling.  `flushing`
+	 * is the first one if it was submitted. */
+	struct batch_list batches;
+	struct batch *flushing;
+	uint64_t durable;
+	uint64_t applied;
+	uint64_t ready_at;
+
+	struct {
+		uint64_t number;
+		size_t len;
+	} unapplied[64]; /* ring of durable ones */
+
+	unsigned unapplied_first;
+	unsigned n_unapplied;
+	size_t unapplied_bytes;
+	size_t queued_bytes; /* of batches not durable */
+	uint64_t objects_pos;
+	struct entry_list_head touched; /* by touch */
+	struct queue_list trims;
+	struct wait_applied_list wait_applied;
+	struct all_loads loads;
+	struct getter_timer_tree timers;
+	struct stream_list dirty_streams;
+	uint64_t np_used;
+	uint64_t max_msg_len;
+	uint64_t max_unit_msgs;
+	uint32_t hop_limit;
+	bool quiescing;
+	bool stopping;
+	uint32_t n_units;
+	struct mqbuf scratch;
+	enum mqi_err catalog_err;
+};
+
+/* ---- batch.c ---- */
+
+/* The filling batch, with room for n more bytes. */
+struct mqbuf *batch_room(struct engine *e, size_t n);
+/* Makes what was appended since count; returns the position. */
+uint64_t batch_appended(struct engine *e);
+uint64_t batch_number(const struct engine *e);
+void batch_want(struct engine *e); /* what was appended must not wait */
+void batch_free_all(struct engine *e);
+
+/* Gives the reply when pos is durable. */
+void reply_at(
+    struct engine_session *s, const struct engine_reply *r, uint64_t pos);
+/* RESULT with a reason, now. */
+void reply_error(struct engine_session *s, uint32_t id, uint32_t handle,
+    enum mqi_err reason);
+/* Now: for what is known to be durable. */
+void reply_give(struct engine_session *s, const struct engine_reply *r);
+void reply_drop_all(struct engine_session *s);
+/* The handle's lane goes on when pos (not durable yet) is. */
+void gate_handle(struct engine *e, struct handle *h, uint64_t pos);
+void gate_drop(struct gated *g);
+
+/* ---- queue.c: the tree ---- */
+
+int place_cmp(struct place a, struct place b);
+struct record_key place_key(const struct queue *q, struct place p);
+struct queue *queue_new(
+    struct engine *e, uint64_t id, const struct engine_object *object);
+struct queue *queue_free(struct queue *q);
+void queue_refresh(struct queue *q); /* attributes */
+struct queue *queue_by_id(const struct engine *e, uint64_t id);
+/* Takes *m (its data) into a new entry. */
+struct entry *entry_add(
+    struct queue *q, struct place place, struct msg *m, uint64_t pos);
+/* A record about it was appended to the filling batch. */
+void entry_touch(struct entry *x);
+/* owner: the list of the unit or handle; NULL: its delivery holds it. */
+void entry_lock(struct entry *x, struct entry_list_head *owner);
+/* Back to available; does not offer it. */
+void entry_unlock(struct entry *x);
+/* Sets it aside.  report: a getter is still to be told. */
+void entry_damage(struct entry *x, bool report);
+/* Appends REMOVE of unit (0: none) if the store has it; frees or buries it.
+ * Its body stays while deliveries read it.  Returns the position that reveals
+ * the removal. */
+uint64_t entry_remove(struct entry *x, uint32_t unit);
+/* A tombstone makes way for a message that returns to its place. */
+void queue_make_way(struct queue *q, struct place place);
+/* An entry's backout count goes up by one, with its record. */
+void entry_backed_out(struct entry *x);
+void msg_fini(struct msg *m);
+size_t msg_memory(const struct msg *m);
+
+enum find_result { FIND_FOUND, FIND_LOAD, FIND_NONE };
+
+/* The first available message behind `after` that fits (g NULL or without
+ * match: any), if it is known to be the first one.  FIND_LOAD: *ret_from is
+ * where knowledge ends.  extra, if not NULL: what a load just showed. */
+struct find_span {
+	struct place from;
+	struct place to;
+};
+
+enum find_result queue_find(struct queue *q, struct place after,
+    const struct getter *g, const struct find_span *extra,
+    struct entry **ret_entry, struct place *ret_from);
+struct entry *queue_entry_at(struct queue *q, struct place place);
+const struct entry *queue_oldest(const struct queue *q); /* or NULL */
+void queue_check(const struct queue *q);
+bool queue_is_ready(const struct queue *q);
+/* Tells watchers of a change of readiness. */
+void queue_watch(struct queue *q);
+void queue_trim_later(struct queue *q);
+void queue_trim_all(struct engine *e);
+void queue_applied(struct engine *e, uint64_t number);
+/* Drops what is known; all entries go.  Nothing may be locked. */
+void queue_empty(struct queue *q);
+
+/* ---- load.c ---- */
+
+void load_prefix(struct queue *q);
+void load_span(struct queue *q, struct getter *g, struct place after);
+void load_by_id(struct queue *q, struct getter *g, struct place after);
+void load_body(struct delivery *d, uint32_t first, uint32_t n);
+void load_forget_queue(struct queue *q);
+uint64_t load_barrier(const struct queue *q);
+
+/* ---- match.c: getters ---- */
+
+struct getter *getter_new(struct handle *h, enum getter_kind kind, uint32_t id);
+struct getter *getter_free(struct getter *g);
+void getter_fail(struct getter *g, enum mqi_err reason); /* and frees */
+/* Tries, and waits if it may. */
+void getter_start(struct getter *g);
+void getter_set_deadline(struct getter *g, uint64_t deadline);
+uint64_t getter_next_deadline(const struct engine *e);
+void getter_tick(struct engine *e); /* waits that end */
+/* Out of where it waits; the caller restarts or frees it. */
+void getter_rest(struct getter *g);
+/* Into the line of its queue, without looking. */
+void getter_join(struct getter *g);
+/* x has become available. */
+void queue_offer(struct queue *q, struct entry *x);
+/* Serves those who wait, after loads and changes. */
+void queue_serve(struct queue *q);
+/* After a load of its own. */
+void getter_loaded(struct getter *g, const struct find_span *extra);
+/* Fails everyone who waits on the queue. */
+void queue_fail_getters(struct queue *q, enum mqi_err reason);
+bool getter_has_match(const struct getter *g);
+
+/* ---- get.c ---- */
+
+/* The entry goes to the getter, which may be freed by this.  False: the
+ * message stays available to others. */
+bool get_take(struct getter *g, struct entry *x);
+
+/* ---- deliver.c ---- */
+
+/* x: of kind LOCKED, or available (GET, LOOK). */
+struct delivery *deliver_new(struct handle *h, enum delivery_kind kind,
+    uint32_t id, struct entry *x, uint32_t max_len);
+void deliver_start(struct delivery *d);
+void deliver_pump(struct handle *h);
+void deliver_loaded(struct delivery *d, struct store_load *l);
+void deliver_applied(struct engine *e);
+/* The entry is its holder's no more: if nothing of it has been given yet, the
+ * delivery ends. */
+void deliver_forget(struct delivery *d);
+/* The session ends: what it was to get returns. */
+void deliver_abort_all(struct engine_session *s);
+/* The message goes: true if its body must stay, since it is being read. */
+bool body_is_kept(struct engine *e, uint64_t body_id);
+
+/* ---- put.c ---- */
+
+/* A visible message: PUT record (of unit) if it needs one, and the entry, not
+ * offered yet.  Takes *m.  *ret_pos: what its put reveals. */
+struct entry *put_visible(struct queue *q, uint8_t rank, struct msg *m,
+    uint32_t unit, uint64_t *ret_pos);
+/* A removed message returns to its place: RESTORE if the store kept its body
+ * (`kept`), else PUT.  Takes *m.  The entry is not offered yet. */
+struct entry *put_back(
+    struct queue *q, struct place place, struct msg *m, bool kept);
+/* Answers it with the reason; its pieces are swallowed. */
+void put_incoming_fail(
+    struct engine_session *s, struct incoming *in, enum mqi_err reason);
+void put_incoming_free_all(struct engine_session *s);
+/* A unit's message whose body is not staged yet. */
+void put_stage_whole(struct engine *e, uint32_t number, struct msg *m);
+/* ---- unit.c ---- */
+
+/* Finds or makes it.  BACKED_OUT if the queue manager has ended it. */
+enum mqi_err unit_get(
+    struct engine_session *s, uint32_t id, struct unit **ret_unit);
+bool unit_has_room(const struct unit *u, size_t records);
+void unit_add_get(struct unit *u, struct entry *x);
+/* A get waits in it, or does so no more. */
+void unit_count_getter(struct engine_session *s, uint32_t id, bool more);
+void unit_add_put(struct unit *u, struct queue *q, uint8_t rank, struct msg *m);
+/* Backs out and frees. */
+/* Its puts vanish and its gets return; it stays, dead. */
+void unit_back_out(struct engine_session *s, struct unit *u);
+void unit_free(struct engine_session *s, struct unit *u);
+/* Backs out; the unit stays, dead. */
+void unit_kill(struct engine_session *s, struct unit *u);
+
+/* ---- readahead.c ---- */
+
+bool ahead_has_credit(const struct handle *h, const struct entry *next);
+void ahead_lock(struct handle *h, struct entry *x);
+/* Everything unacknowledged returns. */
+void ahead_return_all(struct handle *h, bool count);
+/* Removes the oldest one; returns the position of that. */
+uint64_t ahead_discard(struct handle *h);
+/* There may be credit again. */
+void ahead_continue(struct handle *h);
+
+/* ---- stream.c ---- */
+
+bool stream_is_claimed(const struct queue *q);
+void stream_work(struct queue *q); /* has messages: tells who sends */
+void stream_take(struct getter *g, struct entry *x);
+void stream_discards(struct queue *q); /* removes what is acknowledged */
+void stream_close(struct handle *h);
+void stream_flush_dirty(struct engine *e);
+struct stream *stream_free(struct stream *st);
+void stream_restart(struct stream *st); /* a new epoch */
+void stream_catalog(struct engine *e, const struct record_stream *v);
+
+/* ---- position.c ---- */
+
+void position_catalog(struct engine *e, const struct record_position *v);
+enum mqi_err position_check(
+    struct engine_session *s, const struct mqlocal_unit_position *p);
+void position_move(struct engine_session *s, uint32_t unit,
+    const struct mqlocal_unit_position *p);
+void position_free_all(struct engine *e);
+void position_forget_holder(struct engine_session *s);
+
+/* ---- session.c ---- */
+
+struct handle *handle_find(struct engine_session *s, uint32_t id);
+struct handle *handle_new(struct engine_session *s, struct queue *q);
+void handle_close(struct handle *h);
+void handle_unref(struct handle *h); /* one delivery less */
+bool session_is_full(const struct engine_session *s);
+void session_resume(struct engine_session *s);
+
+/* ---- admin.c ---- */
+
+/* The queue manager's own attributes, o being its object. */
+void admin_refresh_qmgr(struct engine *e, const struct engine_object *o);
+
+/* ---- engine.c ---- */
+
+/* Never used before, by this or any earlier run. */
+uint64_t engine_next_number(struct engine *e);
+void engine_refresh(struct engine *e); /* the queue manager's attributes */
+
+/* ---- check.c ---- */
+
+/* Aborts if a rule of ARCHITECTURE.md does not hold. */
+void engine_check(const struct engine *e);
+
+#endif

@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * match.c - getters: those who want a message, and who gets which.
+ *
+ * A getter is a get that may wait, a read-ahead window, a browse, a get under
+ * the cursor, or a stream's sender.  Gets of any message and read-ahead stand
+ * in one line per queue, first come first served; gets by id wait in a tree
+ * by (id, arrival) and go before the line for the message that they name;
+ * browsers, cursors and senders ("readers") look for the next one behind
+ * their cursor.  One message wakes one getter, in O(log n).
+ *
+ * A getter whose session has too much unsent is stalled, and restarted with
+ * its old place in line by engine_sent().  One that needs rows from the store
+ * waits for the load; a get that does not wait is answered 2033 only when the
+ * tree is known to hold everything that could fit.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "qmgr/engine/engine_int.h"
+
+static int
+getter_timer_cmp(const struct getter *a, const struct getter *b)
+{
+	if (a->deadline != b->deadline)
+		return a->deadline < b->deadline ? -1 : 1;
+	if (a->arrival != b->arrival)
+		return a->arrival < b->arrival ? -1 : 1;
+	return 0;
+}
+
+/* By what it names, then who came first. */
+static int
+getter_id_cmp(const struct getter *a, const struct getter *b)
+{
+	int c;
+
+	if (a->match_correl != b->match_correl)
+		return a->match_correl ? -1 : 1;
+	c = a->match_correl ? memcmp(a->correl_id, b->correl_id, MQI_ID_LEN)
+			    : memcmp(a->msg_id, b->msg_id, MQI_ID_LEN);
+	if (c != 0)
+		return c;
+	if (a->arrival != b->arrival)
+		return a->arrival < b->arrival ? -1 : 1;
+	return 0;
+}
+
+MQ_RB_GENERATE(getter_timer_tree, getter, timer, getter_timer_cmp)
+MQ_RB_GENERATE(getter_id_tree, getter, id_node, getter_id_cmp)
+
+bool
+getter_has_match(const struct getter *g)
+{
+	return g->match_msg || g->match_correl;
+}
+
+static bool
+getter_is_reader(const struct getter *g)
+{
+	return g->kind != GETTER_GET && g->kind != GETTER_AHEAD;
+}
+
+struct getter *
+getter_new(struct handle *h, enum getter_kind kind, uint32_t id)
+{
+	struct getter *g = mqmem_alloc(sizeof(*g));
+
+	g->h = h;
+	g->q = h->q;
+	g->kind = kind;
+	g->id = id;
+	g->arrival = ++h->s->e->arrivals;
+	LIST_INSERT_HEAD(&h->getters, g, of_handle);
+	if (id != 0)
+		HASH_ADD(hh, h->s->getters, id, sizeof(g->id), g);
+	return g;
+}
+
+void
+getter_rest(struct getter *g)
+{
+	switch (g->where) {
+	case GETTER_ANY:
+		TAILQ_REMOVE(&g->q->any, g, link);
+		if (g->hurried)
+			g->q->n_hurried--;
+		break;
+	case GETTER_BY_ID:
+		RB_REMOVE(getter_id_tree, &g->q->by_id, g);
+		break;
+	case GETTER_READERS:
+		TAILQ_REMOVE(&g->q->readers, g, link);
+		break;
+	case GETTER_STALLED:
+		TAILQ_REMOVE(&g->h->s->stalled, g, link);
+		break;
+	case GETTER_NOWHERE:
+		break;
+	}
+	g->where = GETTER_NOWHERE;
+}
+
+static void
+getter_stop_timer(struct getter *g)
+{
+	if (g->timed)
+		RB_REMOVE(getter_timer_tree, &g->h->s->e->timers, g);
+	g->timed = false;
+}
+
+struct getter *
+getter_free(struct getter *g)
+{
+	getter_rest(g);
+	getter_stop_timer(g);
+	if (g->load != NULL)
+		g->load->getter = NULL;
+	if (g->h->reader == g)
+		g->h->reader = NULL;
+	LIST_REMOVE(g, of_handle);
+	if (g->id != 0)
+		HASH_DEL(g->h->s->getters, g);
+	if (g->unit != 0)
+		unit_count_getter(g->h->s, g->unit, false);
+	free(g);
+	return NULL;
+}
+
+void
+getter_fail(struct getter *g, enum mqi_err reason)
+{
+	struct engine_session *s = g->h->s;
+	uint32_t handle = g->h->id;
+	uint32_t id = g->id;
+
+	(void)getter_free(g);
+	reply_error(s, id, handle, reason);
+}
+
+void
+getter_set_deadline(struct getter *g, uint64_t deadline)
+{
+	g->deadline = deadline;
+	g->timed = true;
+	RB_INSERT(getter_timer_tree, &g->h->s->e->timers, g);
+}
+
+uint64_t
+getter_next_deadline(const struct engine *e)
+{
+	const struct getter *g = RB_ROOT(&e->timers);
+
+	while (g != NULL && RB_LEFT(g, timer) != NULL)
+		g = RB_LEFT(g, timer);
+	return g != NULL ? g->deadline : ENGINE_NEVER;
+}
+
+void
+getter_join(struct getter *g)
+{
+	struct getter *p = TAILQ_LAST(&g->q->any, getter_list);
+
+	while (p != NULL && p->arrival > g->arrival)
+		p = TAILQ_PREV(p, getter_list, link);
+	if (p != NULL)
+		TAILQ_INSERT_AFTER(&g->q->any, p, g, link);
+	else
+		TAILQ_INSERT_HEAD(&g->q->any, g, link);
+	g->where = GETTER_ANY;
+	if (g->hurried)
+		g->q->n_hurried++;
+}
+
+static void
+getter_stall(struct getter *g)
+{
+	getter_rest(g);
+	g->where = GETTER_STALLED;
+	TAILQ_INSERT_TAIL(&g->h->s->stalled, g, link);
+}
+
+/* Why a get of the queue must not go on; OK: it may. */
+static enum mqi_err
+getter_refusal(const struct getter *g)
+{
+	if (g->kind == GETTER_AHEAD || g->kind == GETTER_STREAM)
+		return MQI_OK;
+	if (g->q->e->quiescing)
+		return MQI_E_Q_MGR_STOPPING;
+	return g->q->attr.get_ok ? MQI_OK : MQI_E_GET_INHIBITED;
+}
+
+/* Nothing fits, and nothing in the store does. */
+static void
+getter_wait(struct getter *g)
+{
+	if (g->hurried) {
+		getter_fail(g, MQI_E_NO_MSG_AVAILABLE);
+	} else if (getter_is_reader(g)) {
+		if (g->where == GETTER_READERS)
+			return;
+		getter_rest(g);
+		g->where = GETTER_READERS;
+		TAILQ_INSERT_TAIL(&g->q->readers, g, link);
+	} else {
+		getter_rest(g);
+		g->where = GETTER_BY_ID;
+		RB_INSERT(getter_id_tree, &g->q->by_id, g);
+	}
+}
+
+static void
+getter_load(struct getter *g, struct place from)
+{
+	getter_rest(g);
+	if (g->load != NULL)
+		return;
+	if (getter_has_match(g))
+		load_by_id(g->q, g, from);
+	else
+		load_span(g->q, g, from);
+}
+
+static void
+cursor_try(struct getter *g, const struct find_span *extra)
+{
+	struct place at = g->h->cursor;
+	struct place before = {at.rank, at.seq - 1};
+	struct entry *x = NULL;
+	struct place from = PLACE_END;
+	enum find_result r = queue_find(g->q, before, NULL, extra, &x, &from);
+
+	if (r == FIND_FOUND && place_cmp(x->place, at) == 0)
+		(void)get_take(g, x);
+	else if (r == FIND_LOAD && place_cmp(from, at) < 0)
+		getter_load(g, from);
+	else
+		getter_fail(g, MQI_E_NO_MSG_UNDER_CURSOR);
+}
+
+static struct place
+getter_after(const struct getter *g)
+{
+	if (g->kind == GETTER_STREAM)
+		return (struct place){0, g->h->stream_next};
+	if (g->kind == GETTER_BROWSE && g->h->has_cursor)
+		return g->h->cursor;
+	return PLACE_START;
+}
+
+/* One that is not in the line looks for its message. */
+static void
+getter_try(struct getter *g, const struct find_span *extra)
+{
+	struct handle *h = g->h;
+	struct entry *x = NULL;
+	struct place from = PLACE_START;
+	bool is_stream = g->kind == GETTER_STREAM;
+
+	if (g->kind == GETTER_CURSOR) {
+		cursor_try(g, extra);
+		return;
+	}
+	do {
+		if (session_is_full(h->s)) {
+			getter_stall(g);
+			return;
+		}
+		switch (
+		    queue_find(g->q, getter_after(g), g, extra, &x, &from)) {
+		case FIND_FOUND:
+			if (is_stream && !ahead_has_credit(h, x)) {
+				getter_rest(g);
+				return;
+			}
+			(void)get_take(g, x);
+			break;
+		case FIND_LOAD:
+			getter_load(g, from);
+			return;
+		case FIND_NONE:
+			getter_wait(g);
+			return;
+		}
+	} while (is_stream && h->reader == g);
+}
+
+void
+getter_start(struct getter *g)
+{
+	enum mqi_err err = getter_refusal(g);
+
+	getter_rest(g);
+	if (g->load != NULL)
+		return;
+	if (err != MQI_OK) {
+		getter_fail(g, err);
+	} else if (session_is_full(g->h->s)) {
+		getter_stall(g);
+	} else if (getter_is_reader(g) || getter_has_match(g)) {
+		getter_try(g, NULL);
+	} else {
+		struct queue *q = g->q;
+
+		getter_join(g);
+		queue_serve(q);
+	}
+}
+
+void
+getter_loaded(struct getter *g, const struct find_span *extra)
+{
+	enum mqi_err err = getter_refusal(g);
+
+	if (err != MQI_OK)
+		getter_fail(g, err);
+	else
+		getter_try(g, extra);
+}
+
+static void
+getter_time_out(struct getter *g)
+{
+	struct queue *q = g->q;
+
+	getter_stop_timer(g);
+	if (g->where == GETTER_ANY && !g->hurried) {
+		g->hurried = true;
+		q->n_hurried++;
+		queue_serve(q);
+		return;
+	}
+	g->hurried = true;
+	if (g->where == GETTER_BY_ID || g->where == GETTER_READERS)
+		getter_fail(g, MQI_E_NO_MSG_AVAILABLE);
+}
+
+void
+getter_tick(struct engine *e)
+{
+	struct getter *g;
+
+	while ((g = RB_MIN(getter_timer_tree, &e->timers)) != NULL &&
+	       g->deadline <= e->mono_us)
+		getter_time_out(g);
+}
+
+/* ---- queues serve ---- */
+
+static bool
+line_getter_may_go(struct queue *q, struct getter *g, const struct entry *x)
+{
+	if (g->kind == GETTER_AHEAD && !ahead_has_credit(g->h, x)) {
+		getter_rest(g);
+		return false;
+	}
+	if (g->kind == GETTER_GET && q->damage_reports > 0) {
+		q->damage_reports--;
+		getter_fail(g, MQI_E_OBJECT_DAMAGED);
+		return false;
+	}
+	return true;
+}
+
+/* Nothing is left for those who do not wait. */
+static void
+line_fail_hurried(struct queue *q)
+{
+	struct getter *g, *next;
+
+	if (q->n_hurried == 0)
+		return;
+	TAILQ_FOREACH_SAFE (g, &q->any, link, next) {
+		if (g->hurried)
+			getter_fail(g, MQI_E_NO_MSG_AVAILABLE);
+	}
+}
+
+static void
+line_report_damage(struct queue *q)
+{
+	struct getter *g, *next;
+
+	TAILQ_FOREACH_SAFE (g, &q->any, link, next) {
+		if (q->damage_reports == 0)
+			return;
+		if (g->kind != GETTER_GET)
+			continue;
+		q->damage_reports--;
+		getter_fail(g, MQI_E_OBJECT_DAMAGED);
+	}
+}
+
+static void
+line_serve(struct queue *q)
+{
+	struct getter *g;
+	struct entry *x = NULL;
+	struct place from = PLACE_START;
+
+	while ((g = TAILQ_FIRST(&q->any)) != NULL) {
+		if (session_is_full(g->h->s)) {
+			getter_stall(g);
+			continue;
+		}
+		switch (queue_find(q, PLACE_START, NULL, NULL, &x, &from)) {
+		case FIND_FOUND:
+			if (line_getter_may_go(q, g, x))
+				(void)get_take(g, x);
+			break;
+		case FIND_LOAD:
+			load_prefix(q);
+			return;
+		case FIND_NONE:
+			line_report_damage(q);
+			line_fail_hurried(q);
+			return;
+		}
+	}
+}
+
+void
+queue_serve(struct queue *q)
+{
+	struct getter *g, *next;
+
+	stream_discards(q);
+	if (!q->attr.get_ok)
+		return;
+	line_serve(q);
+	TAILQ_FOREACH_SAFE (g, &q->readers, link, next)
+		getter_try(g, NULL);
+}
+
+/* The first in line among those who named what x is, or NULL. */
+static struct getter *
+by_id_first(struct queue *q, const struct entry *x, bool correl)
+{
+	struct getter key = {.match_correl = correl};
+	struct getter *g;
+
+	memcpy(key.correl_id, x->m.correl_id, MQI_ID_LEN);
+	memcpy(key.msg_id, x->m.msg_id, MQI_ID_LEN);
+	g = RB_NFIND(getter_id_tree, &q->by_id, &key);
+	while (g != NULL && g->match_correl == correl &&
+	       memcmp(correl ? g->correl_id : g->msg_id,
+		   correl ? x->m.correl_id : x->m.msg_id, MQI_ID_LEN) == 0) {
+		struct getter *next = RB_NEXT(getter_id_tree, &q->by_id, g);
+
+		if (session_is_full(g->h->s))
+			getter_stall(g);
+		else if (!g->match_msg ||
+			 memcmp(g->msg_id, x->m.msg_id, MQI_ID_LEN) == 0)
+			return g;
+		g = next;
+	}
+	return NULL;
+}
+
+static struct getter *
+by_id_best(struct queue *q, const struct entry *x)
+{
+	struct getter *a = by_id_first(q, x, true);
+	struct getter *b = by_id_first(q, x, false);
+
+	return a == NULL || (b != NULL && b->arrival < a->arrival) ? b : a;
+}
+
+void
+queue_offer(struct queue *q, struct entry *x)
+{
+	MQ_PRE(x->state == ENTRY_AVAILABLE);
+	if (q->attr.get_ok && !RB_EMPTY(&q->by_id)) {
+		struct getter *g;
+
+		while ((g = by_id_best(q, x)) != NULL) {
+			if (get_take(g, x))
+				break;
+		}
+	}
+	queue_serve(q);
+}
+
+void
+queue_fail_getters(struct queue *q, enum mqi_err reason)
+{
+	struct getter *g, *next;
+
+	TAILQ_FOREACH_SAFE (g, &q->any, link, next) {
+		if (g->kind == GETTER_GET)
+			getter_fail(g, reason);
+	}
+	RB_FOREACH_SAFE (g, getter_id_tree, &q->by_id, next)
+		getter_fail(g, reason);
+	TAILQ_FOREACH_SAFE (g, &q->readers, link, next) {
+		if (g->kind != GETTER_STREAM)
+			getter_fail(g, reason);
+	}
+}

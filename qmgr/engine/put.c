@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * put.c - puts: checked, stamped, written to the batch, and made visible.
+ *
+ * A message whose descriptor and body fit in MQFRAME_PIECE bytes is one value:
+ * in memory as one mqref, in the log as one PUT record.  A longer one is
+ * staged piece by piece as it comes (STAGE records under its unit's number,
+ * without effect) and is a unit of its own if it is in none; so no more of it
+ * than one piece is ever in memory, and a put whose session ends leaves
+ * nothing behind but what ROLLBACK or the next start deletes.
+ *
+ * Non-persistent messages stay in memory up to np_bytes for all queues, and
+ * are spilled to the store beyond.  Nobody waits for their batch.
+ *
+ * After an ASYNC put on a handle has failed, later ones are SUPPRESSED, so
+ * that order is kept, until one says RESET.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/crc32c.h"
+#include "base/mem.h"
+#include "qmgr/engine/engine_int.h"
+
+#define PUT_RECORD_ROOM 512u /* a PUT record without its body */
+#define PUT_APP_TYPES 65536u /* message types of applications from here */
+
+/* "SLMQ", 12 bytes of the queue manager's id, a number never used before. */
+static void
+put_new_msg_id(struct engine *e, uint8_t ret[MQI_ID_LEN])
+{
+	uint64_t n = engine_next_number(e);
+
+	memcpy(ret, "SLMQ", 4);
+	memcpy(ret + 4, e->qmid, 12);
+	for (unsigned i = 0; i < 8; i++)
+		ret[16 + i] = (uint8_t)(n >> (56 - 8 * i));
+}
+
+/* ---- records and entries ---- */
+
+static void
+put_encode(struct queue *q, struct place place, struct msg *m, uint32_t unit)
+{
+	struct engine *e = q->e;
+	struct record_key key = place_key(q, place);
+	struct record_put v = {
+	    .body_id = m->body_id,
+	    .backout_count = m->backout_count,
+	    .body_crc = m->body_crc,
+	    .body_len = m->body_len,
+	    .n_places = 1,
+	    .places = &key,
+	    .desc_len = m->desc_len,
+	};
+	size_t room = PUT_RECORD_ROOM;
+
+	memcpy(v.msg_id, m->msg_id, MQI_ID_LEN);
+	memcpy(v.correl_id, m->correl_id, MQI_ID_LEN);
+	if (!m->persistent)
+		v.flags |= RECORD_PUT_NON_PERSISTENT;
+	if (m->staged) {
+		v.flags |= RECORD_PUT_STAGED;
+	} else {
+		v.desc = m->data->data;
+		v.body = m->data->data + m->desc_len;
+		room += m->desc_len + m->body_len;
+	}
+	record_encode_put(batch_room(e, room), unit, &v);
+	m->body_pos = batch_appended(e);
+}
+
+static struct entry *
+put_entry(struct queue *q, struct place place, struct msg *m, uint64_t pos)
+{
+	struct entry *x;
+
+	q->depth++;
+	q->bytes += m->body_len;
+	x = entry_add(q, place, m, pos);
+	if (x->m.in_store)
+		entry_touch(x);
+	if (!TAILQ_EMPTY(&q->watchers))
+		queue_trim_later(q);
+	return x;
+}
+
+struct entry *
+put_visible(struct queue *q, uint8_t rank, struct msg *m, uint32_t unit,
+    uint64_t *ret_pos)
+{
+	struct engine *e = q->e;
+	struct place place = {rank, ++q->last_seq};
+	uint64_t pos = 0;
+
+	m->in_store = m->persistent || m->staged ||
+		      e->np_used + msg_memory(m) > e->config.np_bytes;
+	if (m->in_store) {
+		put_encode(q, place, m, unit);
+		if (m->persistent)
+			pos = m->body_pos;
+	}
+	q->last_put_ms = e->wall_us / 1000;
+	*ret_pos = pos;
+	return put_entry(q, place, m, pos);
+}
+
+struct entry *
+put_back(struct queue *q, struct place place, struct msg *m, bool kept)
+{
+	struct engine *e = q->e;
+	struct record_restore v = {.key = place_key(q, place)};
+	uint64_t pos = 0;
+
+	queue_make_way(q, place);
+	if (kept) {
+		msg_fini(m);
+		v.body_id = m->body_id;
+		v.backout_count = m->backout_count;
+		record_encode_restore(batch_room(e, 128), 0, &v);
+		pos = batch_appended(e);
+	} else if (m->in_store) {
+		m->body_id = engine_next_number(e);
+		m->staged = false;
+		put_encode(q, place, m, 0);
+		pos = m->body_pos;
+	}
+	return put_entry(q, place, m, m->persistent ? pos : 0);
+}
+
+static void
+put_stage(struct engine *e, uint32_t unit, uint64_t body_id, uint32_t piece,
+    const void *data, uint32_t len)
+{
+	struct record_stage v = {
+	    .body_id = body_id, .piece = piece, .data = data, .len = len};
+
+	record_encode_stage(batch_room(e, 128 + len), unit, &v);
+	(void)batch_appended(e);
+}
+
+void
+put_stage_whole(struct engine *e, uint32_t number, struct msg *m)
+{
+	const uint8_t *body = m->data->data + m->desc_len;
+	uint32_t piece = 1;
+
+	put_stage(e, number, m->body_id, 0, m->data->data, m->desc_len);
+	for (uint32_t at = 0; at < m->body_len; at += MQFRAME_PIECE) {
+		uint32_t len = m->body_len - at;
+
+		if (len > MQFRAME_PIECE)
+			len = MQFRAME_PIECE;
+		put_stage(e, number, m->body_id, piece++, body + at, len);
+	}
+	m->staged = true;
+	msg_fini(m);
+}
+
+/* ---- checks ---- */
+
+static enum mqi_err
+put_check_queue(const struct handle *h, const struct engine_put *req)
+{
+	const struct queue *q = h->q;
+	const struct engine *e = q->e;
+
+	if ((h->options & MQI_OO_OUTPUT) == 0)
+		return MQI_E_NOT_OPEN_FOR_OUTPUT;
+	if (e->stopping)
+		return MQI_E_Q_MGR_STOPPING;
+	if (!q->attr.put_ok ||
+	    mqattr_is(h->route.opened->attrs, MQATTR_ID_PUT, "DISABLED"))
+		return MQI_E_PUT_INHIBITED;
+	if (req->body_len > q->attr.max_msg_len)
+		return MQI_E_MSG_TOO_BIG_FOR_Q;
+	if (req->body_len > e->max_msg_len)
+		return MQI_E_MSG_TOO_BIG_FOR_Q_MGR;
+	if (q->depth + q->uncommitted_puts >= q->attr.max_depth)
+		return MQI_E_Q_FULL;
+	return MQI_OK;
+}
+
+static enum mqi_err
+put_check_desc(const struct mqdesc_info *info)
+{
+	if (info->priority < MQI_PRIORITY_AS_Q_DEF ||
+	    info->priority > MQI_MAX_PRIORITY)
+		return MQI_E_PRIORITY;
+	if (info->expiry <= 0 && info->expiry != MQI_EXPIRY_UNLIMITED)
+		return MQI_E_EXPIRY;
+	if (info->msg_type != MQI_MT_REQUEST &&
+	    info->msg_type != MQI_MT_REPLY && info->msg_type != MQI_MT_REPORT &&
+	    info->msg_type != MQI_MT_DATAGRAM && info->msg_type < PUT_APP_TYPES)
+		return MQI_E_MSG_TYPE;
+	return MQI_OK;
+}
+
+/* What a put is, while it is being executed. */
+struct put {
+	struct engine *e;
+	struct engine_session *s;
+	struct handle *h;
+	struct unit *u;
+	const struct engine_put *req;
+	uint32_t id;
+	uint8_t rank;
+	struct mqdesc_info info;
+	struct msg m;
+	struct engine_reply done;
+};
+
+static enum mqi_err
+put_stamp(struct put *p)
+{
+	struct engine *e = p->e;
+	const struct mqattr_set *opened = p->h->route.opened->attrs;
+	const struct mqdesc_info *info = &p->info;
+	bool pass = p->s->who.is_agent &&
+		    (p->req->flags & MQLOCAL_PUT_PASS_CONTEXT) != 0;
+	struct mqdesc_route route = p->h->route.to;
+	struct mqdesc_stamp st = {
+	    .user = p->s->who.user,
+	    .appl_name = p->s->who.app_name,
+	    .put_time_ms = e->wall_us / 1000,
+	    .keep_context = pass,
+	};
+	enum mqi_err err;
+
+	st.priority = info->priority >= 0
+			  ? info->priority
+			  : (int8_t)mqattr_int(opened, MQATTR_ID_DEFPRTY);
+	st.persistent = info->persistence_as_q_def
+			    ? mqattr_is(opened, MQATTR_ID_DEFPSIST, "YES")
+			    : info->persistent;
+	if (p->h->route.is_remote) {
+		route.hops = 1;
+		if (p->s->who.is_agent && info->has_route)
+			route.hops = info->route.hops + 1;
+		if (route.hops > e->hop_limit)
+			return MQI_E_HOP_LIMIT;
+		st.route = &route;
+	}
+	st.set_msg_id = !info->has_msg_id;
+	if (st.set_msg_id)
+		put_new_msg_id(e, st.msg_id);
+	mqbuf_reset(&e->scratch);
+	err = mqdesc_stamp(p->req->desc, p->req->desc_len, &st, &e->scratch);
+	if (err == MQI_OK)
+		err = e->scratch.err;
+	if (err != MQI_OK)
+		return err;
+	p->m.persistent = st.persistent;
+	p->m.put_ms = st.put_time_ms;
+	memcpy(
+	    p->m.msg_id, st.set_msg_id ? st.msg_id : info->msg_id, MQI_ID_LEN);
+	memcpy(p->m.correl_id, info->correl_id, MQI_ID_LEN);
+	p->rank =
+	    p->h->q->attr.fifo ? 0 : (uint8_t)(MQI_MAX_PRIORITY - st.priority);
+	p->done.u.put.priority = st.priority;
+	p->done.u.put.persistent = st.persistent;
+	p->done.u.put.put_time_ms = st.put_time_ms;
+	memcpy(p->done.u.put.msg_id, p->m.msg_id, MQI_ID_LEN);
+	return MQI_OK;
+}
+
+static enum mqi_err
+put_prepare(struct put *p)
+{
+	const struct engine_put *req = p->req;
+	enum mqi_err err = put_check_queue(p->h, req);
+
+	if (err == MQI_OK)
+		err = mqdesc_read(req->desc, req->desc_len, &p->info);
+	if (err == MQI_OK)
+		err = put_check_desc(&p->info);
+	if (err == MQI_OK && req->unit != 0)
+		err = unit_get(p->s, req->unit, &p->u);
+	if (err == MQI_OK && p->u != NULL &&
+	    !unit_has_room(p->u, PUT_RECORD_ROOM))
+		err = MQI_E_SYNCPOINT_LIMIT;
+	if (err == MQI_OK)
+		err = put_stamp(p);
+	if (err != MQI_OK)
+		return err;
+	if ((p->m.persistent || req->body == NULL) &&
+	    !p->e->store->ops->has_room(p->e->store))
+		return MQI_E_STORAGE_MEDIUM_FULL;
+	p->m.desc_len = (uint32_t)p->e->scratch.len;
+	p->m.body_len = req->body_len;
+	p->m.body_crc = req->body_crc;
+	p->m.body_id = engine_next_number(p->e);
+	return MQI_OK;
+}
+
+/* ---- execution ---- */
+
+/* A message that stands by itself; staged: under number, which ends here. */
+static void
+put_alone(struct engine_session *s, struct queue *q, uint8_t rank,
+    struct msg *m, uint32_t number, struct engine_reply *done)
+{
+	struct engine *e = s->e;
+	uint64_t pos = 0;
+	struct entry *x;
+
+	/* a unit's records lie in one batch */
+	if (m->staged)
+		(void)batch_room(e, PUT_RECORD_ROOM + 128);
+	x = put_visible(q, rank, m, m->staged ? number : 0, &pos);
+	if (x->m.staged) {
+		record_encode_end(batch_room(e, 64), RECORD_COMMIT, number);
+		(void)batch_appended(e);
+	}
+	reply_at(s, done, pos);
+	queue_offer(q, x);
+	stream_work(q);
+}
+
+static enum mqi_err
+put_whole(struct put *p)
+{
+	const struct engine_put *req = p->req;
+	struct engine *e = p->e;
+	struct msg *m = &p->m;
+	uint32_t number = 0;
+	bool is_long = m->desc_len + m->body_len > MQFRAME_PIECE;
+
+	if (mqcrc32c(0, req->body, req->body_len) != req->body_crc)
+		return MQI_E_PROTOCOL;
+	m->data = mqref_new((size_t)m->desc_len + m->body_len);
+	if (m->data == NULL)
+		return MQI_E_NO_MEMORY;
+	memcpy(m->data->data, e->scratch.data, m->desc_len);
+	if (m->body_len > 0)
+		memcpy(m->data->data + m->desc_len, req->body, m->body_len);
+	if (p->u != NULL) {
+		unit_add_put(p->u, p->h->q, p->rank, m);
+		reply_give(p->s, &p->done);
+		return MQI_OK;
+	}
+	if (is_long) {
+		number = ++e->next_unit;
+		put_stage_whole(e, number, m);
+	}
+	put_alone(p->s, p->h->q, p->rank, m, number, &p->done);
+	return MQI_OK;
+}
+
+static void
+put_begin_pieces(struct put *p)
+{
+	struct incoming *in = mqmem_alloc(sizeof(*in));
+	struct engine *e = p->e;
+
+	in->id = p->id;
+	in->h = p->h;
+	in->unit = p->u;
+	in->number = p->u != NULL ? p->u->number : ++e->next_unit;
+	in->async = (p->req->flags & MQLOCAL_PUT_ASYNC) != 0;
+	in->rank = p->rank;
+	in->m = p->m;
+	in->m.staged = true;
+	in->left = p->m.body_len;
+	in->next_piece = 1;
+	in->done = p->done;
+	p->h->q->uncommitted_puts++;
+	if (p->u != NULL) {
+		p->u->staged = true;
+		p->u->n_incoming++;
+	}
+	put_stage(
+	    e, in->number, in->m.body_id, 0, e->scratch.data, in->m.desc_len);
+	HASH_ADD(hh, p->s->incoming, id, sizeof(in->id), in);
+}
+
+/* The pieces of a put that failed come all the same. */
+static void
+put_swallow(struct engine_session *s, uint32_t id, uint32_t len)
+{
+	struct incoming *in = mqmem_alloc(sizeof(*in));
+
+	in->id = id;
+	in->left = len;
+	HASH_ADD(hh, s->incoming, id, sizeof(in->id), in);
+}
+
+void
+engine_put(struct engine *e, struct engine_session *s, uint32_t id,
+    const struct engine_put *req)
+{
+	struct put p = {.e = e, .s = s, .req = req, .id = id};
+	bool async = (req->flags & MQLOCAL_PUT_ASYNC) != 0;
+	bool pieces = req->body == NULL && req->body_len > 0;
+	enum mqi_err err = MQI_OK;
+
+	p.done.kind = ENGINE_PUT_DONE;
+	p.done.id = id;
+	p.done.handle = req->handle;
+	p.h = handle_find(s, req->handle);
+	if (p.h == NULL)
+		err = MQI_E_HOBJ;
+	if (p.h != NULL && (req->flags & MQLOCAL_PUT_RESET) != 0)
+		p.h->async_failed = false;
+	if (err == MQI_OK && async && p.h->async_failed)
+		err = MQI_E_SUPPRESSED;
+	if (err == MQI_OK)
+		err = put_prepare(&p);
+	if (err == MQI_OK && !pieces)
+		err = put_whole(&p);
+	else if (err == MQI_OK)
+		put_begin_pieces(&p);
+	if (err == MQI_OK)
+		return;
+	if (p.h != NULL && async)
+		p.h->async_failed = true;
+	if (pieces)
+		put_swallow(s, id, req->body_len);
+	reply_error(s, id, req->handle, err);
+}
+
+/* ---- pieces ---- */
+
+static void
+put_incoming_free(struct engine_session *s, struct incoming *in)
+{
+	HASH_DEL(s->incoming, in);
+	free(in);
+}
+
+/* What was staged is for nothing. */
+static void
+put_incoming_drop(struct engine_session *s, struct incoming *in)
+{
+	struct engine *e = s->e;
+
+	if (in->h == NULL)
+		return;
+	in->h->q->uncommitted_puts--;
+	if (in->unit != NULL) {
+		in->unit->n_incoming--;
+	} else {
+		record_encode_end(
+		    batch_room(e, 64), RECORD_ROLLBACK, in->number);
+		(void)batch_appended(e);
+	}
+	in->h = NULL;
+	in->unit = NULL;
+}
+
+void
+put_incoming_fail(
+    struct engine_session *s, struct incoming *in, enum mqi_err reason)
+{
+	struct handle *h = in->h;
+
+	if (h == NULL)
+		return;
+	if (in->async)
+		h->async_failed = true;
+	put_incoming_drop(s, in);
+	reply_error(s, in->id, h->id, reason);
+}
+
+void
+put_incoming_free_all(struct engine_session *s)
+{
+	struct incoming *in, *next;
+
+	HASH_ITER (hh, s->incoming, in, next) {
+		put_incoming_drop(s, in);
+		put_incoming_free(s, in);
+	}
+}
+
+static void
+put_incoming_done(struct engine_session *s, struct incoming *in)
+{
+	struct queue *q = in->h->q;
+
+	if (in->crc != in->m.body_crc) {
+		put_incoming_fail(s, in, MQI_E_PROTOCOL);
+		return;
+	}
+	q->uncommitted_puts--;
+	if (in->unit != NULL) {
+		in->unit->n_incoming--;
+		unit_add_put(in->unit, q, in->rank, &in->m);
+		reply_give(s, &in->done);
+		return;
+	}
+	put_alone(s, q, in->rank, &in->m, in->number, &in->done);
+}
+
+enum mqi_err
+engine_put_piece(struct engine *e, struct engine_session *s, uint32_t id,
+    const void *data, uint32_t len)
+{
+	struct incoming *in;
+	uint32_t want;
+
+	HASH_FIND(hh, s->incoming, &id, sizeof(id), in);
+	if (in == NULL)
+		return MQI_E_PROTOCOL;
+	want = in->left < MQFRAME_PIECE ? in->left : MQFRAME_PIECE;
+	if (len != want)
+		return MQI_E_PROTOCOL;
+	in->left -= len;
+	if (in->h != NULL) {
+		in->crc = mqcrc32c(in->crc, data, len);
+		put_stage(
+		    e, in->number, in->m.body_id, in->next_piece++, data, len);
+	}
+	if (in->left > 0)
+		return MQI_OK;
+	if (in->h != NULL)
+		put_incoming_done(s, in);
+	put_incoming_free(s, in);
+	return MQI_OK;
+}

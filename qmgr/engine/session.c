@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * session.c - sessions and handles: open, close, inquire, and the end.
+ *
+ * A handle keeps the queue that its name led to at the open.  Closing it fails
+ * the gets that wait on it, returns its read-ahead, and takes its number away;
+ * deliveries that answer gets still go out, and the handle is freed with the
+ * last of them (n_deliveries).
+ *
+ * When a session ends, nothing more is said to it: first everything of it that
+ * could still take a message goes, then what it held returns (read-ahead,
+ * units, messages not wholly sent), each message being offered to others.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "qmgr/engine/engine_int.h"
+
+#define OPEN_INPUT \
+	(MQI_OO_INPUT_AS_Q_DEF | MQI_OO_INPUT_SHARED | MQI_OO_INPUT_EXCLUSIVE)
+#define OPEN_OPTIONS \
+	(OPEN_INPUT | MQI_OO_BROWSE | MQI_OO_OUTPUT | MQI_OO_INQUIRE)
+
+struct engine_session *
+engine_session_new(
+    struct engine *e, void *cookie, const struct engine_identity *who)
+{
+	struct engine_session *s = mqmem_alloc(sizeof(*s));
+
+	s->e = e;
+	s->cookie = cookie;
+	s->who = *who;
+	TAILQ_INIT(&s->deliveries);
+	TAILQ_INIT(&s->pending);
+	TAILQ_INIT(&s->marks);
+	TAILQ_INIT(&s->stalled);
+	LIST_INSERT_HEAD(&e->sessions, s, all);
+	return s;
+}
+
+bool
+session_is_full(const struct engine_session *s)
+{
+	return s->out_used >= s->e->config.out_bytes;
+}
+
+void
+session_resume(struct engine_session *s)
+{
+	struct getter *g;
+
+	while (!session_is_full(s) && (g = TAILQ_FIRST(&s->stalled)) != NULL)
+		getter_start(g);
+}
+
+/* ---- handles ---- */
+
+struct handle *
+handle_find(struct engine_session *s, uint32_t id)
+{
+	struct handle *h;
+
+	HASH_FIND(hh, s->handles, &id, sizeof(id), h);
+	return h;
+}
+
+struct handle *
+handle_new(struct engine_session *s, struct queue *q)
+{
+	struct handle *h = mqmem_alloc(sizeof(*h));
+	struct handle *other;
+
+	do {
+		h->id = ++s->last_handle;
+		HASH_FIND(hh, s->handles, &h->id, sizeof(h->id), other);
+	} while (h->id == 0 || other != NULL);
+	h->s = s;
+	h->q = q;
+	q->n_open++;
+	LIST_INIT(&h->getters);
+	TAILQ_INIT(&h->lane);
+	TAILQ_INIT(&h->ahead);
+	HASH_ADD(hh, s->handles, id, sizeof(h->id), h);
+	s->n_handles++;
+	return h;
+}
+
+static void
+handle_free_if_done(struct handle *h)
+{
+	if (!h->closed || h->n_deliveries > 0)
+		return;
+	gate_drop(&h->gate);
+	h->q->n_open--;
+	free(h);
+}
+
+void
+handle_unref(struct handle *h)
+{
+	MQ_PRE(h->n_deliveries > 0);
+	h->n_deliveries--;
+	handle_free_if_done(h);
+}
+
+/* Nothing of it takes messages any more. */
+static void
+handle_stop(struct handle *h)
+{
+	struct getter *g;
+
+	if (h->reader != NULL)
+		(void)getter_free(h->reader);
+	while ((g = LIST_FIRST(&h->getters)) != NULL) {
+		if (h->s->ended)
+			(void)getter_free(g);
+		else
+			getter_fail(g, MQI_E_CANCELLED);
+	}
+	if (h->watching)
+		TAILQ_REMOVE(&h->q->watchers, h, watch);
+	h->watching = false;
+}
+
+static void
+handle_fail_incoming(struct handle *h)
+{
+	struct incoming *in, *next;
+
+	HASH_ITER (hh, h->s->incoming, in, next) {
+		if (in->h == h)
+			put_incoming_fail(h->s, in, MQI_E_HOBJ);
+	}
+}
+
+void
+handle_close(struct handle *h)
+{
+	struct queue *q = h->q;
+
+	handle_stop(h);
+	if (!h->s->ended)
+		handle_fail_incoming(h);
+	h->n_deliveries++; /* keeps it until we are done */
+	if (h->is_stream)
+		stream_close(h);
+	else
+		ahead_return_all(h, true);
+	if (h->input)
+		q->open_input--;
+	if (h->exclusive)
+		q->open_exclusive = false;
+	if ((h->options & MQI_OO_OUTPUT) != 0)
+		q->open_output--;
+	HASH_DEL(h->s->handles, h);
+	h->s->n_handles--;
+	h->closed = true;
+	if (q->readers.tqh_first == NULL) {
+		/* no cursor is left that the span is for */
+		q->span_from = q->span_to = PLACE_START;
+		queue_trim_later(q);
+	}
+	handle_unref(h);
+}
+
+/* ---- requests ---- */
+
+static enum mqi_err
+open_check_options(const struct engine *e, uint32_t options)
+{
+	uint32_t input = options & OPEN_INPUT;
+
+	if (e->quiescing)
+		return MQI_E_Q_MGR_STOPPING;
+	if (options == 0 || (options & ~OPEN_OPTIONS) != 0 ||
+	    (input & (input - 1)) != 0)
+		return MQI_E_OPTIONS;
+	return MQI_OK;
+}
+
+static bool
+open_is_system(const char *name)
+{
+	return strncmp(name, "SYSTEM.", 7) == 0;
+}
+
+/* Partners' receivers may put to every queue but the system's. */
+static enum mqi_err
+open_check_authority(
+    const struct engine_session *s, const struct route *r, uint32_t options)
+{
+	if ((options & MQI_OO_OUTPUT) == 0 || s->who.channel[0] == '\0')
+		return MQI_OK;
+	if (open_is_system(r->opened->name) || open_is_system(r->queue->name))
+		return MQI_E_NOT_AUTHORIZED;
+	return MQI_OK;
+}
+
+static enum mqi_err
+open_input(struct handle *h, uint32_t options)
+{
+	struct queue *q = h->q;
+	bool exclusive =
+	    (options & MQI_OO_INPUT_EXCLUSIVE) != 0 || q->attr.exclusive ||
+	    ((options & MQI_OO_INPUT_AS_Q_DEF) != 0 && q->attr.def_exclusive);
+
+	if (q->open_exclusive || (exclusive && q->open_input > 0) ||
+	    stream_is_claimed(q))
+		return MQI_E_OBJECT_IN_USE;
+	h->input = true;
+	h->exclusive = exclusive;
+	q->open_input++;
+	q->open_exclusive = exclusive;
+	return MQI_OK;
+}
+
+static enum mqi_err
+open_handle(struct engine_session *s, const struct route *route,
+    uint32_t options, struct handle **ret_handle)
+{
+	struct queue *q = queue_by_id(s->e, route->queue->id);
+	enum mqi_err err = MQI_OK;
+	struct handle *h;
+
+	MQ_INVARIANT(q != NULL);
+	if (s->n_handles >= ENGINE_MAX_HANDLES)
+		return MQI_E_RESOURCE_PROBLEM;
+	h = handle_new(s, q);
+	if ((options & OPEN_INPUT) != 0)
+		err = open_input(h, options);
+	if (err != MQI_OK) {
+		handle_close(h);
+		return err;
+	}
+	h->route = *route;
+	h->options = options;
+	if ((options & MQI_OO_OUTPUT) != 0)
+		q->open_output++;
+	*ret_handle = h;
+	return MQI_OK;
+}
+
+void
+engine_open(struct engine *e, struct engine_session *s, uint32_t id,
+    const char *object, const char *qmgr, uint32_t options)
+{
+	struct engine_reply r = {.kind = ENGINE_OPENED, .id = id};
+	enum mqi_err err = open_check_options(e, options);
+	struct handle *h = NULL;
+	struct route route;
+	uint64_t max;
+
+	if (err == MQI_OK)
+		err = route_resolve(
+		    e->objects, e->config.name, object, qmgr, options, &route);
+	if (err == MQI_OK)
+		err = open_check_authority(s, &route, options);
+	if (err == MQI_OK)
+		err = open_handle(s, &route, options, &h);
+	if (err != MQI_OK) {
+		reply_error(s, id, 0, err);
+		return;
+	}
+	max = h->q->attr.max_msg_len;
+	if (max > e->max_msg_len)
+		max = e->max_msg_len;
+	r.handle = h->id;
+	r.u.opened.resolved_name = route.resolved_name;
+	r.u.opened.resolved_qmgr = route.resolved_qmgr;
+	r.u.opened.max_msg_len = (uint32_t)max;
+	reply_at(s, &r, e->objects_pos);
+}
+
+void
+engine_close(
+    struct engine *e, struct engine_session *s, uint32_t id, uint32_t handle)
+{
+	struct engine_reply r = {
+	    .kind = ENGINE_RESULT, .id = id, .handle = handle};
+	struct handle *h = handle_find(s, handle);
+
+	(void)e;
+	if (h == NULL)
+		r.reason = MQI_E_HOBJ;
+	else
+		handle_close(h);
+	reply_give(s, &r);
+}
+
+void
+engine_inquire(
+    struct engine *e, struct engine_session *s, uint32_t id, uint32_t handle)
+{
+	struct engine_reply r = {
+	    .kind = ENGINE_INQUIRED, .id = id, .handle = handle};
+	struct handle *h = handle_find(s, handle);
+	struct mqi_queue_info info = {.depth = 0};
+	const struct mqattr_set *opened;
+	const struct queue *q;
+
+	if (h == NULL || (h->options & MQI_OO_INQUIRE) == 0) {
+		reply_error(s, id, handle,
+		    h == NULL ? MQI_E_HOBJ : MQI_E_NOT_OPEN_FOR_INQUIRE);
+		return;
+	}
+	q = h->q;
+	opened = h->route.opened->attrs;
+	strcpy(info.name, h->route.opened->name);
+	strcpy(info.resolved_name, h->route.resolved_name);
+	strcpy(info.resolved_qmgr, h->route.resolved_qmgr);
+	info.depth = q->depth + q->uncommitted_puts;
+	info.max_depth = q->attr.max_depth;
+	info.max_msg_len = q->attr.max_msg_len;
+	info.open_input = q->open_input;
+	info.open_output = q->open_output;
+	info.default_priority = (int32_t)mqattr_int(opened, MQATTR_ID_DEFPRTY);
+	info.default_persistence = mqattr_is(opened, MQATTR_ID_DEFPSIST, "YES");
+	info.put_inhibited =
+	    !q->attr.put_ok || mqattr_is(opened, MQATTR_ID_PUT, "DISABLED");
+	info.get_inhibited =
+	    !q->attr.get_ok ||
+	    (mqattr_def(h->route.opened->type, MQATTR_ID_GET) != NULL &&
+		mqattr_is(opened, MQATTR_ID_GET, "DISABLED"));
+	info.is_transmission = q->attr.is_xmit;
+	r.u.info = &info;
+	(void)e;
+	reply_at(s, &r, q->pos);
+}
+
+/* ---- the end ---- */
+
+void
+engine_session_end(struct engine *e, struct engine_session *s)
+{
+	struct handle *h, *next_handle;
+	struct unit *u, *next_unit;
+
+	s->ended = true;
+	reply_drop_all(s);
+	put_incoming_free_all(s);
+	HASH_ITER (hh, s->handles, h, next_handle)
+		handle_stop(h);
+	HASH_ITER (hh, s->units, u, next_unit) {
+		unit_back_out(s, u);
+		unit_free(s, u);
+	}
+	HASH_ITER (hh, s->handles, h, next_handle)
+		handle_close(h);
+	deliver_abort_all(s);
+	position_forget_holder(s);
+	MQ_INVARIANT(TAILQ_EMPTY(&s->pending) && s->getters == NULL);
+	MQ_INVARIANT(s->out_used == 0 && TAILQ_EMPTY(&s->stalled));
+	LIST_REMOVE(s, all);
+	free(s);
+	queue_trim_all(e);
+}

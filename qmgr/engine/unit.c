@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * unit.c - units of work: puts that nobody sees and gets that nobody else can
+ * have, until the unit ends.
+ *
+ * A unit's messages stay in memory up to unit_bytes; further ones, and every
+ * long one, are staged.  At commit all its records, ended by COMMIT, go into
+ * one batch (begun early if they would not fit the filling one), sequence
+ * numbers are given in that order, and only then are the messages offered, so
+ * that no other record can come between.  Backing out needs records only for
+ * backout counts and, if something was staged, ROLLBACK: a crash forgets the
+ * rest by itself.
+ *
+ * A unit that the queue manager backed out (immediate stop) stays as `dead`
+ * and answers BACKED_OUT until the client has ended it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "qmgr/engine/engine_int.h"
+
+#define UNIT_PUT_ROOM 512u
+#define UNIT_GET_ROOM 128u
+#define UNIT_END_ROOM 1024u /* POSITION and COMMIT */
+
+/* Messages that became available, by place: entries may go while the first
+ * of them are offered. */
+struct unit_offer {
+	struct queue *q;
+	struct place place;
+};
+
+static struct unit *
+unit_find(struct engine_session *s, uint32_t id)
+{
+	struct unit *u;
+
+	HASH_FIND(hh, s->units, &id, sizeof(id), u);
+	return u;
+}
+
+enum mqi_err
+unit_get(struct engine_session *s, uint32_t id, struct unit **ret_unit)
+{
+	struct engine *e = s->e;
+	struct unit *u = unit_find(s, id);
+
+	if (u == NULL) {
+		if (e->quiescing)
+			return MQI_E_Q_MGR_STOPPING;
+		if (HASH_COUNT(s->units) >= ENGINE_MAX_UNITS)
+			return MQI_E_RESOURCE_PROBLEM;
+		u = mqmem_alloc(sizeof(*u));
+		u->e = e;
+		u->id = id;
+		u->number = ++e->next_unit;
+		u->records = UNIT_END_ROOM;
+		TAILQ_INIT(&u->puts);
+		TAILQ_INIT(&u->gets);
+		HASH_ADD(hh, s->units, id, sizeof(u->id), u);
+		e->n_units++;
+	}
+	if (u->dead)
+		return MQI_E_BACKED_OUT;
+	*ret_unit = u;
+	return MQI_OK;
+}
+
+bool
+unit_has_room(const struct unit *u, size_t records)
+{
+	return u->n_msgs < u->e->max_unit_msgs &&
+	       u->records + records <= ENGINE_UNIT_RECORDS;
+}
+
+void
+unit_add_get(struct unit *u, struct entry *x)
+{
+	entry_lock(x, &u->gets);
+	u->n_msgs++;
+	u->records += UNIT_GET_ROOM;
+}
+
+void
+unit_count_getter(struct engine_session *s, uint32_t id, bool more)
+{
+	struct unit *u = unit_find(s, id);
+
+	if (u != NULL)
+		u->n_getters += more ? 1 : UINT32_MAX;
+}
+
+void
+unit_add_put(struct unit *u, struct queue *q, uint8_t rank, struct msg *m)
+{
+	struct unit_put *p = mqmem_alloc(sizeof(*p));
+
+	u->records += UNIT_PUT_ROOM;
+	u->n_msgs++;
+	if (!m->staged) {
+		size_t len = m->data->len;
+
+		if (len > MQFRAME_PIECE ||
+		    u->bytes + len > u->e->config.unit_bytes) {
+			put_stage_whole(u->e, u->number, m);
+			u->staged = true;
+		} else {
+			u->bytes += len;
+			u->records += len;
+		}
+	}
+	p->q = q;
+	p->rank = rank;
+	p->m = *m;
+	memset(m, 0, sizeof(*m));
+	q->uncommitted_puts++;
+	TAILQ_INSERT_TAIL(&u->puts, p, link);
+}
+
+void
+unit_free(struct engine_session *s, struct unit *u)
+{
+	MQ_PRE(TAILQ_EMPTY(&u->puts) && TAILQ_EMPTY(&u->gets));
+	MQ_PRE(u->n_incoming == 0);
+	u->e->n_units--;
+	HASH_DEL(s->units, u);
+	free(u);
+}
+
+static void
+unit_offer_all(const struct unit_offer *offers, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct entry *x = queue_entry_at(offers[i].q, offers[i].place);
+
+		if (x != NULL && x->state == ENTRY_AVAILABLE)
+			queue_offer(offers[i].q, x);
+		stream_work(offers[i].q);
+	}
+}
+
+/* Gets that still wait in the unit. */
+static void
+unit_cancel_getters(struct engine_session *s, const struct unit *u)
+{
+	struct getter *g, *next;
+
+	if (u->n_getters == 0)
+		return;
+	HASH_ITER (hh, s->getters, g, next) {
+		if (g->unit == u->id)
+			getter_fail(g, MQI_E_CANCELLED);
+	}
+}
+
+/* ---- commit ---- */
+
+static bool
+unit_needs_records(const struct unit *u)
+{
+	const struct unit_put *p;
+	const struct entry *x;
+
+	if (u->staged || u->has_position)
+		return true;
+	TAILQ_FOREACH (p, &u->puts, link) {
+		if (p->m.persistent)
+			return true;
+	}
+	TAILQ_FOREACH (x, &u->gets, owned) {
+		if (x->m.in_store)
+			return true;
+	}
+	/* non-persistent ones that are spilled only now stand by themselves */
+	return false;
+}
+
+static size_t
+unit_commit_puts(
+    struct unit *u, uint32_t number, uint64_t pos, struct unit_offer *offers)
+{
+	struct unit_put *p;
+	size_t n = 0;
+
+	while ((p = TAILQ_FIRST(&u->puts)) != NULL) {
+		uint64_t put_pos;
+		struct entry *x =
+		    put_visible(p->q, p->rank, &p->m, number, &put_pos);
+
+		/* that it is there reveals that the unit was committed */
+		x->pos = pos;
+		if (p->q->pos < pos)
+			p->q->pos = pos;
+		offers[n].q = p->q;
+		offers[n++].place = x->place;
+		p->q->uncommitted_puts--;
+		TAILQ_REMOVE(&u->puts, p, link);
+		free(p);
+	}
+	return n;
+}
+
+static uint64_t
+unit_commit(struct engine_session *s, struct unit *u)
+{
+	struct engine *e = s->e;
+	bool records = unit_needs_records(u);
+	uint32_t number = records ? u->number : 0;
+	struct unit_offer *offers = mqmem_array(u->n_msgs + 1, sizeof(*offers));
+	uint64_t pos = 0;
+	struct entry *x;
+	size_t n;
+
+	if (records) {
+		(void)batch_room(e, u->records);
+		pos = batch_number(e);
+	}
+	n = unit_commit_puts(u, number, pos, offers);
+	while ((x = TAILQ_FIRST(&u->gets)) != NULL)
+		(void)entry_remove(x, number);
+	if (u->has_position)
+		position_move(s, number, &u->position);
+	if (records) {
+		record_encode_end(batch_room(e, 64), RECORD_COMMIT, number);
+		MQ_INVARIANT(batch_appended(e) == pos);
+	}
+	unit_offer_all(offers, n);
+	free(offers);
+	return pos;
+}
+
+static enum mqi_err
+unit_check(struct engine_session *s, struct unit *u)
+{
+	if (u->dead || u->n_incoming > 0)
+		return MQI_E_BACKED_OUT;
+	return u->has_position ? position_check(s, &u->position) : MQI_OK;
+}
+
+void
+engine_commit(
+    struct engine *e, struct engine_session *s, uint32_t id, uint32_t unit)
+{
+	struct engine_reply r = {.kind = ENGINE_RESULT, .id = id};
+	struct unit *u = unit_find(s, unit);
+	uint64_t pos = 0;
+
+	(void)e;
+	if (u != NULL) {
+		unit_cancel_getters(s, u);
+		r.reason = unit_check(s, u);
+		if (r.reason == MQI_OK)
+			pos = unit_commit(s, u);
+		else
+			unit_back_out(s, u);
+		unit_free(s, u);
+	}
+	reply_at(s, &r, pos);
+}
+
+/* ---- back out ---- */
+
+static void
+unit_drop_puts(struct unit *u)
+{
+	struct unit_put *p;
+
+	while ((p = TAILQ_FIRST(&u->puts)) != NULL) {
+		TAILQ_REMOVE(&u->puts, p, link);
+		p->q->uncommitted_puts--;
+		msg_fini(&p->m);
+		free(p);
+	}
+}
+
+static void
+unit_drop_incoming(struct engine_session *s, struct unit *u)
+{
+	struct incoming *in, *next;
+
+	HASH_ITER (hh, s->incoming, in, next) {
+		if (in->unit == u)
+			put_incoming_fail(s, in, MQI_E_BACKED_OUT);
+	}
+}
+
+void
+unit_back_out(struct engine_session *s, struct unit *u)
+{
+	struct engine *e = s->e;
+	struct unit_offer *offers = mqmem_array(u->n_msgs + 1, sizeof(*offers));
+	struct entry *x;
+	size_t n = 0;
+
+	unit_drop_incoming(s, u);
+	unit_drop_puts(u);
+	while ((x = TAILQ_FIRST(&u->gets)) != NULL) {
+		entry_backed_out(x);
+		offers[n].q = x->q;
+		offers[n++].place = x->place;
+		entry_unlock(x);
+	}
+	if (u->staged) {
+		record_encode_end(
+		    batch_room(e, 64), RECORD_ROLLBACK, u->number);
+		(void)batch_appended(e);
+		u->staged = false;
+	}
+	u->dead = true;
+	unit_offer_all(offers, n);
+	free(offers);
+}
+
+void
+engine_backout(
+    struct engine *e, struct engine_session *s, uint32_t id, uint32_t unit)
+{
+	struct engine_reply r = {.kind = ENGINE_RESULT, .id = id};
+	struct unit *u = unit_find(s, unit);
+
+	(void)e;
+	if (u != NULL) {
+		unit_cancel_getters(s, u);
+		unit_back_out(s, u);
+		unit_free(s, u);
+	}
+	reply_give(s, &r);
+}
+
+void
+engine_unit_position(struct engine *e, struct engine_session *s, uint32_t id,
+    const struct mqlocal_unit_position *req)
+{
+	struct engine_reply r = {.kind = ENGINE_RESULT, .id = id};
+	struct unit *u = NULL;
+
+	(void)e;
+	r.reason = unit_get(s, req->unit, &u);
+	if (r.reason == MQI_OK && (u->has_position || req->to <= req->from))
+		r.reason = MQI_E_OPTIONS;
+	if (r.reason == MQI_OK) {
+		u->has_position = true;
+		u->position = *req;
+	}
+	reply_give(s, &r);
+}
