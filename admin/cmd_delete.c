@@ -5,16 +5,18 @@
  * Neighbours: cmd.h finds it and says whether it runs.
  *
  * Invariants: only ROOT/<escaped name> and what is in it is removed; symbolic
- * links are removed, never followed; a queue manager that runs is refused;
- * somebody has said yes.
+ * links are removed, never followed; the queue manager's lock is held, so that
+ * it neither runs nor starts meanwhile; somebody has said yes.
  *
  * Failure: the first file that cannot be removed is named; what is left can be
  * deleted again.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -57,6 +59,43 @@ remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
 	return 1;
 }
 
+/* The lock that a queue manager holds while it runs; -1 after a message. */
+static int
+lock(const char *name, const char *dir)
+{
+	struct flock lk = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	char *path;
+
+	if (asprintf(&path, "%s/qmgr.lock", dir) < 0)
+		return -1;
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		cmd_error("%s: %s", path, strerror(errno));
+	} else if (fcntl(fd, F_OFD_SETLK, &lk) < 0) {
+		cmd_error("queue manager %s is running: stop it first", name);
+		(void)close(fd);
+		fd = -1;
+	}
+	free(path);
+	return fd;
+}
+
+static int
+delete_qmgr(const char *name, const char *dir)
+{
+	int status = CMD_FAILED;
+	int fd = lock(name, dir);
+
+	if (fd < 0)
+		return status;
+	if (nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0) {
+		(void)printf("AMQ8002I: Queue manager %s deleted.\n", name);
+		status = CMD_OK;
+	}
+	(void)close(fd);
+	return status;
+}
+
 int
 cmd_delete(int argc, char **argv)
 {
@@ -86,17 +125,11 @@ cmd_delete(int argc, char **argv)
 		return CMD_NOT_RUN;
 	int status = CMD_FAILED;
 	int pid = cmd_running_pid(place.dir);
-	if (pid != 0) {
+	if (pid != 0)
 		cmd_error("queue manager %s is running (pid %d): stop it first",
 		    name, pid);
-	} else if (yes || confirmed(name, place.dir)) {
-		if (nftw(place.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS) ==
-		    0) {
-			(void)printf(
-			    "AMQ8002I: Queue manager %s deleted.\n", name);
-			status = CMD_OK;
-		}
-	}
+	else if (yes || confirmed(name, place.dir))
+		status = delete_qmgr(name, place.dir);
 	cmd_place_fini(&place);
 	return status;
 }

@@ -188,12 +188,33 @@ store(struct ctl *c, const struct mqattr_set *set)
 
 /* ---- DEFINE ---- */
 
+/* The defaults of a type: those of its default object, where there is one, but
+ * for its description, which says what it is itself. */
+static struct mqattr_set *
+define_defaults(const struct ctl *c, enum mqattr_object type)
+{
+	static const char *const names[MQATTR_OBJECT_MAX + 1] = {
+	    [MQATTR_QLOCAL] = "SYSTEM.DEFAULT.LOCAL.QUEUE",
+	    [MQATTR_QALIAS] = "SYSTEM.DEFAULT.ALIAS.QUEUE",
+	    [MQATTR_QREMOTE] = "SYSTEM.DEFAULT.REMOTE.QUEUE",
+	    [MQATTR_LISTENER] = "SYSTEM.DEFAULT.LISTENER.TCP",
+	};
+	const struct engine_object *o = NULL;
+	if (names[type] != NULL && strcmp(names[type], c->cmd->name) != 0)
+		o = engine_object_find(c->engine, type, names[type]);
+	if (o == NULL)
+		return mqattr_set_new(type);
+	struct mqattr_set *set = mqattr_set_copy(o->attrs);
+	mqattr_set_own(set, MQATTR_ID_DESCR, "");
+	return set;
+}
+
 /* The set to start from. */
 static enum mqi_err
 define_base(struct ctl *c, enum mqattr_object type, struct mqattr_set **ret)
 {
 	if (c->cmd->like[0] == '\0') {
-		*ret = mqattr_set_new(type);
+		*ret = define_defaults(c, type);
 		return MQI_OK;
 	}
 	const struct engine_object *like =

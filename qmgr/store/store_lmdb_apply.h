@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store_lmdb_apply.h - what batches do to the databases.  A writer belongs to
+ * the thread that writes; after a failure it is only to be freed.
+ */
+#ifndef MQ_STORE_LMDB_APPLY_H
+#define MQ_STORE_LMDB_APPLY_H
+
+#include "base/tree.h"
+#include "qmgr/store/store_lmdb_env.h"
+
+/* A queue's counters as of the transaction. */
+struct lmdb_counter {
+	RB_ENTRY(lmdb_counter) entry;
+	uint64_t queue_id;
+	struct schema_counters v;
+	bool dirty;
+	bool deleted; /* its row goes */
+	bool purging; /* its rows are gone for everybody but the sweep */
+};
+
+RB_HEAD(lmdb_counters, lmdb_counter);
+
+struct lmdb_writer {
+	struct lmdb_env *e;
+	struct store_why *why;
+	MDB_txn *txn;
+	MDB_cursor *rows;
+	MDB_cursor *bodies;
+	struct lmdb_counters counters;
+	uint64_t epoch;
+	uint64_t last_body_id; /* no body has a higher one */
+	uint64_t n_staged;
+	bool sweep; /* there may be something to sweep */
+};
+
+MQ_MUST_CHECK enum mqi_err lmdb_writer_init(
+    struct lmdb_writer *w, struct lmdb_env *e, struct store_why *why);
+void lmdb_writer_fini(struct lmdb_writer *w);
+
+/* One transaction: begin, apply once or more, commit. */
+MQ_MUST_CHECK enum mqi_err lmdb_writer_begin(struct lmdb_writer *w);
+MQ_MUST_CHECK enum mqi_err lmdb_writer_apply(
+    struct lmdb_writer *w, const struct store_batch *b);
+MQ_MUST_CHECK enum mqi_err lmdb_writer_commit(
+    struct lmdb_writer *w, uint64_t last_batch);
+void lmdb_writer_abort(struct lmdb_writer *w);
+
+/* One small transaction that deletes some of what only the sweep can see. */
+MQ_MUST_CHECK enum mqi_err lmdb_writer_sweep(struct lmdb_writer *w);
+
+/* Deletes what earlier starts had staged or removed. */
+MQ_MUST_CHECK enum mqi_err lmdb_apply_start(
+    struct lmdb_env *e, struct store_why *why);
+
+/* ---- parts, in store_lmdb_parts.c ---- */
+
+MQ_MUST_CHECK enum mqi_err lmdb_put(struct lmdb_writer *w, enum lmdb_db db,
+    MDB_val key, MDB_val val, unsigned flags);
+/* Not an error if it is not there. */
+MQ_MUST_CHECK enum mqi_err lmdb_del(
+    struct lmdb_writer *w, enum lmdb_db db, MDB_val key);
+/* ret_val->mv_data is NULL if it is not there. */
+MQ_MUST_CHECK enum mqi_err lmdb_get(
+    struct lmdb_writer *w, enum lmdb_db db, MDB_val key, MDB_val *ret_val);
+
+MQ_MUST_CHECK enum mqi_err lmdb_counter(
+    struct lmdb_writer *w, uint64_t queue_id, struct lmdb_counter **ret);
+MQ_MUST_CHECK enum mqi_err lmdb_counters_flush(struct lmdb_writer *w);
+void lmdb_counters_free(struct lmdb_writer *w);
+/* by: +1 or -1 */
+void lmdb_count(struct lmdb_counter *c, const struct schema_row *row,
+    const struct lmdb_env *e, int by);
+
+MQ_MUST_CHECK enum mqi_err lmdb_body_put_piece(struct lmdb_writer *w,
+    uint64_t body_id, uint32_t piece, const void *data, uint32_t len);
+/* desc and body in one value. */
+MQ_MUST_CHECK enum mqi_err lmdb_body_put_whole(
+    struct lmdb_writer *w, const struct record_put *put);
+/* single: there is one piece at most. */
+MQ_MUST_CHECK enum mqi_err lmdb_body_delete(
+    struct lmdb_writer *w, uint64_t body_id, bool single);
+/* One holder less; the last one deletes it. */
+MQ_MUST_CHECK enum mqi_err lmdb_body_drop(
+    struct lmdb_writer *w, const struct schema_row *row);
+/* Whether the pieces are exactly those of a staged message. */
+MQ_MUST_CHECK enum mqi_err lmdb_body_is_whole(struct lmdb_writer *w,
+    uint64_t body_id, uint32_t desc_len, uint32_t body_len, bool *ret);
+
+/* The row and what points to it; not its counters. */
+MQ_MUST_CHECK enum mqi_err lmdb_row_add(struct lmdb_writer *w,
+    const struct record_key *key, const struct schema_row *row);
+/* *ret_row is what was there.  *ret_found false: nothing was.  *ret_good
+ * false: it was damaged, and *ret_row is zeros. */
+MQ_MUST_CHECK enum mqi_err lmdb_row_find(struct lmdb_writer *w,
+    const struct record_key *key, struct schema_row *ret_row, bool *ret_found,
+    bool *ret_good);
+MQ_MUST_CHECK enum mqi_err lmdb_row_remove(struct lmdb_writer *w,
+    const struct record_key *key, const struct schema_row *row);
+
+/* Removes rows of a queue, at most max; *ret_done: no more are left. */
+MQ_MUST_CHECK enum mqi_err lmdb_purge_some(
+    struct lmdb_writer *w, uint64_t queue_id, unsigned max, bool *ret_done);
+
+#endif

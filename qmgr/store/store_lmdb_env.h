@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store_lmdb_env.h - the LMDB environment of a store: opening and checking it,
+ * its databases, and the room on its disk.
+ */
+#ifndef MQ_STORE_LMDB_ENV_H
+#define MQ_STORE_LMDB_ENV_H
+
+#include <stdatomic.h>
+
+#include <lmdb.h>
+
+#include "qmgr/store/store_err.h"
+#include "qmgr/store/store_lmdb.h"
+#include "qmgr/store/store_schema.h"
+
+enum lmdb_db {
+	DB_STORE,
+	DB_META,
+	DB_OBJECTS,
+	DB_STREAMS,
+	DB_POSITIONS,
+	DB_QUEUES,
+	DB_ROWS,
+	DB_BODIES,
+	DB_SHARED,
+	DB_IDS,
+	DB_NP,
+	DB_STAGED,
+	DB_LIMBO,
+	DB_PURGES,
+	DB_COUNT,
+};
+
+struct lmdb_env {
+	MDB_env *env;
+	MDB_dbi dbi[DB_COUNT];
+	const struct store_lmdb_options *options;
+	uint64_t map_size;
+	uint64_t page_size;
+	uint64_t allocated; /* bytes of the file that the disk has given */
+	int allocate_rc;    /* of the last time that it was asked */
+	uint64_t last_batch;
+	uint64_t dead_epoch; /* of the starts before this one */
+	atomic_bool has_room;
+};
+
+/* Opens or makes dir/store, checks its format, and does a start's work: the
+ * staged and the removed go, and one commit proves that the disk takes
+ * writes. */
+MQ_MUST_CHECK enum mqi_err lmdb_env_open(struct lmdb_env *e, const char *dir,
+    const struct store_lmdb_options *options, struct store_why *why);
+void lmdb_env_close(struct lmdb_env *e); /* also a half-opened one */
+
+/* Walks the small tables of a read transaction; c may be NULL: only check. */
+MQ_MUST_CHECK enum mqi_err lmdb_catalog(const struct lmdb_env *e,
+    const struct store_catalog *c, struct store_why *why);
+
+/* Keeps a reserve behind the used part of the file, and judges has_room.  The
+ * thread that writes, between transactions. */
+void lmdb_room_update(struct lmdb_env *e);
+
+/* Reads u64 values of the database "store"; 0 if absent. */
+MQ_MUST_CHECK enum mqi_err lmdb_get_number(const struct lmdb_env *e,
+    MDB_txn *txn, const char *key, uint64_t *ret, struct store_why *why);
+
+static inline MDB_val
+lmdb_val(const void *data, size_t len)
+{
+	return (MDB_val){.mv_size = len, .mv_data = (void *)(uintptr_t)data};
+}
+
+#endif
