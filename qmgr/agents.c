@@ -155,7 +155,8 @@ agent_spawn(struct agent *g, const char *verb, const char *option)
 {
 	struct agents *a = g->owner;
 	const char *argv[] = {a->mca, verb, "--qmgr", a->qm->name, "--root",
-	    a->qm->dir.root, option, g->info.name, NULL};
+	    a->qm->dir.root, option, g->info.name, "--log",
+	    a->qm->log_json ? "json" : "text", NULL};
 	struct agents_info *i = &g->info;
 	const char *why;
 

@@ -8,7 +8,8 @@
  * absent leaves its value as it is):
  *   state        BINDING, RUNNING or PAUSED (channels); RUNNING (listeners)
  *   msgs, bytes, batches, last_number           numbers, since the start
- *   partner_qmgr, partner_name, conname, error  text
+ *   partner_qmgr, partner_name, conname, error  text (a blank error is
+ *                taken only with RUNNING: the last one stays shown)
  *   port         listeners: the one really used
  *
  * What it is told in AGENT_ORDER frames: order=stop.  It then ends what it is

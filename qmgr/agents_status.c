@@ -151,9 +151,17 @@ take_text(const struct mqctl_list *l, const char *key, char *value, size_t size)
 		(void)snprintf(value, size, "%s", text);
 }
 
+static bool
+is_blank(const char *text)
+{
+	return text == NULL || text[0] == '\0';
+}
+
 static void
 take_info(const struct mqctl_list *l, struct agents_info *i)
 {
+	const char *state = mqctl_list_get(l, "state");
+	bool running = state != NULL && strcmp(state, "RUNNING") == 0;
 	uint64_t port = i->port;
 
 	take_number(l, "msgs", &i->msgs);
@@ -166,7 +174,9 @@ take_info(const struct mqctl_list *l, struct agents_info *i)
 	take_text(l, "partner_qmgr", i->partner_qmgr, sizeof(i->partner_qmgr));
 	take_text(l, "partner_name", i->partner_name, sizeof(i->partner_name));
 	take_text(l, "conname", i->conname, sizeof(i->conname));
-	take_text(l, "error", i->error, sizeof(i->error));
+	/* the last one is shown until the channel runs again */
+	if (running || !is_blank(mqctl_list_get(l, "error")))
+		take_text(l, "error", i->error, sizeof(i->error));
 }
 
 static void
@@ -217,9 +227,6 @@ agents_status(
 	if (state == NULL || !chan_report(m, state, &limits) ||
 	    chan_state(m) == before)
 		return;
-	if (chan_state(m) == CHAN_RUNNING &&
-	    mqctl_list_get(status, "error") == NULL)
-		i->error[0] = '\0';
 	log_state(i, g->is_listener, chan_state_name(m));
 }
 

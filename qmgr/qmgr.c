@@ -333,6 +333,7 @@ qmgr_main(const struct qmgr_options *opts)
 	int status = 1;
 
 	qm->create = opts->create;
+	qm->log_json = opts->log_json;
 	qm->started_ms = mqclock_wall_us() / 1000;
 	mqsm_init(
 	    &qm->state, qmgr_states, MQ_ARRAY_LEN(qmgr_states), QMGR_STARTING);

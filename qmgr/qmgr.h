@@ -21,6 +21,7 @@ struct qmgr_options {
 	const char *name;
 	const char *root; /* NULL: mqname_find_root() decides */
 	const char *mca;  /* path of the mca program; NULL: beside our own */
+	bool log_json;    /* what agents are told: ours is set up already */
 	bool create;      /* make the queue manager, then end */
 };
 

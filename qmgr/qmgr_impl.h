@@ -40,6 +40,7 @@ struct qmgr {
 	char user[64 + 1]; /* the owner's name */
 	struct mqsm state;
 	bool create;
+	bool log_json;
 	bool stop_wanted;
 	bool immediate;
 	bool failed; /* exit status 1 */
