@@ -3,8 +3,9 @@
  * create.c - the objects that a new queue manager has.
  *
  * Neighbours: qmgr.c calls it once, with --create, when the engine is ready.
- * Invariants: the QMGR object is made last: a queue manager without it has not
- * been created wholly, is not started, and may be created again.
+ * Invariants: the QMGR object is written last: a queue manager whose QMGR
+ * object has no date of creation has not been created wholly, is not started,
+ * and may be created again.
  * Happy path: the default queue, the dead-letter queue, the queue manager.
  * Failure: the engine's reason.
  */
@@ -65,13 +66,22 @@ create_qmgr(struct engine *e, const char *name, uint64_t wall_us)
 	return err;
 }
 
+bool
+create_is_done(const struct engine *e, const char *name)
+{
+	const struct engine_object *o =
+	    engine_object_find(e, MQATTR_QMGR, name);
+
+	/* an engine over an empty store has a QMGR object of its own */
+	return o != NULL && mqattr_text(o->attrs, MQATTR_ID_CRDATE)[0] != '\0';
+}
+
 enum mqi_err
 create_objects(struct engine *e, const char *name, uint64_t wall_us)
 {
 	enum mqi_err err;
 
-	if (engine_object_find(e, MQATTR_QMGR, name) != NULL)
-		return MQI_E_EXISTS;
+	MQ_PRE(!create_is_done(e, name));
 	err = create_queue(e, DEFAULT_QUEUE,
 	    "what DEFINE QLOCAL takes its attributes from", wall_us);
 	if (err == MQI_OK)

@@ -2,7 +2,7 @@
 /*
  * dispatch.c - the table of requests.
  *
- * Neighbours: session.c cuts the stream into frames; handle_*.c carry them
+ * Neighbours: session.c cuts the stream into frames; request_*.c carry them
  * out.
  * Invariants: a handler sees only frames whose id, and whose sender, fit the
  * table; what a request asks is checked by the engine, not here.
@@ -23,27 +23,27 @@ struct request {
 };
 
 static const struct request requests[] = {
-    [MQLOCAL_OPEN] = {handle_open, false, false},
-    [MQLOCAL_CLOSE] = {handle_close, false, false},
-    [MQLOCAL_PUT] = {handle_put, false, false},
-    [MQLOCAL_PIECE] = {handle_piece, false, false},
-    [MQLOCAL_GET] = {handle_get, false, false},
-    [MQLOCAL_CANCEL_GET] = {handle_cancel_get, false, false},
-    [MQLOCAL_COMMIT] = {handle_commit, false, false},
-    [MQLOCAL_BACKOUT] = {handle_backout, false, false},
-    [MQLOCAL_INQUIRE] = {handle_inquire, false, false},
-    [MQLOCAL_CONSUME] = {handle_consume, false, false},
-    [MQLOCAL_ACK] = {handle_ack, true, false},
-    [MQLOCAL_WATCH] = {handle_watch, false, false},
-    [MQLOCAL_POSITION_OPEN] = {handle_position_open, false, false},
-    [MQLOCAL_UNIT_POSITION] = {handle_unit_position, false, false},
-    [MQLOCAL_PING] = {handle_ping, false, false},
-    [MQLOCAL_COMMAND] = {handle_command, false, false},
-    [MQLOCAL_STREAM_OPEN] = {handle_stream_open, false, true},
-    [MQLOCAL_STREAM_ACK] = {handle_stream_ack, true, true},
-    [MQLOCAL_STREAM_CREDIT] = {handle_stream_credit, true, true},
-    [MQLOCAL_STREAM_BIND] = {handle_stream_bind, false, true},
-    [MQLOCAL_AGENT_STATUS] = {handle_agent_status, true, true},
+    [MQLOCAL_OPEN] = {request_open, false, false},
+    [MQLOCAL_CLOSE] = {request_close, false, false},
+    [MQLOCAL_PUT] = {request_put, false, false},
+    [MQLOCAL_PIECE] = {request_piece, false, false},
+    [MQLOCAL_GET] = {request_get, false, false},
+    [MQLOCAL_CANCEL_GET] = {request_cancel_get, false, false},
+    [MQLOCAL_COMMIT] = {request_commit, false, false},
+    [MQLOCAL_BACKOUT] = {request_backout, false, false},
+    [MQLOCAL_INQUIRE] = {request_inquire, false, false},
+    [MQLOCAL_CONSUME] = {request_consume, false, false},
+    [MQLOCAL_ACK] = {request_ack, true, false},
+    [MQLOCAL_WATCH] = {request_watch, false, false},
+    [MQLOCAL_POSITION_OPEN] = {request_position_open, false, false},
+    [MQLOCAL_UNIT_POSITION] = {request_unit_position, false, false},
+    [MQLOCAL_PING] = {request_ping, false, false},
+    [MQLOCAL_COMMAND] = {request_command, false, false},
+    [MQLOCAL_STREAM_OPEN] = {request_stream_open, false, true},
+    [MQLOCAL_STREAM_ACK] = {request_stream_ack, true, true},
+    [MQLOCAL_STREAM_CREDIT] = {request_stream_credit, true, true},
+    [MQLOCAL_STREAM_BIND] = {request_stream_bind, false, true},
+    [MQLOCAL_AGENT_STATUS] = {request_agent_status, true, true},
 };
 
 enum mqi_err

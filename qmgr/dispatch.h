@@ -19,31 +19,31 @@ struct session;
 MQ_MUST_CHECK enum mqi_err dispatch(
     struct session *s, const struct mqframe *f, const char **ret_why);
 
-/* handle_object.c */
-enum mqi_err handle_open(struct session *s, const struct mqframe *f);
-enum mqi_err handle_close(struct session *s, const struct mqframe *f);
-enum mqi_err handle_inquire(struct session *s, const struct mqframe *f);
-enum mqi_err handle_watch(struct session *s, const struct mqframe *f);
-/* handle_message.c */
-enum mqi_err handle_put(struct session *s, const struct mqframe *f);
-enum mqi_err handle_piece(struct session *s, const struct mqframe *f);
-enum mqi_err handle_get(struct session *s, const struct mqframe *f);
-enum mqi_err handle_cancel_get(struct session *s, const struct mqframe *f);
-enum mqi_err handle_consume(struct session *s, const struct mqframe *f);
-enum mqi_err handle_ack(struct session *s, const struct mqframe *f);
-/* handle_unit.c */
-enum mqi_err handle_commit(struct session *s, const struct mqframe *f);
-enum mqi_err handle_backout(struct session *s, const struct mqframe *f);
-enum mqi_err handle_position_open(struct session *s, const struct mqframe *f);
-enum mqi_err handle_unit_position(struct session *s, const struct mqframe *f);
-/* handle_stream.c */
-enum mqi_err handle_stream_open(struct session *s, const struct mqframe *f);
-enum mqi_err handle_stream_bind(struct session *s, const struct mqframe *f);
-enum mqi_err handle_stream_ack(struct session *s, const struct mqframe *f);
-enum mqi_err handle_stream_credit(struct session *s, const struct mqframe *f);
-/* handle_ctl.c */
-enum mqi_err handle_ping(struct session *s, const struct mqframe *f);
-enum mqi_err handle_command(struct session *s, const struct mqframe *f);
-enum mqi_err handle_agent_status(struct session *s, const struct mqframe *f);
+/* request_object.c */
+enum mqi_err request_open(struct session *s, const struct mqframe *f);
+enum mqi_err request_close(struct session *s, const struct mqframe *f);
+enum mqi_err request_inquire(struct session *s, const struct mqframe *f);
+enum mqi_err request_watch(struct session *s, const struct mqframe *f);
+/* request_message.c */
+enum mqi_err request_put(struct session *s, const struct mqframe *f);
+enum mqi_err request_piece(struct session *s, const struct mqframe *f);
+enum mqi_err request_get(struct session *s, const struct mqframe *f);
+enum mqi_err request_cancel_get(struct session *s, const struct mqframe *f);
+enum mqi_err request_consume(struct session *s, const struct mqframe *f);
+enum mqi_err request_ack(struct session *s, const struct mqframe *f);
+/* request_unit.c */
+enum mqi_err request_commit(struct session *s, const struct mqframe *f);
+enum mqi_err request_backout(struct session *s, const struct mqframe *f);
+enum mqi_err request_position_open(struct session *s, const struct mqframe *f);
+enum mqi_err request_unit_position(struct session *s, const struct mqframe *f);
+/* request_stream.c */
+enum mqi_err request_stream_open(struct session *s, const struct mqframe *f);
+enum mqi_err request_stream_bind(struct session *s, const struct mqframe *f);
+enum mqi_err request_stream_ack(struct session *s, const struct mqframe *f);
+enum mqi_err request_stream_credit(struct session *s, const struct mqframe *f);
+/* request_ctl.c */
+enum mqi_err request_ping(struct session *s, const struct mqframe *f);
+enum mqi_err request_command(struct session *s, const struct mqframe *f);
+enum mqi_err request_agent_status(struct session *s, const struct mqframe *f);
 
 #endif

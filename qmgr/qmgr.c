@@ -297,7 +297,7 @@ start_engine(struct qmgr *qm)
 		    qm->dir.data, mqi_strerror(err));
 		return err;
 	}
-	made = engine_object_find(qm->engine, MQATTR_QMGR, qm->name) != NULL;
+	made = create_is_done(qm->engine, qm->name);
 	if (made == qm->create) {
 		(void)fprintf(stderr,
 		    made ? "qmgr: the queue manager \"%s\" exists already in "

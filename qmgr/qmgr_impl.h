@@ -78,8 +78,10 @@ void turn_wake(void *arg);
  * one was taken. */
 bool qmgr_life(struct qmgr *qm);
 
+/* Whether create_objects() has been done, and was durable. */
+bool create_is_done(const struct engine *e, const char *name);
 /* The objects that a new queue manager has.  Errors: as of
- * engine_object_set(); EXISTS: it was made before. */
+ * engine_object_set(). */
 MQ_MUST_CHECK enum mqi_err create_objects(
     struct engine *e, const char *name, uint64_t wall_us);
 

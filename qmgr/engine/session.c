@@ -39,6 +39,12 @@ engine_session_new(
 	return s;
 }
 
+const struct engine_identity *
+engine_session_identity(const struct engine_session *s)
+{
+	return &s->who;
+}
+
 bool
 session_is_full(const struct engine_session *s)
 {

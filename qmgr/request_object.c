@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * handle_object.c - requests on handles: OPEN, CLOSE, INQUIRE, WATCH.
+ * request_object.c - requests on handles: OPEN, CLOSE, INQUIRE, WATCH.
  *
  * Neighbours: dispatch.c calls these; the engine answers.
  * Happy path: decode, call.
@@ -11,7 +11,7 @@
 #include "qmgr/qmgr_impl.h"
 
 enum mqi_err
-handle_open(struct session *s, const struct mqframe *f)
+request_open(struct session *s, const struct mqframe *f)
 {
 	struct mqlocal_open v;
 	enum mqi_err err = mqlocal_decode_open(f, &v);
@@ -23,7 +23,7 @@ handle_open(struct session *s, const struct mqframe *f)
 }
 
 enum mqi_err
-handle_close(struct session *s, const struct mqframe *f)
+request_close(struct session *s, const struct mqframe *f)
 {
 	struct mqlocal_close v;
 	enum mqi_err err = mqlocal_decode_close(f, &v);
@@ -34,7 +34,7 @@ handle_close(struct session *s, const struct mqframe *f)
 }
 
 enum mqi_err
-handle_inquire(struct session *s, const struct mqframe *f)
+request_inquire(struct session *s, const struct mqframe *f)
 {
 	struct mqlocal_inquire v;
 	enum mqi_err err = mqlocal_decode_inquire(f, &v);
@@ -45,7 +45,7 @@ handle_inquire(struct session *s, const struct mqframe *f)
 }
 
 enum mqi_err
-handle_watch(struct session *s, const struct mqframe *f)
+request_watch(struct session *s, const struct mqframe *f)
 {
 	struct mqlocal_watch v;
 	enum mqi_err err = mqlocal_decode_watch(f, &v);

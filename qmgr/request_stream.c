@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * handle_stream.c - what a sender asks of its transmission queue: STREAM_OPEN,
+ * request_stream.c - what a sender asks of its transmission queue: STREAM_OPEN,
  * STREAM_BIND, STREAM_ACK, STREAM_CREDIT.
  *
  * Neighbours: dispatch.c lets agents alone through; the engine answers.
@@ -12,7 +12,7 @@
 #include "qmgr/qmgr_impl.h"
 
 enum mqi_err
-handle_stream_open(struct session *s, const struct mqframe *f)
+request_stream_open(struct session *s, const struct mqframe *f)
 {
 	struct mqlocal_stream_open v;
 	enum mqi_err err = mqlocal_decode_stream_open(f, &v);
@@ -23,7 +23,7 @@ handle_stream_open(struct session *s, const struct mqframe *f)
 }
 
 enum mqi_err
-handle_stream_bind(struct session *s, const struct mqframe *f)
+request_stream_bind(struct session *s, const struct mqframe *f)
 {
 	struct mqlocal_stream_bind v;
 	enum mqi_err err = mqlocal_decode_stream_bind(f, &v);
@@ -35,7 +35,7 @@ handle_stream_bind(struct session *s, const struct mqframe *f)
 }
 
 enum mqi_err
-handle_stream_ack(struct session *s, const struct mqframe *f)
+request_stream_ack(struct session *s, const struct mqframe *f)
 {
 	struct mqlocal_stream_ack v;
 	enum mqi_err err = mqlocal_decode_stream_ack(f, &v);
@@ -46,7 +46,7 @@ handle_stream_ack(struct session *s, const struct mqframe *f)
 }
 
 enum mqi_err
-handle_stream_credit(struct session *s, const struct mqframe *f)
+request_stream_credit(struct session *s, const struct mqframe *f)
 {
 	struct mqlocal_stream_credit v;
 	enum mqi_err err = mqlocal_decode_stream_credit(f, &v);

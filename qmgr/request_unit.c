@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * handle_unit.c - units of work and positions: COMMIT, BACKOUT, POSITION_OPEN,
+ * request_unit.c - units of work and positions: COMMIT, BACKOUT, POSITION_OPEN,
  * UNIT_POSITION.
  *
  * Neighbours: dispatch.c calls these; the engine answers.
@@ -12,7 +12,7 @@
 #include "qmgr/qmgr_impl.h"
 
 enum mqi_err
-handle_commit(struct session *s, const struct mqframe *f)
+request_commit(struct session *s, const struct mqframe *f)
 {
 	struct mqlocal_unit v;
 	enum mqi_err err = mqlocal_decode_unit(f, &v);
@@ -23,7 +23,7 @@ handle_commit(struct session *s, const struct mqframe *f)
 }
 
 enum mqi_err
-handle_backout(struct session *s, const struct mqframe *f)
+request_backout(struct session *s, const struct mqframe *f)
 {
 	struct mqlocal_unit v;
 	enum mqi_err err = mqlocal_decode_unit(f, &v);
@@ -34,7 +34,7 @@ handle_backout(struct session *s, const struct mqframe *f)
 }
 
 enum mqi_err
-handle_position_open(struct session *s, const struct mqframe *f)
+request_position_open(struct session *s, const struct mqframe *f)
 {
 	struct mqlocal_position_open v;
 	enum mqi_err err = mqlocal_decode_position_open(f, &v);
@@ -45,7 +45,7 @@ handle_position_open(struct session *s, const struct mqframe *f)
 }
 
 enum mqi_err
-handle_unit_position(struct session *s, const struct mqframe *f)
+request_unit_position(struct session *s, const struct mqframe *f)
 {
 	struct mqlocal_unit_position v;
 	enum mqi_err err = mqlocal_decode_unit_position(f, &v);

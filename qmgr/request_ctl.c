@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * handle_ctl.c - PING, COMMAND, AGENT_STATUS.
+ * request_ctl.c - PING, COMMAND, AGENT_STATUS.
  *
  * Neighbours: dispatch.c calls these; ctl.c carries out commands, agents.c
  * keeps what agents tell.
@@ -14,7 +14,7 @@
 #include "qmgr/qmgr_impl.h"
 
 enum mqi_err
-handle_ping(struct session *s, const struct mqframe *f)
+request_ping(struct session *s, const struct mqframe *f)
 {
 	if (f->payload_len != 0)
 		return MQI_E_PROTOCOL;
@@ -23,14 +23,14 @@ handle_ping(struct session *s, const struct mqframe *f)
 }
 
 enum mqi_err
-handle_command(struct session *s, const struct mqframe *f)
+request_command(struct session *s, const struct mqframe *f)
 {
 	ctl_command(s->qm, s->engine, f->id, f->payload, f->payload_len);
 	return MQI_OK;
 }
 
 enum mqi_err
-handle_agent_status(struct session *s, const struct mqframe *f)
+request_agent_status(struct session *s, const struct mqframe *f)
 {
 	struct mqctl_list list;
 	struct mqreader r;

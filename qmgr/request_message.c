@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * handle_message.c - requests that move messages: PUT, PIECE, GET, CANCEL_GET,
+ * request_message.c - requests that move messages: PUT, PIECE, GET, CANCEL_GET,
  * CONSUME, ACK.
  *
  * Neighbours: dispatch.c calls these; the engine answers.
@@ -14,7 +14,7 @@
 #include "qmgr/qmgr_impl.h"
 
 enum mqi_err
-handle_put(struct session *s, const struct mqframe *f)
+request_put(struct session *s, const struct mqframe *f)
 {
 	struct mqlocal_put v;
 	struct engine_put put;
@@ -40,7 +40,7 @@ handle_put(struct session *s, const struct mqframe *f)
 }
 
 enum mqi_err
-handle_piece(struct session *s, const struct mqframe *f)
+request_piece(struct session *s, const struct mqframe *f)
 {
 	struct mqlocal_piece v;
 	enum mqi_err err = mqlocal_decode_piece(f, &v);
@@ -51,7 +51,7 @@ handle_piece(struct session *s, const struct mqframe *f)
 }
 
 enum mqi_err
-handle_get(struct session *s, const struct mqframe *f)
+request_get(struct session *s, const struct mqframe *f)
 {
 	struct mqlocal_get v;
 	enum mqi_err err = mqlocal_decode_get(f, &v);
@@ -62,7 +62,7 @@ handle_get(struct session *s, const struct mqframe *f)
 }
 
 enum mqi_err
-handle_cancel_get(struct session *s, const struct mqframe *f)
+request_cancel_get(struct session *s, const struct mqframe *f)
 {
 	if (f->payload_len != 0)
 		return MQI_E_PROTOCOL;
@@ -71,7 +71,7 @@ handle_cancel_get(struct session *s, const struct mqframe *f)
 }
 
 enum mqi_err
-handle_consume(struct session *s, const struct mqframe *f)
+request_consume(struct session *s, const struct mqframe *f)
 {
 	struct mqlocal_consume v;
 	enum mqi_err err = mqlocal_decode_consume(f, &v);
@@ -83,7 +83,7 @@ handle_consume(struct session *s, const struct mqframe *f)
 }
 
 enum mqi_err
-handle_ack(struct session *s, const struct mqframe *f)
+request_ack(struct session *s, const struct mqframe *f)
 {
 	struct mqlocal_ack v;
 	enum mqi_err err = mqlocal_decode_ack(f, &v);

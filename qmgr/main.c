@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * main.c - the arguments of qmgr, and nothing else.
+ */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "qmgr/qmgr.h"
+
+static const char usage[] =
+    "usage: qmgr NAME [--root DIR] [--log text|json] [--mca PROGRAM]\n"
+    "       qmgr NAME --create [--root DIR]\n"
+    "Runs the queue manager NAME in the foreground until SIGTERM.\n"
+    "\n"
+    "  --root DIR         the directory that holds queue managers; default\n"
+    "                     MQ_ROOT, else /var/lib/sluice for root and\n"
+    "                     $XDG_STATE_HOME/sluice for others\n"
+    "  --log text|json    how events are written to standard error\n"
+    "  --mca PROGRAM      the channel agent; default: mca beside qmgr\n"
+    "  --create           make the queue manager, do not run it\n"
+    "  --help, --version\n"
+    "\n"
+    "A first SIGTERM or SIGINT lets units of work end, a second one backs\n"
+    "them out.  Exit status: 0 stopped, 1 it could not start or its store\n"
+    "failed, 2 wrong arguments.\n";
+
+static const struct option options[] = {
+    {"root", required_argument, NULL, 'r'},
+    {"log", required_argument, NULL, 'l'},
+    {"mca", required_argument, NULL, 'm'},
+    {"create", no_argument, NULL, 'c'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {NULL, 0, NULL, 0},
+};
+
+static int
+wrong_usage(void)
+{
+	(void)fputs("Try 'qmgr --help'.\n", stderr);
+	return 2;
+}
+
+/* Returns -1 to go on, or the exit status. */
+static int
+take_option(int c, struct qmgr_options *opts, bool *json)
+{
+	switch (c) {
+	case 'r':
+		opts->root = optarg;
+		return -1;
+	case 'l':
+		*json = strcmp(optarg, "json") == 0;
+		if (*json || strcmp(optarg, "text") == 0)
+			return -1;
+		(void)fprintf(
+		    stderr, "qmgr: --log is text or json, not %s\n", optarg);
+		return wrong_usage();
+	case 'm':
+		opts->mca = optarg;
+		return -1;
+	case 'c':
+		opts->create = true;
+		return -1;
+	case 'h':
+		return fputs(usage, stdout) < 0;
+	case 'V':
+		return puts("qmgr (Sluice) " MQ_VERSION) < 0;
+	default:
+		return wrong_usage();
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	struct qmgr_options opts = {.name = NULL};
+	bool json = false;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		int status = take_option(c, &opts, &json);
+
+		if (status >= 0)
+			return status;
+	}
+	if (optind != argc - 1) {
+		(void)fputs(
+		    "qmgr: one queue manager's name is needed\n", stderr);
+		return wrong_usage();
+	}
+	opts.name = argv[optind];
+	(void)umask(077);
+	(void)signal(SIGPIPE, SIG_IGN);
+	opts.log_json = json;
+	mqlog_init(opts.name, json);
+	return qmgr_main(&opts);
+}
