@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_receiver.c - mca/receiver*.c with a real sender (model.h): messages
+ * that cannot be delivered, and a partner that breaks the rules.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "model.h"
+#include "proto/dlh.h"
+
+struct fixture {
+	struct model_source source;
+	struct model_target target;
+	struct sender s;
+	struct receiver r;
+	uint64_t now_ms;
+};
+
+static const struct channel_def sender_def = {
+    .channel = "QM1.TO.QM2",
+    .qmgr = "QM1",
+    .qmid = {1},
+    .heartbeat_ms = 5000,
+    .batch_size = 50,
+    .max_msg_len = 4194304,
+};
+
+static void
+start(struct fixture *f)
+{
+	struct sender_stream stream;
+	struct receiver_io rio;
+	struct sender_io sio;
+
+	model_source_stream(&f->source, &stream);
+	model_source_io(&f->source, &sio);
+	model_target_io(&f->target, &rio);
+	sender_init(&f->s, &sender_def, &stream, &sio, "CN=QM2", 0, f->now_ms);
+	receiver_init(&f->r, &rio, f->now_ms);
+}
+
+static void
+end(struct fixture *f)
+{
+	model_target_cut(&f->target, 0);
+	receiver_fini(&f->r);
+	sender_fini(&f->s);
+}
+
+static int
+setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	model_source_init(&f->source);
+	model_target_init(&f->target);
+	f->now_ms = 1000;
+	start(f);
+	*state = f;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	end(f);
+	model_target_fini(&f->target);
+	free(f);
+	return 0;
+}
+
+static void
+carry(struct fixture *f)
+{
+	while (f->s.c.out.len > 0 || f->r.c.out.len > 0) {
+		size_t n = f->s.c.out.len;
+
+		n = n > CHANNEL_INPUT_MAX ? CHANNEL_INPUT_MAX : n;
+		receiver_input(&f->r, f->s.c.out.data, n);
+		mqbuf_consume(&f->s.c.out, n);
+		sender_input(&f->s, f->r.c.out.data, f->r.c.out.len);
+		mqbuf_reset(&f->r.c.out);
+	}
+}
+
+static void
+run(struct fixture *f)
+{
+	unsigned moved;
+
+	do {
+		carry(f);
+		moved = model_source_run(&f->source, &f->s, 1000);
+		carry(f);
+		moved += model_target_run(&f->target, 1, true);
+	} while (moved > 0);
+	carry(f);
+}
+
+static void
+tick(struct fixture *f, uint64_t ms)
+{
+	f->now_ms += ms;
+	receiver_tick(&f->r, f->now_ms);
+	sender_tick(&f->s, f->now_ms);
+	run(f);
+}
+
+static void
+assert_ended(struct fixture *f, enum mqi_err reason, const char *text)
+{
+	assert_int_equal(channel_state(&f->r.c), CHANNEL_ENDED);
+	assert_int_equal(f->r.c.reason, reason);
+	if (strstr(f->r.c.text, text) == NULL)
+		fail_msg("'%s' lacks '%s'", f->r.c.text, text);
+}
+
+/* Everything once, in order; those for `bad` on the dead-letter queue. */
+static void
+check_all(const struct fixture *f, const char *bad)
+{
+	assert_int_equal(f->target.n, f->source.n);
+	for (uint32_t i = 0; i < f->source.n; i++) {
+		assert_int_equal(
+		    f->target.delivered[i].number, f->source.msgs[i].number);
+		assert_int_equal(f->target.dead[i],
+		    strcmp(f->source.msgs[i].queue, bad) == 0);
+		if (f->target.dead[i])
+			assert_string_equal(
+			    f->target.delivered[i].queue, "DLQ");
+	}
+	assert_int_equal(f->source.acked, f->target.position);
+}
+
+static void
+add_around(struct fixture *f, const char *queue)
+{
+	for (uint64_t n = 1; n <= 40; n++)
+		model_source_add(
+		    &f->source, n, n == 17 || n == 18 ? queue : "Q", 10);
+}
+
+static void
+test_an_unknown_queue_goes_to_the_dead_letter_queue(void **state)
+{
+	struct fixture *f = *state;
+
+	add_around(f, "NONE"); /* fails when it is opened */
+	run(f);
+	check_all(f, "NONE");
+	assert_int_equal(f->target.n_reports, 2);
+}
+
+static void
+test_a_put_that_fails_late_goes_to_the_dead_letter_queue(void **state)
+{
+	struct fixture *f = *state;
+
+	add_around(f, "LATE"); /* fails when it is executed */
+	run(f);
+	check_all(f, "LATE");
+}
+
+static void
+test_system_queues_are_not_for_partners(void **state)
+{
+	struct fixture *f = *state;
+
+	add_around(f, "SYSTEM.ADMIN.COMMAND.QUEUE");
+	run(f);
+	check_all(f, "SYSTEM.ADMIN.COMMAND.QUEUE");
+}
+
+static void
+test_a_full_queue_pauses_and_is_tried_again(void **state)
+{
+	struct fixture *f = *state;
+
+	add_around(f, "FULL");
+	f->target.full = 4; /* both in their unit, alone, and once more */
+	run(f);
+	assert_int_equal(channel_state(&f->r.c), CHANNEL_PAUSED);
+	assert_int_equal(f->target.n, 16); /* the prefix is there */
+	assert_int_equal(f->target.n_units, 0);
+	assert_int_equal(f->source.acked, 16);
+	tick(f, 999);
+	assert_int_equal(f->target.n, 16);
+	tick(f, 1);
+	assert_int_equal(channel_state(&f->r.c), CHANNEL_PAUSED);
+	tick(f, 1000);
+	assert_int_equal(channel_state(&f->r.c), CHANNEL_RUNNING);
+	check_all(f, "");
+	assert_int_equal(f->target.n_reports, 1);
+}
+
+static void
+test_a_queue_that_stays_full_dead_letters(void **state)
+{
+	struct fixture *f = *state;
+
+	add_around(f, "FULL");
+	f->target.full = 1000;
+	run(f);
+	for (unsigned i = 0; i < 10; i++)
+		tick(f, 1000);
+	assert_int_equal(channel_state(&f->r.c), CHANNEL_RUNNING);
+	check_all(f, "FULL");
+}
+
+static void
+test_without_a_dead_letter_queue_the_channel_ends(void **state)
+{
+	struct fixture *f = *state;
+
+	add_around(f, "NONE");
+	f->target.dead_queue[0] = '\0';
+	run(f);
+	assert_ended(f, MQI_E_UNKNOWN_OBJECT, "DEADQ is blank");
+	assert_int_equal(f->target.n, 16);
+	assert_int_equal(f->source.acked, 16);
+	end(f);
+	/* the message is still at the sender */
+	strcpy(f->target.dead_queue, "DLQ");
+	start(f);
+	run(f);
+	check_all(f, "NONE");
+}
+
+static void
+test_usedlq_no_ends_the_channel(void **state)
+{
+	struct fixture *f = *state;
+
+	add_around(f, "NONE");
+	f->target.def.use_dead_queue = false;
+	run(f);
+	assert_ended(f, MQI_E_UNKNOWN_OBJECT, "USEDLQ is NO");
+}
+
+static void
+test_a_dead_letter_queue_that_fails_ends_the_channel(void **state)
+{
+	struct fixture *f = *state;
+
+	add_around(f, "NONE");
+	strcpy(f->target.dead_queue, "LATE");
+	run(f);
+	assert_ended(f, MQI_E_MSG_TOO_BIG_FOR_Q, "dead-letter queue LATE");
+	assert_int_equal(f->target.n, 16);
+}
+
+static void
+test_a_refused_hello_tells_the_partner(void **state)
+{
+	struct fixture *f = *state;
+
+	f->target.hello_result = MQI_E_NOT_AUTHORIZED;
+	run(f);
+	assert_ended(f, MQI_E_NOT_AUTHORIZED, "refused by the model");
+	assert_int_equal(f->s.c.reason, MQI_E_NOT_AUTHORIZED);
+	assert_non_null(strstr(f->s.c.text, "refused by the model"));
+}
+
+static void
+test_a_refused_position_ends_both(void **state)
+{
+	struct fixture *f = *state;
+
+	f->target.open_result = MQI_E_NOT_CURRENT;
+	run(f);
+	assert_ended(f, MQI_E_NOT_CURRENT, "cannot open the position");
+}
+
+static void
+test_a_position_outside_the_history_ends_both(void **state)
+{
+	struct fixture *f = *state;
+
+	f->target.position = 7;
+	f->target.incarnation[0] = 99;
+	run(f);
+	assert_ended(f, MQI_E_NOT_CURRENT, "not in the stream's history");
+	assert_int_equal(f->s.c.reason, MQI_E_NOT_CURRENT);
+}
+
+static void
+test_a_pausing_receiver_can_be_stopped(void **state)
+{
+	struct fixture *f = *state;
+
+	add_around(f, "FULL");
+	f->target.full = 1000;
+	run(f);
+	assert_int_equal(channel_state(&f->r.c), CHANNEL_PAUSED);
+	receiver_stop(&f->r);
+	run(f);
+	assert_int_equal(channel_state(&f->r.c), CHANNEL_ENDED);
+	assert_int_equal(f->r.c.reason, MQI_OK);
+	assert_int_equal(f->target.n, 16);
+}
+
+/* ---- frames by hand ---- */
+
+static void
+feed(struct fixture *f, struct mqbuf *b)
+{
+	receiver_input(&f->r, b->data, b->len);
+	mqbuf_reset(b);
+}
+
+static void
+encode_small(struct mqbuf *b, uint64_t number, uint64_t previous,
+    const struct mqchan_msg *like)
+{
+	struct mqchan_msg m = *like;
+
+	m.number = number;
+	m.previous = previous;
+	mqchan_encode_msg(b, &m);
+}
+
+/* A message as the real sender makes it, to be sent again by hand. */
+static struct mqchan_msg
+sample(struct fixture *f, struct mqbuf *keep)
+{
+	struct mqchan_msg m;
+	struct mqframe fr;
+	size_t used;
+
+	model_source_add(&f->source, 1, "Q", 8);
+	run(f);
+	f->source.next = 0;
+	f->source.acked = f->source.given = f->s.sent = f->s.acked = 0;
+	(void)model_source_run(&f->source, &f->s, 1);
+	mqbuf_put(keep, f->s.c.out.data, f->s.c.out.len);
+	mqbuf_reset(&f->s.c.out);
+	assert_int_equal(
+	    mqframe_parse(keep->data, keep->len, &fr, &used), MQFRAME_OK);
+	assert_int_equal(mqchan_decode_msg(&fr, &m), MQI_OK);
+	return m;
+}
+
+static void
+test_a_duplicate_is_skipped_and_acknowledged(void **state)
+{
+	struct fixture *f = *state;
+	struct mqbuf keep, b;
+	struct mqchan_msg m;
+	struct mqchan_ack a;
+	struct mqframe fr;
+	size_t used;
+
+	mqbuf_init(&keep, 4096);
+	mqbuf_init(&b, 4096);
+	m = sample(f, &keep);
+	mqbuf_reset(&f->r.c.out);
+	encode_small(&b, 1, 0, &m);
+	feed(f, &b);
+	assert_int_equal(f->target.n, 1);
+	assert_int_equal(
+	    mqframe_parse(f->r.c.out.data, f->r.c.out.len, &fr, &used),
+	    MQFRAME_OK);
+	assert_int_equal(mqchan_decode_ack(&fr, &a), MQI_OK);
+	assert_int_equal(a.number, 1);
+	assert_int_equal(channel_state(&f->r.c), CHANNEL_RUNNING);
+	mqbuf_fini(&keep);
+	mqbuf_fini(&b);
+}
+
+static void
+test_a_missing_predecessor_ends_it_with_both_numbers(void **state)
+{
+	struct fixture *f = *state;
+	struct mqbuf keep, b;
+	struct mqchan_msg m;
+
+	mqbuf_init(&keep, 4096);
+	mqbuf_init(&b, 4096);
+	m = sample(f, &keep);
+	encode_small(&b, 9, 5, &m);
+	feed(f, &b);
+	assert_ended(
+	    f, MQI_E_PROTOCOL, "follows 5, but the last one here is 1");
+	mqbuf_fini(&keep);
+	mqbuf_fini(&b);
+}
+
+static void
+test_a_damaged_body_ends_it(void **state)
+{
+	struct fixture *f = *state;
+	struct mqbuf keep, b;
+	struct mqchan_msg m;
+
+	mqbuf_init(&keep, 4096);
+	mqbuf_init(&b, 4096);
+	m = sample(f, &keep);
+	m.body_crc ^= 1;
+	encode_small(&b, 2, 1, &m);
+	feed(f, &b);
+	assert_ended(f, MQI_E_PROTOCOL, "CRC");
+	assert_int_equal(f->target.n, 1);
+	mqbuf_fini(&keep);
+	mqbuf_fini(&b);
+}
+
+static void
+test_pieces_out_of_place_end_it(void **state)
+{
+	struct fixture *f = *state;
+	struct mqbuf keep, b;
+	struct mqchan_msg m;
+
+	mqbuf_init(&keep, 4096);
+	mqbuf_init(&b, 262144);
+	m = sample(f, &keep);
+	m.body_len = MQFRAME_PIECE + 10;
+	m.body = NULL;
+	encode_small(&b, 2, 1, &m);
+	feed(f, &b);
+	assert_int_equal(channel_state(&f->r.c), CHANNEL_RUNNING);
+	/* not full, although not the last */
+	mqchan_encode_piece(&b, &(struct mqchan_piece){.data = "x", .len = 1});
+	feed(f, &b);
+	assert_ended(f, MQI_E_PROTOCOL, "PIECE");
+	mqbuf_fini(&keep);
+	mqbuf_fini(&b);
+}
+
+static void
+test_too_long_a_message_ends_it(void **state)
+{
+	struct fixture *f = *state;
+	struct mqbuf keep, b;
+	struct mqchan_msg m;
+
+	mqbuf_init(&keep, 4096);
+	mqbuf_init(&b, 4096);
+	m = sample(f, &keep);
+	m.body_len = 4194305;
+	m.body = NULL;
+	encode_small(&b, 2, 1, &m);
+	feed(f, &b);
+	assert_ended(f, MQI_E_PROTOCOL, "MSG");
+	mqbuf_fini(&keep);
+	mqbuf_fini(&b);
+}
+
+static void
+test_a_dead_letter_says_why_and_keeps_the_body(void **state)
+{
+	struct receiver_msg m = {.body_len = 4, .route = {.queue = "NONE"}};
+	struct mqdlh h;
+	struct mqi_md md;
+	struct mqbuf b;
+
+	(void)state;
+	mqi_md_init(&md);
+	strcpy(md.format, "MQSTR");
+	md.encoding = 273;
+	md.ccsid = 819;
+	md.persistence = MQI_PERSISTENCE_YES;
+	mqbuf_init(&b, MQDESC_MAX);
+	assert_int_equal(mqdesc_encode(&md, &b), MQI_OK);
+	m.desc = b.data;
+	m.desc_len = (uint32_t)b.len;
+	m.body = malloc(4);
+	memcpy(m.body, "body", 4);
+	assert_int_equal(
+	    receiver_make_dead(&m, "QM2", 2085, UINT64_C(1795219200000000)),
+	    MQI_OK);
+	assert_int_equal(m.body_len, MQDLH_LEN + 4);
+	assert_memory_equal(m.body + MQDLH_LEN, "body", 4);
+	assert_int_equal(mqdlh_decode(m.body, m.body_len, &h), MQI_OK);
+	assert_int_equal(h.reason, 2085);
+	assert_string_equal(h.queue, "NONE");
+	assert_string_equal(h.qmgr, "QM2");
+	assert_string_equal(h.format, "MQSTR");
+	assert_int_equal(h.encoding, 273);
+	assert_int_equal(h.ccsid, 819);
+	assert_string_equal(h.put_date, "20261121");
+	memset(&md, 0, sizeof(md));
+	assert_int_equal(mqdesc_decode(m.desc, m.desc_len, &md), MQI_OK);
+	assert_string_equal(md.format, "MQDEAD");
+	assert_int_equal(md.persistence, MQI_PERSISTENCE_YES);
+	free(m.desc);
+	free(m.body);
+}
+
+int
+main(void)
+{
+#define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	    T(test_an_unknown_queue_goes_to_the_dead_letter_queue),
+	    T(test_a_put_that_fails_late_goes_to_the_dead_letter_queue),
+	    T(test_system_queues_are_not_for_partners),
+	    T(test_a_full_queue_pauses_and_is_tried_again),
+	    T(test_a_queue_that_stays_full_dead_letters),
+	    T(test_without_a_dead_letter_queue_the_channel_ends),
+	    T(test_usedlq_no_ends_the_channel),
+	    T(test_a_dead_letter_queue_that_fails_ends_the_channel),
+	    T(test_a_refused_hello_tells_the_partner),
+	    T(test_a_refused_position_ends_both),
+	    T(test_a_position_outside_the_history_ends_both),
+	    T(test_a_pausing_receiver_can_be_stopped),
+	    T(test_a_duplicate_is_skipped_and_acknowledged),
+	    T(test_a_missing_predecessor_ends_it_with_both_numbers),
+	    T(test_a_damaged_body_ends_it),
+	    T(test_pieces_out_of_place_end_it),
+	    T(test_too_long_a_message_ends_it),
+	    cmocka_unit_test(test_a_dead_letter_says_why_and_keeps_the_body),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
