@@ -314,11 +314,25 @@ put_one(struct receiver *r, struct receiver_unit *u, struct receiver_msg *m)
 	}
 }
 
+/* Whether the next message goes into this unit. */
+static bool
+takes_next(
+    const struct receiver *r, const struct receiver_unit *u, uint32_t max_msgs)
+{
+	const struct receiver_msg *m = TAILQ_FIRST(&r->arrived);
+
+	if (m == NULL || u->failed)
+		return false;
+	return u->n_msgs == 0 ||
+	       (u->n_msgs < max_msgs &&
+		   u->bytes + m->body_len <= RECEIVER_GROUP_BYTES &&
+		   r->io.ready(r->io.arg));
+}
+
 static void
 make_unit(struct receiver *r, uint32_t max_msgs)
 {
 	struct receiver_unit *u = mqmem_alloc(sizeof(*u));
-	struct receiver_msg *m;
 	enum mqi_err err;
 
 	u->receiver = r;
@@ -334,11 +348,8 @@ make_unit(struct receiver *r, uint32_t max_msgs)
 	}
 	TAILQ_INSERT_TAIL(&r->units, u, link);
 	r->n_units++;
-	while (
-	    !u->failed && (m = TAILQ_FIRST(&r->arrived)) != NULL &&
-	    u->n_msgs < max_msgs &&
-	    (u->n_msgs == 0 || u->bytes + m->body_len <= RECEIVER_GROUP_BYTES))
-		put_one(r, u, m);
+	while (takes_next(r, u, max_msgs))
+		put_one(r, u, TAILQ_FIRST(&r->arrived));
 	MQ_POST(u->n_msgs > 0 && u->to > u->from);
 	r->put_to = u->to;
 	if (u->failed)
@@ -361,8 +372,6 @@ group_is_full(const struct receiver *r)
 static void
 make_units(struct receiver *r)
 {
-	struct receiver_msg *m;
-
 	if (channel_state(&r->c) == CHANNEL_PAUSED) {
 		MQ_INVARIANT(r->n_units == 0);
 		if (r->c.now_ms < r->retry_at_ms)
@@ -370,9 +379,9 @@ make_units(struct receiver *r)
 		channel_move(&r->c, CHANNEL_RUNNING);
 	}
 	while (channel_state(&r->c) == CHANNEL_RUNNING && !r->rolling_back &&
-	       r->n_units < RECEIVER_MAX_UNITS &&
-	       (m = TAILQ_FIRST(&r->arrived)) != NULL) {
-		bool careful = m->number <= r->careful_to;
+	       r->n_units < RECEIVER_MAX_UNITS && !TAILQ_EMPTY(&r->arrived) &&
+	       r->io.ready(r->io.arg)) {
+		bool careful = r->careful_to != 0;
 
 		if (careful && r->n_units > 0)
 			return;
