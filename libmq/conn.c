@@ -408,6 +408,7 @@ mqi_disconnect(mqi_conn *conn)
 	err = unreported(conn);
 	conn->closing = true;
 	mqwire_fail(conn, MQI_E_CONNECTION_BROKEN, "disconnected");
+	mqwire_wake_all(conn); /* also if it was lost before */
 	mqconn_unlock(conn);
 	mqnotify_stop_thread(conn);
 	mqconn_free(conn);
