@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_threads.c - many threads on one connection: they take turns reading,
+ * large and small bodies share the socket, and every answer finds its call.
+ * Run it under the tsan preset too. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "base/crc32c.h"
+#include "tests/unit/libmq/fake.h"
+
+#define THREADS 6
+#define ROUNDS 300
+#define BIG 200000u
+
+/* ---- a queue manager with one queue in memory ---- */
+
+struct stored {
+	STAILQ_ENTRY(stored) link;
+	struct mqlocal_put put;
+	uint32_t id;
+	uint32_t have;
+	uint8_t *body;
+};
+
+STAILQ_HEAD(stored_list, stored);
+
+static struct stored *
+store(const struct mqframe *f)
+{
+	struct stored *s = calloc(1, sizeof(*s));
+
+	if (s == NULL || mqlocal_decode_put(f, &s->put) != MQI_OK)
+		abort();
+	s->id = f->id;
+	s->body = malloc(s->put.body_len + 1);
+	if (s->body == NULL)
+		abort();
+	if (s->put.body != NULL) {
+		memcpy(s->body, s->put.body, s->put.body_len);
+		s->have = s->put.body_len;
+	}
+	return s;
+}
+
+static void
+answer_get(struct fake *f, uint32_t id, struct stored_list *q)
+{
+	struct stored *s = STAILQ_FIRST(q);
+	struct mqlocal_message m = {.handle = 1};
+
+	if (s == NULL) {
+		fake_result(f, id, MQI_E_NO_MSG_AVAILABLE);
+		return;
+	}
+	STAILQ_REMOVE_HEAD(q, link);
+	m.body_crc = s->put.body_crc;
+	m.body_len = m.sent_len = s->put.body_len;
+	m.desc = fake_desc(&m.desc_len);
+	fake_message(f, id, &m, s->body);
+	free(s->body);
+	free(s);
+}
+
+static struct stored *
+add_piece(struct fake *f, const struct mqframe *fr, struct stored_list *partial)
+{
+	struct stored *s;
+
+	(void)f;
+	STAILQ_FOREACH (s, partial, link)
+		if (s->id == fr->id)
+			break;
+	if (s == NULL || s->have + fr->payload_len > s->put.body_len)
+		abort();
+	memcpy(s->body + s->have, fr->payload, fr->payload_len);
+	s->have += fr->payload_len;
+	if (s->have < s->put.body_len)
+		return NULL;
+	STAILQ_REMOVE(partial, s, stored, link);
+	return s;
+}
+
+static void
+script_queue(struct fake *f)
+{
+	struct stored_list q = STAILQ_HEAD_INITIALIZER(q);
+	struct stored_list partial = STAILQ_HEAD_INITIALIZER(partial);
+	struct stored *s;
+	struct mqframe fr;
+
+	fake_hello(f);
+	fake_open(f, 1);
+	while (fake_read(f, &fr)) {
+		s = NULL;
+		switch (fr.type) {
+		case MQLOCAL_PUT:
+			s = store(&fr);
+			if (s->have < s->put.body_len) {
+				STAILQ_INSERT_TAIL(&partial, s, link);
+				s = NULL;
+			}
+			break;
+		case MQLOCAL_PIECE:
+			s = add_piece(f, &fr, &partial);
+			break;
+		case MQLOCAL_GET:
+			answer_get(f, fr.id, &q);
+			break;
+		default:
+			fake_result(f, fr.id, MQI_OK);
+			break;
+		}
+		if (s != NULL) {
+			STAILQ_INSERT_TAIL(&q, s, link);
+			fake_put_ok(f, s->id);
+		}
+		/* answers gather, so that readers meet several */
+		if (f->in.len == f->in_used || f->out.len > 100000)
+			fake_send(f);
+	}
+	while ((s = STAILQ_FIRST(&q)) != NULL) {
+		STAILQ_REMOVE_HEAD(&q, link);
+		free(s->body);
+		free(s);
+	}
+}
+
+/* ---- the application ---- */
+
+struct worker {
+	pthread_t thread;
+	mqi_conn *conn;
+	mqi_queue *queue;
+	unsigned n;
+	unsigned n_got;
+};
+
+static uint8_t big[BIG];
+
+static void
+put_some(struct worker *w, unsigned i)
+{
+	size_t len = i % 10 == 0 ? BIG : i % 100;
+	mqi_unit *u = NULL;
+
+	switch (i % 4) {
+	case 0:
+		assert_int_equal(
+		    mqi_put(w->queue, NULL, NULL, big, len), MQI_OK);
+		break;
+	case 1:
+		assert_int_equal(
+		    mqi_put_async(w->queue, NULL, NULL, big, len), MQI_OK);
+		break;
+	case 2:
+		assert_int_equal(mqi_begin(w->conn, &u), MQI_OK);
+		assert_int_equal(
+		    mqi_put_async(w->queue, u, NULL, big, len), MQI_OK);
+		assert_int_equal(mqi_commit_async(u, NULL, NULL), MQI_OK);
+		break;
+	default:
+		assert_int_equal(mqi_begin(w->conn, &u), MQI_OK);
+		assert_int_equal(mqi_put(w->queue, u, NULL, big, len), MQI_OK);
+		assert_int_equal(mqi_commit(u), MQI_OK);
+		break;
+	}
+}
+
+static void *
+work(void *arg)
+{
+	struct worker *w = arg;
+	mqi_msg *msg;
+	enum mqi_err err;
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		put_some(w, i + w->n);
+		msg = NULL;
+		err = mqi_poll(w->queue, NULL, &msg);
+		if (err == MQI_E_BUSY || err == MQI_E_NO_MSG_AVAILABLE)
+			continue;
+		assert_int_equal(err, MQI_OK);
+		assert_memory_equal(mqi_msg_body(msg), big, mqi_msg_len(msg));
+		w->n_got++;
+		(void)mqi_msg_free(msg);
+	}
+	assert_int_equal(mqi_flush(w->queue), MQI_OK);
+	return NULL;
+}
+
+static void
+test_threads_share_a_connection(void **state)
+{
+	struct worker w[THREADS];
+	unsigned got = 0;
+	mqi_queue *q = NULL;
+	mqi_msg *msg;
+	mqi_conn *c;
+	struct fake f;
+
+	(void)state;
+	fake_start(&f, script_queue, NULL);
+	c = fake_connect(&f, 0);
+	assert_int_equal(
+	    mqi_open(c, "Q", NULL, MQI_OO_OUTPUT | MQI_OO_INPUT_SHARED, &q),
+	    MQI_OK);
+	for (unsigned i = 0; i < THREADS; i++) {
+		w[i] = (struct worker){.conn = c, .queue = q, .n = i};
+		assert_int_equal(
+		    pthread_create(&w[i].thread, NULL, work, &w[i]), 0);
+	}
+	for (unsigned i = 0; i < THREADS; i++) {
+		(void)pthread_join(w[i].thread, NULL);
+		got += w[i].n_got;
+	}
+	while (mqi_poll(q, NULL, &msg) == MQI_OK) {
+		(void)mqi_msg_free(msg);
+		got++;
+	}
+	assert_int_equal(got, THREADS * ROUNDS);
+	assert_int_equal(mqi_disconnect(c), MQI_OK);
+	fake_stop(&f);
+}
+
+/* ---- loss in the middle ---- */
+
+static void
+script_leave_soon(struct fake *f)
+{
+	struct mqframe fr;
+
+	fake_hello(f);
+	fake_open(f, 1);
+	for (unsigned i = 0; i < 100; i++)
+		if (fake_read(f, &fr) && fr.type == MQLOCAL_PUT && i < 97) {
+			fake_put_ok(f, fr.id);
+			fake_send(f);
+		}
+}
+
+static void *
+put_until_lost(void *arg)
+{
+	mqi_queue *q = arg;
+	enum mqi_err err;
+
+	do
+		err = mqi_put(q, NULL, NULL, big, 50);
+	while (err == MQI_OK);
+	assert_true(err == MQI_E_UNKNOWN_OUTCOME || err == MQI_E_NOT_DONE ||
+		    err == MQI_E_CONNECTION_BROKEN);
+	return NULL;
+}
+
+static void
+test_loss_tells_every_thread(void **state)
+{
+	pthread_t t[THREADS];
+	mqi_queue *q = NULL;
+	mqi_conn *c;
+	struct fake f;
+
+	(void)state;
+	fake_start(&f, script_leave_soon, NULL);
+	c = fake_connect(&f, 0);
+	assert_int_equal(mqi_open(c, "Q", NULL, MQI_OO_OUTPUT, &q), MQI_OK);
+	for (unsigned i = 0; i < THREADS; i++)
+		assert_int_equal(
+		    pthread_create(&t[i], NULL, put_until_lost, q), 0);
+	for (unsigned i = 0; i < THREADS; i++)
+		(void)pthread_join(t[i], NULL);
+	assert_int_equal(mqi_disconnect(c), MQI_OK);
+	fake_stop(&f);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_threads_share_a_connection),
+	    cmocka_unit_test(test_loss_tells_every_thread),
+	};
+
+	for (size_t i = 0; i < BIG; i++)
+		big[i] = (uint8_t)(i * 11);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
