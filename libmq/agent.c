@@ -53,9 +53,10 @@ agent_of(const mqi_conn *c)
 bool
 mqagent_leave_lock(mqi_conn *c)
 {
-	bool before = c->agent->in_callback;
+	bool before = c->agent != NULL && c->agent->in_callback;
 
-	c->agent->in_callback = true;
+	if (c->agent != NULL)
+		c->agent->in_callback = true;
 	(void)pthread_mutex_unlock(&c->lock);
 	return before;
 }
@@ -64,7 +65,8 @@ void
 mqagent_take_lock(mqi_conn *c, bool before)
 {
 	(void)pthread_mutex_lock(&c->lock);
-	c->agent->in_callback = before;
+	if (c->agent != NULL)
+		c->agent->in_callback = before;
 }
 
 /* ---- frames ---- */
@@ -387,7 +389,7 @@ send_command(
 	size_t mark, start;
 	enum mqi_err err;
 
-	if (c->agent->in_callback)
+	if (c->agent != NULL && c->agent->in_callback)
 		return MQI_E_BUSY;
 	err = mqreq_add(c, &call->req);
 	if (err != MQI_OK)
@@ -410,7 +412,7 @@ mqagent_command(mqi_conn *conn, const struct mqctl_command *command,
 	struct command_call call;
 	enum mqi_err err;
 
-	if (conn == NULL || conn->agent == NULL || command == NULL)
+	if (conn == NULL || command == NULL)
 		return MQI_E_INVAL;
 	err = mqconn_enter(conn);
 	if (err != MQI_OK)

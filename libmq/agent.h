@@ -38,7 +38,8 @@ const uint8_t *mqagent_incarnation(const mqi_conn *conn);
 
 typedef void (*mqagent_row_fn)(void *arg, const struct mqctl_list *row);
 
-/* Sends a command and calls row_fn for each row of the answer.  ret_text gets
+/* On any connection, of an agent or not.
+ * Sends a command and calls row_fn for each row of the answer.  ret_text gets
  * the sentence of the result, also on a failure (the one output that does).
  * Errors: what the command gives.  Blocks. */
 MQI_CHECK enum mqi_err mqagent_command(mqi_conn *conn,
