@@ -14,6 +14,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <linux/close_range.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,17 +37,20 @@ static const char help[] =
     "it).\n\n"
     "  --root DIR   where queue managers are kept\n";
 
-/* In the child; never returns. */
+/* In the child; never returns.  Nothing of ours stays with the daemon: no
+ * terminal, no directory, no descriptor, no ignored signal. */
 _Noreturn static void
-become_qmgr(
-    const char *path, const char *name, const struct cmd_place *place, int log)
+become_qmgr(const char *path, const char *name, const char *root, int log)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	if (setsid() < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0 ||
-	    dup2(log, STDOUT_FILENO) < 0 || dup2(log, STDERR_FILENO) < 0)
+	(void)signal(SIGPIPE, SIG_DFL);
+	if (setsid() < 0 || chdir("/") < 0 || null < 0 ||
+	    dup2(null, STDIN_FILENO) < 0 || dup2(log, STDOUT_FILENO) < 0 ||
+	    dup2(log, STDERR_FILENO) < 0)
 		_exit(126);
-	(void)execl(path, path, name, "--root", place->root, (char *)NULL);
+	(void)close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+	(void)execl(path, path, name, "--root", root, (char *)NULL);
 	(void)dprintf(
 	    STDERR_FILENO, "cannot run %s: %s\n", path, strerror(errno));
 	_exit(127);
@@ -110,11 +115,15 @@ static int
 start(const char *name, const struct cmd_place *place)
 {
 	char *path = cmd_sibling("qmgr");
+	char *root = realpath(place->root, NULL);
 	char *log_path = NULL;
 	int status = CMD_FAILED;
 	int log = -1;
 
-	if (path == NULL || asprintf(&log_path, "%s/qmgr.log", place->dir) < 0)
+	if (root == NULL)
+		cmd_error("%s: %s", place->root, strerror(errno));
+	if (path == NULL || root == NULL ||
+	    asprintf(&log_path, "%s/qmgr.log", place->dir) < 0)
 		goto out;
 	log = open(log_path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC,
 	    S_IRUSR | S_IWUSR);
@@ -126,13 +135,14 @@ start(const char *name, const struct cmd_place *place)
 	if (pid < 0)
 		cmd_error("cannot fork: %s", strerror(errno));
 	else if (pid == 0)
-		become_qmgr(path, name, place, log);
+		become_qmgr(path, name, root, log);
 	else
 		status = wait_for_answer(name, place, pid, log);
 out:
 	if (log >= 0)
 		(void)close(log);
 	free(log_path);
+	free(root);
 	free(path);
 	return status;
 }
