@@ -158,7 +158,7 @@ read_prompt(struct run *r)
 	    !r->ended && !r->lost &&
 	    (line = prompt_line(p, mqsc_is_continued(r->reader), &len)) != NULL)
 		feed(r, line, len);
-	p = prompt_free(p);
+	(void)prompt_free(p);
 	return true;
 }
 

@@ -85,7 +85,9 @@ fail(struct parser *p, size_t offset, const char *fmt, ...)
 static char
 peek(const struct parser *p)
 {
-	return p->pos < p->len ? p->text[p->pos] : '\0';
+	if (p->pos >= p->len)
+		return '\0';
+	return p->text[p->pos];
 }
 
 static void

@@ -225,7 +225,8 @@ print_syntax_error(struct print *p, const struct mqsc_error *e)
 	struct print_message m;
 	p->n_commands++;
 	p->n_syntax++;
-	(void)strcpy(m.id, e->at_end ? "AMQ8406E" : "AMQ8405E");
+	(void)snprintf(
+	    m.id, sizeof(m.id), "%s", e->at_end ? "AMQ8406E" : "AMQ8405E");
 	(void)snprintf(m.text, sizeof(m.text), "%s at line %u, column %u: %s.",
 	    e->at_end ? "Unexpected end of command" : "Syntax error", e->line,
 	    e->column, e->text);

@@ -235,7 +235,7 @@ check_word(const struct mqattr_def *d, const char *value, char *ret_canon)
 {
 	for (size_t i = 0; d->words[i] != NULL; i++) {
 		if (strcasecmp(value, d->words[i]) == 0) {
-			(void)strcpy(ret_canon, d->words[i]);
+			memcpy(ret_canon, d->words[i], strlen(d->words[i]) + 1);
 			return true;
 		}
 	}
@@ -282,7 +282,7 @@ check_kind(const struct mqattr_def *d, const char *value, char *ret_canon,
 		return ok;
 	}
 	if (ok)
-		(void)strcpy(ret_canon, value);
+		memcpy(ret_canon, value, strlen(value) + 1);
 	return ok;
 }
 
@@ -455,6 +455,6 @@ mqattr_decode(enum mqattr_object type, const void *data, size_t len,
 		*ret = s;
 		s = NULL;
 	}
-	s = mqattr_set_free(s);
+	(void)mqattr_set_free(s);
 	return err;
 }

@@ -357,7 +357,7 @@ test_limits_of_line_command_and_value(void **state)
 	assert_string_equal(out, "1:2049 the line is longer than 2048 bytes\n");
 
 	/* lines that never end the command */
-	(void)strcpy(script, "def ql(a) descr('+\n");
+	(void)snprintf(script, OUT_LEN, "%s", "def ql(a) descr('+\n");
 	for (size_t n = strlen(script); n + 1003 < OUT_LEN; n += 1002) {
 		memset(script + n, 'x', 1000);
 		memcpy(script + n + 1000, "+\n", 3);
@@ -366,20 +366,20 @@ test_limits_of_line_command_and_value(void **state)
 	assert_non_null(strstr(out, "the command is too long"));
 	assert_null(strchr(strchr(out, '\n') + 1, '\n'));
 
-	(void)strcpy(script, "def ql(a) descr('");
+	(void)snprintf(script, OUT_LEN, "%s", "def ql(a) descr('");
 	for (int i = 0; i < 3; i++) {
 		size_t n = strlen(script);
 		memset(script + n, 'x', 1000);
 		memcpy(script + n + 1000, "+\n", 3);
 	}
-	(void)strcat(script, "')\nping qmgr");
+	add(script, "%s", "')\nping qmgr");
 	run(script, strlen(script), out);
 	assert_string_equal(
 	    out, "1:17 the value is longer than 2048 bytes\nPING QMGR \n");
 
-	(void)strcpy(script, "dis ql(a)");
+	(void)snprintf(script, OUT_LEN, "%s", "dis ql(a)");
 	for (int i = 0; i < 130; i++)
-		(void)strcat(script, " A");
+		add(script, "%s", " A");
 	run(script, strlen(script), out);
 	assert_non_null(strstr(out, "too many parameters"));
 	free(script);

@@ -32,7 +32,7 @@ begin(struct fixture *f, bool json, enum mqctl_verb verb, enum mqctl_noun noun)
 	f->p = print_new(f->out, json, true);
 	f->cmd.verb = verb;
 	f->cmd.noun = noun;
-	(void)strcpy(f->cmd.name, "A");
+	(void)snprintf(f->cmd.name, sizeof(f->cmd.name), "A");
 }
 
 static void

@@ -28,8 +28,8 @@ sample(struct mqctl_command *c)
 	c->verb = MQCTL_DEFINE;
 	c->noun = MQCTL_QLOCAL;
 	c->flags = MQCTL_REPLACE;
-	(void)strcpy(c->name, "A.Q");
-	(void)strcpy(c->like, "B");
+	(void)snprintf(c->name, sizeof(c->name), "A.Q");
+	(void)snprintf(c->like, sizeof(c->like), "B");
 	mqctl_list_init(&c->attrs);
 	add(&c->attrs, "MAXDEPTH", "10");
 	add(&c->attrs, "DESCR", "");

@@ -182,7 +182,7 @@ agents_each_channel(const struct agents *a, agents_info_fn fn, void *arg)
 	    .retry_in_ms = 1500,
 	    .error = "refused"};
 	fn(arg, &info);
-	(void)strcpy(info.name, "C.D");
+	(void)snprintf(info.name, sizeof(info.name), "C.D");
 	info.state = "RUNNING";
 	fn(arg, &info);
 }
