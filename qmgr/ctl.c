@@ -217,6 +217,16 @@ ctl_noun_type(enum mqctl_noun noun)
 
 /* ---- one command ---- */
 
+/* Administrators are the owner, and nobody on behalf of a partner. */
+static enum mqi_err
+check_authority(struct ctl *c, const struct engine_identity *who)
+{
+	if (who->is_owner && who->channel[0] == '\0')
+		return MQI_OK;
+	return ctl_fail(c, MQI_E_NOT_AUTHORIZED,
+	    "user %s may not administer the queue manager", who->user);
+}
+
 static enum mqi_err
 carry_out(struct ctl *c)
 {
@@ -313,7 +323,9 @@ ctl_command(struct qmgr *qm, struct engine_session *s, uint32_t id,
 		answer(&c, s, err);
 	} else {
 		c.cmd = &cmd;
-		err = carry_out(&c);
+		err = check_authority(&c, engine_session_identity(s));
+		if (err == MQI_OK)
+			err = carry_out(&c);
 		log_command(s, &cmd, err, c.text);
 		answer(&c, s, err);
 		mqctl_command_fini(&cmd);

@@ -60,11 +60,11 @@ row_filter(const struct ctl *c, struct ctl_row *r, uint32_t n_head)
 }
 
 static enum mqi_err
-finish(struct ctl *c, enum mqi_err err, const char *what)
+finish(struct ctl *c, enum mqi_err err, const char *why)
 {
 	if (err == MQI_OK && c->n_rows == 0)
-		return ctl_fail(c, MQI_E_UNKNOWN_OBJECT, "no %s is called %s",
-		    what, c->cmd->name);
+		return ctl_fail(c, MQI_E_UNKNOWN_OBJECT, "%s(%s) not found%s",
+		    mqctl_noun_name(c->cmd->noun), c->cmd->name, why);
 	return err;
 }
 
@@ -103,7 +103,7 @@ ctl_qstatus(struct ctl *c)
 	       (o = engine_object_next(c->engine, MQATTR_QLOCAL, o)) != NULL)
 		if (ctl_matches(c->cmd->name, o->name))
 			err = show_queue(c, o);
-	return finish(c, err, "local queue");
+	return finish(c, err, ": only local queues have one");
 }
 
 /* ---- channels and listeners ---- */
@@ -142,7 +142,7 @@ ctl_chstatus(struct ctl *c)
 	struct walk w = {c, ctl_only_options(c, chstatus_keywords)};
 	if (w.err == MQI_OK)
 		agents_each_channel(qmgr_agents(c->qm), show_channel, &w);
-	return finish(c, w.err, "channel that is not inactive");
+	return finish(c, w.err, ": an inactive channel has none");
 }
 
 static void
@@ -169,7 +169,7 @@ ctl_lsstatus(struct ctl *c)
 	struct walk w = {c, ctl_only_options(c, lsstatus_keywords)};
 	if (w.err == MQI_OK)
 		agents_each_listener(qmgr_agents(c->qm), show_listener, &w);
-	return finish(c, w.err, "listener");
+	return finish(c, w.err, "");
 }
 
 /* ---- the queue manager ---- */

@@ -16,14 +16,14 @@
 struct ctl_fakes ctl_fakes;
 static struct object_table *table;
 static uint64_t last_id;
-static const struct engine_identity identity = {
-    .user = "alice", .app_name = "test", .is_owner = true};
 static const uint8_t qmid[16] = {0xab, 1};
 
 void
 ctl_fakes_init(void)
 {
 	memset(&ctl_fakes, 0, sizeof(ctl_fakes));
+	ctl_fakes.who = (struct engine_identity){
+	    .user = "alice", .app_name = "test", .is_owner = true};
 	table = object_table_new();
 }
 
@@ -209,7 +209,7 @@ const struct engine_identity *
 engine_session_identity(const struct engine_session *s)
 {
 	(void)s;
-	return &identity;
+	return &ctl_fakes.who;
 }
 
 const struct engine_object *

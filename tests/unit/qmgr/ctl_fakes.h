@@ -11,14 +11,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "qmgr/engine/engine.h"
+
 struct qmgr;
-struct engine_session;
 
 struct ctl_fakes {
-	char asked[1024]; /* "start channel A;" ... */
-	uint64_t depth;   /* of every queue */
-	bool queue_open;  /* every queue is */
-	uint8_t *reply;   /* the last one, whole frames; malloc'd */
+	struct engine_identity who; /* gives the commands: the owner */
+	char asked[1024];           /* "start channel A;" ... */
+	uint64_t depth;             /* of every queue */
+	bool queue_open;            /* every queue is */
+	uint8_t *reply;             /* the last one, whole frames; malloc'd */
 	size_t reply_len;
 	uint64_t reply_pos;
 	unsigned n_replies;

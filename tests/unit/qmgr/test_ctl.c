@@ -426,8 +426,8 @@ test_status_rows_have_what_was_asked_for(void **state)
 	    {"dis chs(*) status",
 		"CHANNEL=A.B CHLTYPE=SDR STATUS=RETRYING\n"
 		"CHANNEL=C.D CHLTYPE=SDR STATUS=RUNNING\n-> OK\n"},
-	    {"dis chs(Z)", "-> UNKNOWN_OBJECT no channel that is not "
-			   "inactive is called Z\n"},
+	    {"dis chs(Z)", "-> UNKNOWN_OBJECT CHSTATUS(Z) not found: an "
+			   "inactive channel has none\n"},
 	    {"dis chs(*) bogus",
 		"-> ATTRIBUTE BOGUS is not a parameter of DISPLAY "
 		"CHSTATUS\n"},
@@ -455,6 +455,30 @@ test_answers_leave_when_the_change_is_durable(void **state)
 	assert_int_equal(ctl_fakes.reply_pos, 0);
 	run("delete ql(A)", out);
 	assert_int_equal(ctl_fakes.reply_pos, 43);
+	ctl_fakes_fini();
+	free(out);
+}
+
+static void
+test_only_the_owner_administers_and_no_partner_does(void **state)
+{
+	(void)state;
+	char *out = malloc(OUT_LEN);
+	ctl_fakes_init();
+	ctl_fakes.who.is_owner = false;
+	run("def ql(A)", out);
+	assert_string_equal(out,
+	    "-> NOT_AUTHORIZED user alice may not administer the queue "
+	    "manager\n");
+	ctl_fakes.who.is_owner = true;
+	(void)snprintf(
+	    ctl_fakes.who.channel, sizeof(ctl_fakes.who.channel), "QM2.QM1");
+	run("stop qmgr", out);
+	assert_non_null(strstr(out, "NOT_AUTHORIZED"));
+	assert_string_equal(ctl_fakes.asked, "");
+	ctl_fakes.who.channel[0] = '\0';
+	run("dis ql(*)", out);
+	assert_string_equal(out, "-> UNKNOWN_OBJECT QLOCAL(*) not found\n");
 	ctl_fakes_fini();
 	free(out);
 }
@@ -491,6 +515,8 @@ main(void)
 	    cmocka_unit_test(test_start_and_stop_are_handed_to_the_agents),
 	    cmocka_unit_test(test_status_rows_have_what_was_asked_for),
 	    cmocka_unit_test(test_answers_leave_when_the_change_is_durable),
+	    cmocka_unit_test(
+		test_only_the_owner_administers_and_no_partner_does),
 	    cmocka_unit_test(test_bytes_that_are_no_command_are_answered),
 	};
 	mqlog_init("QM1", false);
