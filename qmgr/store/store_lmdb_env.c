@@ -14,7 +14,7 @@
  * cache; the small tables are read through.  No message is looked at.
  *
  * The map is as large as the file system, which costs address space only
- * (docs/decisions/0003): so it never has to move under a reader, and the disk
+ * (docs/decisions/0006): so it never has to move under a reader, and the disk
  * is full before the map is.
  */
 #include "qmgr/store/store_lmdb_env.h"
@@ -174,7 +174,7 @@ open_env(struct lmdb_env *e, const char *path, struct store_why *why)
 	rc = mdb_env_set_maxdbs(e->env, DB_COUNT);
 	if (rc == 0)
 		rc = mdb_env_set_mapsize(e->env, e->map_size);
-	/* no MDB_WRITEMAP, MDB_NOSYNC, MDB_NOMETASYNC: docs/decisions/0003 */
+	/* no MDB_WRITEMAP, MDB_NOSYNC, MDB_NOMETASYNC: docs/decisions/0006 */
 	if (rc == 0)
 		rc = mdb_env_open(e->env, path, MDB_NOTLS, 0600);
 	if (rc != 0)
@@ -201,6 +201,9 @@ check_file(struct lmdb_env *e, const char *path, struct store_why *why)
 	if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || fstat(fd, &st) != 0)
 		return fail_errno(why, "cannot look at", path);
 	e->page_size = stat_env.ms_psize;
+	e->allocated = (uint64_t)st.st_blocks * 512;
+	if (e->allocated > (uint64_t)st.st_size)
+		e->allocated = (uint64_t)st.st_size;
 	/* a page beyond the end would be SIGBUS */
 	if ((uint64_t)st.st_size < (info.me_last_pgno + 1) * e->page_size)
 		return store_fail(why, MQI_E_OBJECT_DAMAGED,

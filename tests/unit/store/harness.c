@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "base/crc32c.h"
+#include "proto/frame.h"
 #include "qmgr/store/store_mem.h"
 
 #define WAIT_S 60
@@ -170,7 +171,8 @@ harness_close(struct harness *h)
 {
 	h->batch = store_batch_free(h->batch);
 	if (h->kind == HARNESS_LMDB) {
-		h->s->ops->close(h->s);
+		if (h->s != NULL)
+			h->s->ops->close(h->s);
 		h->s = NULL;
 	} else {
 		h->s = store_mem_crash(h->s, UINT32_MAX);
@@ -440,4 +442,79 @@ harness_depth(struct harness *h, uint64_t queue_id, uint64_t *ret_depth,
 	assert_true(d.found);
 	*ret_depth = d.depth;
 	*ret_bytes = d.bytes;
+}
+
+/* ---- for tests over both kinds ---- */
+
+enum harness_kind harness_kinds[2] = {HARNESS_LMDB, HARNESS_MEM};
+
+int
+harness_setup(void **state)
+{
+	enum harness_kind kind = *(enum harness_kind *)*state;
+	struct harness *h = harness_new(kind);
+
+	harness_epoch(h, 1);
+	harness_queue(h, HARNESS_Q1, "ONE");
+	harness_queue(h, HARNESS_Q2, "TWO");
+	harness_commit(h);
+	*state = h;
+	return 0;
+}
+
+int
+harness_teardown(void **state)
+{
+	(void)harness_free(*state);
+	return 0;
+}
+
+struct record_key
+harness_key(uint64_t queue, uint8_t rank, uint64_t seq)
+{
+	return (struct record_key){.queue_id = queue, .rank = rank, .seq = seq};
+}
+
+void
+harness_put_at(struct harness *h, uint64_t queue, uint64_t seq)
+{
+	struct record_key key = harness_key(queue, 0, seq);
+
+	harness_put(h, &key, queue * 1000000 + seq, 10, 0);
+}
+
+void
+harness_assert_depth(
+    struct harness *h, uint64_t queue, uint64_t depth, uint64_t bytes)
+{
+	uint64_t d = 0;
+	uint64_t b = 0;
+
+	harness_depth(h, queue, &d, &b);
+	assert_int_equal(d, depth);
+	assert_int_equal(b, bytes);
+}
+
+void
+harness_check_body(struct harness *h, uint64_t body_id, uint32_t body_len)
+{
+	uint32_t n = (body_len + MQFRAME_PIECE - 1) / MQFRAME_PIECE;
+	struct store_load *l = store_load_new();
+	uint8_t *body = malloc(body_len);
+	uint32_t at = 0;
+
+	harness_fill_body(body_id, body, body_len);
+	l->kind = STORE_LOAD_BODY;
+	l->body_id = body_id;
+	l->n_pieces = n + 1;
+	l = harness_load(h, l);
+	assert_int_equal(l->err, MQI_OK);
+	for (uint32_t i = 1; i <= n; i++) {
+		assert_memory_equal(
+		    l->pieces[i]->data, body + at, l->pieces[i]->len);
+		at += (uint32_t)l->pieces[i]->len;
+	}
+	assert_int_equal(at, body_len);
+	(void)store_load_free(l);
+	free(body);
 }

@@ -57,6 +57,28 @@ struct store_load *harness_load(struct harness *h, struct store_load *l);
 
 /* ---- shorter ---- */
 
+/* A test over a store of each kind, with epoch 1 and two queues. */
+#define HARNESS_Q1 11u
+#define HARNESS_Q2 12u
+#define HARNESS_TEST(f)                                                        \
+	{#f " (lmdb)", f, harness_setup, harness_teardown, &harness_kinds[0]}, \
+	{                                                                      \
+#f " (mem)", f, harness_setup, harness_teardown,               \
+		    &harness_kinds[1]                                          \
+	}
+
+extern enum harness_kind harness_kinds[2];
+
+int harness_setup(void **state);
+int harness_teardown(void **state);
+struct record_key harness_key(uint64_t queue, uint8_t rank, uint64_t seq);
+/* 10 bytes, with rank 0 and body id queue * 1000000 + seq. */
+void harness_put_at(struct harness *h, uint64_t queue, uint64_t seq);
+void harness_assert_depth(
+    struct harness *h, uint64_t queue, uint64_t depth, uint64_t bytes);
+/* The body in pieces is the one of harness_fill_body(). */
+void harness_check_body(struct harness *h, uint64_t body_id, uint32_t body_len);
+
 void harness_epoch(struct harness *h, uint64_t epoch);
 void harness_queue(struct harness *h, uint64_t id, const char *name);
 /* A message with an inline body of len bytes; its ids and bytes are made
