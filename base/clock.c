@@ -142,8 +142,8 @@ mqclock_parse_mq_date(const char *date, const char *time, uint64_t *ret_ms)
 		return false;
 	if (!date_exists(year, month, day) || hour > 23 || min > 59 || sec > 59)
 		return false;
-	s = days_from_date(year, month, day) * S_PER_DAY + hour * 3600u +
-	    min * 60u + sec;
-	*ret_ms = s * 1000u + hundredth * 10u;
+	sec += hour * 3600u + min * 60u;
+	s = days_from_date(year, month, day) * S_PER_DAY + sec;
+	*ret_ms = s * 1000u + UINT64_C(10) * hundredth;
 	return true;
 }

@@ -67,8 +67,8 @@ mqcrc32c_table(uint32_t crc, const void *data, size_t len)
 
 /* The instruction takes three cycles but starts one in each, so three blocks
  * are done at once and their values joined. */
-#define BLOCK_LONG 8192u
-#define BLOCK_SHORT 256u
+#define BLOCK_LONG ((size_t)8192)
+#define BLOCK_SHORT ((size_t)256)
 
 /* What a CRC becomes when so many zero bytes follow, by each of its bytes. */
 static uint32_t after_long[4][256];

@@ -159,19 +159,19 @@ static enum mqi_err
 describe(const struct candidates *c, char **ret_tried)
 {
 	size_t size = sizeof("looked in ");
-	char *text;
+	char *text, *p;
 
 	for (unsigned i = 0; i < c->n; i++)
 		size += strlen(c->roots[i]) + sizeof(" and ");
 	text = malloc(size);
 	if (!text)
 		return MQI_E_NO_MEMORY;
-	text[0] = '\0';
+	p = text;
 	for (unsigned i = 0; i < c->n; i++) {
-		strcat(text, i == 0         ? "looked in "
-			     : i + 1 < c->n ? ", "
-					    : " and ");
-		strcat(text, c->roots[i]);
+		p = stpcpy(p, i == 0         ? "looked in "
+			      : i + 1 < c->n ? ", "
+					     : " and ");
+		p = stpcpy(p, c->roots[i]);
 	}
 	*ret_tried = text;
 	return MQI_OK;

@@ -73,7 +73,7 @@
 
 enum mqlocal_type {
 
-#define MQLOCAL_ENUM(number, name) MQLOCAL_##name = number,
+#define MQLOCAL_ENUM(number, name) MQLOCAL_##name = (number),
 	MQLOCAL_FRAME_MAP(MQLOCAL_ENUM)
 #undef MQLOCAL_ENUM
 };

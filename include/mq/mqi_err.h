@@ -156,7 +156,7 @@ extern "C" {
 
 enum mqi_err {
 
-#define MQI_ERR_ENUM(number, name, completion, text) MQI_E_##name = number,
+#define MQI_ERR_ENUM(number, name, completion, text) MQI_E_##name = (number),
 	MQI_ERR_MAP(MQI_ERR_ENUM)
 #undef MQI_ERR_ENUM
 };
