@@ -206,6 +206,7 @@ test_scan_refuses_strings_that_are_not(void **state)
 			     10),
 	    MQI_E_MD);
 	assert_int_equal(scan_made(*state, bit, "\3a\0b", 4), MQI_E_MD);
+	assert_int_equal(scan_made(*state, bit, "\3ab\0", 4), MQI_E_MD);
 	assert_int_equal(scan_made(*state, bit, "\3ab", 3), MQI_E_MD);
 	assert_int_equal(scan_made(*state, bit, "", 0), MQI_E_MD);
 }
