@@ -336,25 +336,32 @@ test_stamp_carries_unknown_extensions_along(void **state)
 	golden_check("desc", "unknown_extensions", f->out.data, f->out.len);
 }
 
+/* header, priority, persistence and put time are all that it adds */
+#define STAMPED_LEN (12 + 1 + 1 + 8)
+
 static void
-test_stamp_that_makes_it_too_long_is_refused(void **state)
+test_stamp_reaches_the_limit_but_does_not_pass_it(void **state)
 {
 	struct fixture *f = *state;
 	struct mqdesc_stamp s = plain_stamp();
-	struct mqdesc_route route = {.queue = "Q", .qmgr = "QM"};
 
-	/* an unknown extension up to the limit */
-	mqbuf_put_zeros(&f->buf, MQDESC_MAX);
-	f->buf.data[0] = 1;
-	mqbuf_set_u16(f->buf.data + 2, (uint16_t)MQDESC_MAX);
-	mqbuf_set_u16(f->buf.data + 12, 0x8001);
-	mqbuf_set_u16(f->buf.data + 14, (uint16_t)(MQDESC_MAX - 16));
-	s.route = &route;
-	mqbuf_put(&f->out, "before", 6);
-	assert_int_equal(
-	    mqdesc_stamp(f->buf.data, MQDESC_MAX, &s, &f->out), MQI_E_TOO_BIG);
-	assert_int_equal(f->out.len, 6);
-	assert_int_equal(f->out.err, MQI_OK);
+	for (size_t more = 0; more <= 1; more++) {
+		/* an unknown extension, so that it just fits */
+		size_t len = MQDESC_MAX - STAMPED_LEN + 12 + more;
+
+		mqbuf_reset(&f->buf);
+		mqbuf_reset(&f->out);
+		mqbuf_put_zeros(&f->buf, len);
+		f->buf.data[0] = 1;
+		mqbuf_set_u16(f->buf.data + 2, (uint16_t)len);
+		mqbuf_set_u16(f->buf.data + 12, 0x8001);
+		mqbuf_set_u16(f->buf.data + 14, (uint16_t)(len - 16));
+		mqbuf_put(&f->out, "before", 6);
+		assert_int_equal(mqdesc_stamp(f->buf.data, len, &s, &f->out),
+		    more ? MQI_E_TOO_BIG : MQI_OK);
+		assert_int_equal(f->out.len, more ? 6 : 6 + MQDESC_MAX);
+		assert_int_equal(f->out.err, MQI_OK);
+	}
 }
 
 static void
@@ -409,7 +416,7 @@ main(void)
 	    TEST(test_stamp_keep_context_fills_in_only_what_is_missing),
 	    TEST(test_stamp_adds_replaces_keeps_and_removes_the_route),
 	    TEST(test_stamp_carries_unknown_extensions_along),
-	    TEST(test_stamp_that_makes_it_too_long_is_refused),
+	    TEST(test_stamp_reaches_the_limit_but_does_not_pass_it),
 	    TEST(test_stamp_appends_and_fails_without_room),
 	    TEST(test_read_and_stamp_refuse_bad_bytes),
 	};

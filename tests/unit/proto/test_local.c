@@ -297,6 +297,32 @@ test_decode_refuses_values_out_of_range(void **state)
 }
 
 static void
+test_decode_takes_values_at_their_limits(void **state)
+{
+	struct fixture *f = *state;
+	struct mqlocal_put put = {
+	    .body_len = MQI_MAX_BODY, .desc = "d", .desc_len = 1};
+	struct mqlocal_message message = {.body_len = MQI_MAX_BODY,
+	    .sent_len = MQI_MAX_BODY,
+	    .desc = "d",
+	    .desc_len = 1};
+	struct mqlocal_put_ok ok = {.priority = MQI_MAX_PRIORITY};
+	struct mqframe frame;
+
+	mqlocal_encode_put(&f->buf, 1, &put);
+	frame = parse(f->buf.data, f->buf.len);
+	assert_int_equal(mqlocal_decode_put(&frame, &put), MQI_OK);
+	mqbuf_reset(&f->buf);
+	mqlocal_encode_message(&f->buf, 1, &message);
+	frame = parse(f->buf.data, f->buf.len);
+	assert_int_equal(mqlocal_decode_message(&frame, &message), MQI_OK);
+	mqbuf_reset(&f->buf);
+	mqlocal_encode_put_ok(&f->buf, 1, &ok);
+	frame = parse(f->buf.data, f->buf.len);
+	assert_int_equal(mqlocal_decode_put_ok(&frame, &ok), MQI_OK);
+}
+
+static void
 test_decode_stream_ok_refuses_too_many_incarnations(void **state)
 {
 	struct fixture *f = *state;
@@ -451,6 +477,7 @@ main(void)
 	    TEST(test_decode_refuses_unknown_flags),
 	    TEST(test_decode_of_another_type_fails_and_leaves_its_output),
 	    TEST(test_decode_refuses_values_out_of_range),
+	    TEST(test_decode_takes_values_at_their_limits),
 	    TEST(test_decode_stream_ok_refuses_too_many_incarnations),
 	    TEST(test_decode_hello_of_a_later_version_ignores_what_it_adds),
 	    TEST(test_put_body_is_inline_up_to_a_piece),
