@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/check.h"
 #include "base/log.h"
 
 struct capture {
@@ -126,6 +127,36 @@ test_json_escapes_and_keeps_utf8(void **state)
 	    "\\u00ed\\u00a0\\u0080\\u00c0\\u00af\\u00e2\\u0082\"}\n"));
 }
 
+/* First and last of each length are kept; overlong ones, surrogates, C1
+ * controls, line separators and what is beyond the last are not. */
+static void
+test_utf8_is_kept_exactly_where_it_is_valid(void **state)
+{
+	static const char *const kept[] = {"\xc2\xa0", "\xdf\xbf",
+	    "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf",
+	    "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"};
+	static const char *const escaped[] = {"\xc2\x80", "\xc2\x9f",
+	    "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xed\xbf\xbf",
+	    "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
+	    "\xe2\x80\xa8", "\xe2\x80\xa9", "\x80", "\xff", "\xe2\x82x",
+	    "\xc3"};
+	struct capture *c = *state;
+
+	mqlog_init("QM1", false);
+	for (size_t i = 0; i < MQ_ARRAY_LEN(kept) + MQ_ARRAY_LEN(escaped);
+	     i++) {
+		bool keep = i < MQ_ARRAY_LEN(kept);
+		const char *value =
+		    keep ? kept[i] : escaped[i - MQ_ARRAY_LEN(kept)];
+
+		assert_int_equal(ftruncate(c->fd, 0), 0);
+		(void)lseek(c->fd, 0, SEEK_SET);
+		mqlog(MQLOG_INFO, "e", "%s", value);
+		if (keep != (strstr(logged(c), value) != NULL))
+			fail_msg("value %zu: %s", i, c->text);
+	}
+}
+
 static void
 test_empty_values_are_shown(void **state)
 {
@@ -187,6 +218,7 @@ main(void)
 	    TEST(test_json_line_is_one_object),
 	    TEST(test_values_cannot_forge_a_line),
 	    TEST(test_json_escapes_and_keeps_utf8),
+	    TEST(test_utf8_is_kept_exactly_where_it_is_valid),
 	    TEST(test_empty_values_are_shown),
 	    TEST(test_a_long_value_is_cut_and_marked),
 	    TEST(test_a_long_name_is_cut),

@@ -3,6 +3,7 @@
  * test_name.c - base/name.c: names, their escaped form, and the search for
  * a queue manager's directory.
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -79,6 +80,12 @@ test_is_valid_follows_ibms_rules(void **state)
 	(void)state;
 	assert_true(mqname_is_valid("a", MQI_NAME_LEN));
 	assert_true(mqname_is_valid("../x/y_%Z9", MQI_NAME_LEN));
+	assert_true(mqname_is_valid("AZaz09", MQI_NAME_LEN));
+	assert_false(mqname_is_valid("a@", MQI_NAME_LEN));
+	assert_false(mqname_is_valid("a[", MQI_NAME_LEN));
+	assert_false(mqname_is_valid("a`", MQI_NAME_LEN));
+	assert_false(mqname_is_valid("a{", MQI_NAME_LEN));
+	assert_false(mqname_is_valid("a:", MQI_NAME_LEN));
 	assert_true(mqname_is_valid(NAME_48, MQI_NAME_LEN));
 	assert_false(mqname_is_valid("", MQI_NAME_LEN));
 	assert_false(mqname_is_valid(NAME_48 "x", MQI_NAME_LEN));
@@ -186,6 +193,23 @@ test_find_root_names_all_that_it_tried(void **state)
 }
 
 static void
+test_find_root_wants_a_directory(void **state)
+{
+	struct fixture *f = *state;
+	char path[256], *root = NULL;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/QM%%2E1", f->env_root);
+	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(mqname_find_root(f->env_root, "QM.1", &root, NULL),
+	    MQI_E_Q_MGR_NAME);
+	assert_null(root);
+	assert_int_equal(unlink(path), 0);
+}
+
+static void
 test_find_root_refuses_a_bad_name(void **state)
 {
 	char *root = NULL;
@@ -209,6 +233,7 @@ main(void)
 	    TEST(test_find_root_takes_the_environments_first),
 	    TEST(test_find_root_goes_on_to_the_users_own),
 	    TEST(test_find_root_names_all_that_it_tried),
+	    TEST(test_find_root_wants_a_directory),
 	    TEST(test_find_root_refuses_a_bad_name),
 	};
 
