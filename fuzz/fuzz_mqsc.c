@@ -3,11 +3,11 @@
  * fuzz_mqsc.c - any bytes as an MQSC script: each line is fed, each event is
  * taken, and each command survives its own bytes.
  */
+#include "fuzz/fuzz.h"
+
 #include <string.h>
 
 #include "admin/mqsc.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void
 round_trip(const struct mqctl_command *c)
