@@ -142,7 +142,7 @@ const struct mqattr_def mqattr_table[] = {
     TEXT(SSLCIPH, 64, CH, BOTH,
 	"TLS 1.3 cipher suite; blank: any of TLS 1.3 (IBM MQ: no TLS)"),
     TEXT(SSLKEYR, 256, QM, 0,
-	"directory of the PEM files; blank: tls in the data directory"),
+	"directory of the PEM files; blank: ssl in its own directory"),
     TEXT(SSLPEER, 256, CH, BOTH,
 	"pattern that the partner's distinguished name must match"),
     NAME(TARGET, QA, 0, "queue that the alias stands for"),

@@ -476,7 +476,6 @@ test_only_the_owner_administers_and_no_partner_does(void **state)
 	run("stop qmgr", out);
 	assert_non_null(strstr(out, "NOT_AUTHORIZED"));
 	assert_string_equal(ctl_fakes.asked, "");
-	ctl_fakes.who.channel[0] = '\0';
 	run("dis ql(*)", out);
 	assert_string_equal(out, "-> UNKNOWN_OBJECT QLOCAL(*) not found\n");
 	ctl_fakes_fini();
