@@ -55,7 +55,8 @@ enum how { LONE, IN_UNIT, AHEAD };
 
 struct get {
 	struct span call; /* AHEAD: acknowledgement */
-	uint32_t id, unit;
+	uint32_t id;
+	uint32_t unit; /* AHEAD: the window */
 	uint8_t getter, queue;
 	enum how how;
 };
@@ -70,6 +71,7 @@ struct checker {
 	pthread_mutex_t lock;
 	const _Atomic uint64_t *clock;
 	uint32_t seqs[CHECKER_CLIENTS];
+	uint32_t windows[CHECKER_CLIENTS]; /* closed ones */
 	bool free_order[CHECKER_QUEUES];
 	VECTOR(struct msg) msgs;
 	VECTOR(struct unit) units;
@@ -244,6 +246,7 @@ checker_ahead_got(
 	pthread_mutex_lock(&c->lock);
 	struct get *g = &c->gets.at[APPEND(c->gets)];
 	g->how = AHEAD;
+	g->unit = c->windows[getter] + 1;
 	g->getter = (uint8_t)getter;
 	g->queue = (uint8_t)queue;
 	g->id = id;
@@ -283,6 +286,27 @@ checker_ahead_flushed(struct checker *c, unsigned getter)
 			break;
 		span_end(c, &g->call, CHECKER_DONE);
 	}
+	pthread_mutex_unlock(&c->lock);
+}
+
+void
+checker_ahead_closed(struct checker *c, unsigned getter)
+{
+	pthread_mutex_lock(&c->lock);
+	for (uint32_t i = c->gets.n - 1; i > 0; i--) {
+		struct get *g = &c->gets.at[i];
+		if (g->how != AHEAD || g->getter != getter)
+			continue;
+		if (g->call.outcome != CHECKER_OPEN)
+			break;
+		if (g->call.begin) {
+			g->call.outcome = CHECKER_UNKNOWN;
+			continue;
+		}
+		span_begin(c, &g->call);
+		span_end(c, &g->call, CHECKER_NOT_DONE);
+	}
+	c->windows[getter]++;
 	pthread_mutex_unlock(&c->lock);
 }
 
@@ -432,6 +456,13 @@ judge_gets(struct checker *c)
 	}
 }
 
+/* Nobody has it, nobody may have it, and it was acknowledged. */
+static bool
+is_missing(const struct msg *m)
+{
+	return m->must_exist && m->drained + m->gone + m->maybe_gone == 0;
+}
+
 /* What each message's put says, with what was seen of it. */
 static void
 judge_msgs(struct checker *c)
@@ -454,10 +485,8 @@ judge_msgs(struct checker *c)
 			c->report.doubled++;
 			fault(c, "seen more than once", m);
 		}
-		if (m->must_exist && seen == 0 && m->maybe_gone == 0) {
+		if (is_missing(m))
 			c->missing[m->queue]++;
-			fault(c, "missing", m);
-		}
 		if (m->unit && put == CHECKER_UNKNOWN) {
 			struct unit *u = &c->units.at[m->unit];
 			if (seen)
@@ -474,7 +503,8 @@ judge_msgs(struct checker *c)
 static void
 judge_maybe_got(struct checker *c)
 {
-	bool present[CHECKER_CLIENTS] = {false};
+	/* per getter: a window in which one that may be gone is here */
+	uint32_t present[CHECKER_CLIENTS] = {0};
 
 	for (uint32_t i = 1; i < c->gets.n; i++) {
 		struct get *g = &c->gets.at[i];
@@ -495,8 +525,8 @@ judge_maybe_got(struct checker *c)
 			continue;
 		/* acknowledgements are cumulative: what is gone is a prefix */
 		if (here)
-			present[g->getter] = true;
-		else if (present[g->getter] && m->must_exist &&
+			present[g->getter] = g->unit;
+		else if (present[g->getter] == g->unit && m->must_exist &&
 			 m->maybe_gone == 1) {
 			c->missing[m->queue]++;
 			fault(c, "gone, but an earlier one is not", m);
@@ -563,6 +593,21 @@ judge_order(struct checker *c)
 }
 
 static void
+judge_missing(struct checker *c)
+{
+	for (unsigned q = 0; q < CHECKER_QUEUES; q++) {
+		if (c->missing[q] <= c->covered[q])
+			continue;
+		c->report.lost += c->missing[q] - c->covered[q];
+		for (uint32_t i = 1; i < c->msgs.n; i++) {
+			struct msg *m = &c->msgs.at[i];
+			if (m->queue == q && is_missing(m))
+				fault(c, "missing", m);
+		}
+	}
+}
+
+static void
 verdict_reset(struct checker *c, uint64_t at, bool verbose)
 {
 	memset(&c->report, 0, sizeof(c->report));
@@ -598,10 +643,7 @@ checker_judge(struct checker *c, uint64_t at,
 	judge_maybe_got(c);
 	judge_units(c);
 	judge_order(c);
-	for (unsigned q = 0; q < CHECKER_QUEUES; q++) {
-		if (c->missing[q] > c->covered[q])
-			r->lost += c->missing[q] - c->covered[q];
-	}
+	judge_missing(c);
 	*ret_report = *r;
 	return !(
 	    r->lost || r->doubled || r->unexpected || r->torn || r->disorder);

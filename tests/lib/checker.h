@@ -77,6 +77,9 @@ void checker_ahead_got(
     struct checker *c, unsigned getter, unsigned queue, uint32_t id);
 void checker_ahead_acking(struct checker *c, unsigned getter, uint32_t id);
 void checker_ahead_flushed(struct checker *c, unsigned getter);
+/* The handle is gone: what was not acknowledged is on its queue again; of what
+ * was acknowledged and not flushed nothing will be known. */
+void checker_ahead_closed(struct checker *c, unsigned getter);
 
 /* ---- the verdict ---- */
 

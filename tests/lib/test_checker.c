@@ -166,6 +166,22 @@ test_acknowledgements_take_a_prefix(void **state)
 }
 
 static void
+test_unacknowledged_message_of_a_closed_window_is_back(void **state)
+{
+	struct checker *c = *state;
+	uint32_t a = put(c, 0), b = put(c, 0);
+
+	checker_ahead_got(c, 2, 0, a);
+	checker_ahead_closed(c, 2);
+	got(c, a, 0);
+	checker_ahead_got(c, 2, 0, b);
+	checker_ahead_acking(c, 2, b);
+	checker_ahead_flushed(c, 2);
+	struct checker_report r = judge(c, CHECKER_NOW, NULL, 0);
+	assert_int_equal(r.lost + r.doubled, 0);
+}
+
+static void
 test_queue_out_of_order_is_seen(void **state)
 {
 	struct checker *c = *state;
@@ -218,6 +234,7 @@ main(void)
 	    TEST(test_unit_of_unknown_outcome_is_all_or_nothing),
 	    TEST(test_backed_out_unit_leaves_nothing),
 	    TEST(test_acknowledgements_take_a_prefix),
+	    TEST(test_unacknowledged_message_of_a_closed_window_is_back),
 	    TEST(test_queue_out_of_order_is_seen),
 	    TEST(test_an_instant_judges_only_what_was_before_it),
 	    TEST(test_changed_body_is_not_recognised),

@@ -265,6 +265,7 @@ get_ahead(struct client *k)
 	err = mqi_close(queue);
 	if (err)
 		(void)outcome(k, "close", err);
+	checker_ahead_closed(k->c, k->me);
 }
 
 static void
