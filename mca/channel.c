@@ -81,7 +81,8 @@ end_with(struct channel *c, enum mqi_err reason, const char *text)
 	if (channel_state(c) == CHANNEL_ENDED)
 		return;
 	c->reason = reason;
-	(void)snprintf(c->text, sizeof(c->text), "%s", text);
+	(void)snprintf(
+	    c->text, sizeof(c->text), "%.*s", (int)sizeof(c->text) - 1, text);
 	channel_move(c, CHANNEL_ENDED);
 }
 
