@@ -111,6 +111,24 @@ listener_retry(uv_timer_t *t)
 	listener_spawn(g);
 }
 
+/* What was left on transmission queues wants to leave: the engine says only
+ * what comes new. */
+static void
+begin_channels(struct agents *a)
+{
+	const struct engine_object *o = NULL;
+	struct engine_queue_status st;
+
+	while (
+	    (o = engine_object_next(a->qm->engine, MQATTR_QLOCAL, o)) != NULL) {
+		if (mqattr_is(o->attrs, MQATTR_ID_USAGE, "XMITQ") &&
+		    engine_queue_status(a->qm->engine, o->name, &st) ==
+			MQI_OK &&
+		    st.depth > 0)
+			agents_work(a, o->name);
+	}
+}
+
 void
 agents_begin(struct agents *a)
 {
@@ -123,4 +141,5 @@ agents_begin(struct agents *a)
 		/* none runs yet, so it cannot fail */
 		MQ_INVARIANT(agents_start_listener(a, o->name) == MQI_OK);
 	}
+	begin_channels(a);
 }
