@@ -57,7 +57,7 @@ hello_check(const struct session *s, const struct mqframe *f,
 	}
 	if (s->qm->state.current != QMGR_RUNNING) {
 		*ret_why = NULL;
-		return MQI_E_Q_MGR_STOPPING;
+		return MQI_E_Q_MGR_QUIESCING;
 	}
 	return MQI_OK;
 }

@@ -167,7 +167,9 @@ put_check_queue(const struct handle *h, const struct engine_put *req)
 
 	if ((h->options & MQI_OO_OUTPUT) == 0)
 		return MQI_E_NOT_OPEN_FOR_OUTPUT;
-	if (e->stopping)
+	/* only open units may go on: who puts without one would keep us for
+	 * ever */
+	if (e->stopping || (e->quiescing && req->unit == 0))
 		return MQI_E_Q_MGR_STOPPING;
 	if (!q->attr.put_ok ||
 	    mqattr_is(h->route.opened->attrs, MQATTR_ID_PUT, "DISABLED"))

@@ -35,6 +35,7 @@ struct fixture {
 	struct tmpdir dir;
 	struct qm q;
 	mqi_conn *conn;
+	mqi_conn *admin;
 	char script[PATH_MAX];
 };
 
@@ -82,6 +83,11 @@ behave(const struct fixture *f, const char *how)
 static void
 start(struct fixture *f)
 {
+	struct mqagent_opts opts = {.root = f->q.root,
+	    .app_name = "test",
+	    .channel = "",
+	    .address = "",
+	    .timeout_ms = PROC_DEADLINE_MS};
 	char bin[PATH_MAX];
 
 	proc_bin("qmgr", bin, sizeof(bin));
@@ -91,6 +97,16 @@ start(struct fixture *f)
 	    NULL);
 	f->conn = qm_try_connect(&f->q);
 	assert_non_null(f->conn);
+	assert_int_equal(mqagent_connect(f->q.name, &opts, &f->admin), MQI_OK);
+}
+
+static void
+disconnect(struct fixture *f)
+{
+	(void)mqi_disconnect(f->conn);
+	(void)mqi_disconnect(f->admin);
+	f->conn = NULL;
+	f->admin = NULL;
 }
 
 static int
@@ -119,7 +135,7 @@ teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	(void)mqi_disconnect(f->conn);
+	disconnect(f);
 	proc_kill9(&f->q.proc);
 	qm_fini(&f->q);
 	tmpdir_free(&f->dir);
@@ -162,7 +178,7 @@ show(const struct fixture *f, enum mqctl_noun noun, const char *name,
 	mqctl_list_init(&c.attrs);
 	w->have = false;
 	w->value[0] = '\0';
-	(void)!mqagent_command(f->conn, &c, on_row, w, text, sizeof(text));
+	(void)!mqagent_command(f->admin, &c, on_row, w, text, sizeof(text));
 }
 
 static void
@@ -334,7 +350,7 @@ test_listener_starts_with_the_queue_manager_and_when_it_dies(void **state)
 	qm_mqsc(&f->q,
 	    "DEFINE LISTENER(L1) TRPTYPE(TCP) PORT(0) CONTROL(QMGR)\n"
 	    "DEFINE LISTENER(L2) TRPTYPE(TCP) PORT(0) CONTROL(MANUAL)\n");
-	(void)mqi_disconnect(f->conn);
+	disconnect(f);
 	proc_stop(&f->q.proc);
 	assert_int_equal(calls(f, "--listener"), 0);
 	start(f);
