@@ -24,6 +24,9 @@
 #include "qmgr/agents_int.h"
 #include "qmgr/qmgr_impl.h"
 
+/* Between looks for a channel that serves a queue with work. */
+#define WORK_AGAIN_MS 1000u
+
 struct agents *
 agents_new(struct qmgr *qm, const char *mca_path)
 {
@@ -35,11 +38,19 @@ agents_new(struct qmgr *qm, const char *mca_path)
 	TAILQ_INIT(&a->channels);
 	TAILQ_INIT(&a->listeners);
 	TAILQ_INIT(&a->work);
+	uv_timer_init(a->loop, &a->work_timer);
+	a->work_timer.data = qm;
 	return a;
 }
 
 static void
 on_agent_closed(uv_handle_t *h)
+{
+	free(h->data);
+}
+
+static void
+on_agents_closed(uv_handle_t *h)
 {
 	free(h->data);
 }
@@ -78,7 +89,8 @@ agents_free(struct agents *a)
 		free(w);
 	}
 	free(a->mca);
-	free(a);
+	a->work_timer.data = a;
+	uv_close((uv_handle_t *)&a->work_timer, on_agents_closed);
 	return NULL;
 }
 
@@ -250,22 +262,36 @@ agents_work(struct agents *a, const char *queue)
 	TAILQ_FOREACH (w, &a->work, link)
 		if (strcmp(w->queue, queue) == 0)
 			return;
+	uv_timer_stop(&a->work_timer);
 	w = mqmem_alloc(sizeof(*w));
 	(void)snprintf(w->queue, sizeof(w->queue), "%s", queue);
 	TAILQ_INSERT_TAIL(&a->work, w, link);
 }
 
+static void
+on_work_timer(uv_timer_t *t)
+{
+	turn_begin(t->data);
+}
+
 void
 agents_turn(struct agents *a)
 {
-	struct work *w;
+	struct work *w = TAILQ_FIRST(&a->work), *next;
 
-	while ((w = TAILQ_FIRST(&a->work)) != NULL) {
+	/* those for which no channel is defined are looked at now and then,
+	 * since the engine says it once */
+	if (w == NULL || uv_is_active((uv_handle_t *)&a->work_timer))
+		return;
+	for (; w != NULL; w = next) {
+		next = TAILQ_NEXT(w, link);
+		if (!a->stopping && !channel_work(a, w->queue))
+			continue;
 		TAILQ_REMOVE(&a->work, w, link);
-		if (!a->stopping)
-			channel_work(a, w->queue);
 		free(w);
 	}
+	if (!TAILQ_EMPTY(&a->work))
+		uv_timer_start(&a->work_timer, on_work_timer, WORK_AGAIN_MS, 0);
 }
 
 static void
@@ -288,6 +314,7 @@ agents_stop_all(struct agents *a, bool immediate)
 	enum agents_stop_mode mode = immediate ? AGENTS_FORCE : AGENTS_QUIESCE;
 
 	a->stopping = true;
+	uv_timer_stop(&a->work_timer);
 	/* listeners first, so that no receiver comes after the last */
 	list_stop(&a->listeners, mode);
 	list_stop(&a->channels, mode);

@@ -161,10 +161,11 @@ channel_retry(uv_timer_t *t)
 	}
 }
 
-void
+bool
 channel_work(struct agents *a, const char *queue)
 {
 	const struct engine_object *o = NULL;
+	bool any = false;
 
 	while ((o = engine_object_next(a->qm->engine, MQATTR_CHANNEL, o)) !=
 	       NULL) {
@@ -173,6 +174,7 @@ channel_work(struct agents *a, const char *queue)
 		if (!channel_is(o, "SDR") ||
 		    strcmp(mqattr_text(o->attrs, MQATTR_ID_XMITQ), queue) != 0)
 			continue;
+		any = true;
 		g = agent_get(a, false, o->name);
 		if (chan_state(&g->machine) == CHAN_STOPPED)
 			continue; /* another channel may serve the queue */
@@ -181,6 +183,7 @@ channel_work(struct agents *a, const char *queue)
 			channel_begin(g);
 		else
 			g->work = true;
-		return;
+		break;
 	}
+	return any;
 }

@@ -58,6 +58,7 @@ struct agents {
 	struct agent_list channels;
 	struct agent_list listeners;
 	struct work_list work;
+	uv_timer_t work_timer;
 };
 
 /* agents.c */
@@ -76,7 +77,8 @@ void agent_end(struct agent *g, enum agents_stop_mode mode);
 void channel_ended(void *arg, int64_t status, int sig);
 void channel_retry(uv_timer_t *t);
 struct chan_retry channel_limits(const struct agents *a, const char *name);
-void channel_work(struct agents *a, const char *queue);
+/* Starts the channel that serves the queue; false: none is defined. */
+bool channel_work(struct agents *a, const char *queue);
 
 /* agents_listener.c */
 void listener_ended(void *arg, int64_t status, int sig);

@@ -24,12 +24,13 @@
 #include "tests/lib/qm.h"
 #include "tests/lib/tmpdir.h"
 
-#define CHANNEL                                        \
-	"DEFINE QLOCAL(QM2) USAGE(XMITQ)\n"            \
-	"DEFINE QREMOTE(FAR) RNAME(Q) RQMNAME(QM2)\n"  \
-	"DEFINE CHANNEL(A.B) CHLTYPE(SDR) XMITQ(QM2) " \
-	"CONNAME('localhost(1)') SSLPEER('CN=QM2') "   \
-	"SHORTRTY(1) SHORTTMR(1) LONGRTY(0)\n"
+#define QUEUES                                      \
+	"DEFINE QLOCAL(QM2) USAGE(XMITQ) REPLACE\n" \
+	"DEFINE QREMOTE(FAR) RNAME(Q) RQMNAME(QM2) REPLACE\n"
+#define CHANNEL                                               \
+	QUEUES "DEFINE CHANNEL(A.B) CHLTYPE(SDR) XMITQ(QM2) " \
+	       "CONNAME('localhost(1)') SSLPEER('CN=QM2') "   \
+	       "SHORTRTY(1) SHORTTMR(1) LONGRTY(0)\n"
 
 struct fixture {
 	struct tmpdir dir;
@@ -224,6 +225,7 @@ put_far(const struct fixture *f)
 	assert_int_equal(
 	    mqi_open(f->conn, "FAR", NULL, MQI_OO_OUTPUT, &queue), MQI_OK);
 	mqi_md_init(&md);
+	md.persistence = MQI_PERSISTENCE_YES;
 	assert_int_equal(mqi_put(queue, NULL, &md, "x", 1), MQI_OK);
 	(void)mqi_close(queue);
 }
@@ -254,12 +256,35 @@ test_message_on_the_transmission_queue_starts_its_channel(void **state)
 	struct fixture *f = *state;
 
 	qm_mqsc(&f->q, CHANNEL);
+	assert_int_equal(calls(f, "--channel A.B"), 0);
 	put_far(f);
 	await_calls(f, "--channel A.B", 1);
-	/* a clean end, and the next message starts it again */
-	await_status(f, MQCTL_CHSTATUS, "A.B", "");
+}
+
+static void
+test_channel_defined_after_its_work_starts(void **state)
+{
+	struct fixture *f = *state;
+
+	qm_mqsc(&f->q, QUEUES);
 	put_far(f);
-	await_calls(f, "--channel A.B", 2);
+	qm_mqsc(&f->q, "DEFINE CHANNEL(A.B) CHLTYPE(SDR) XMITQ(QM2) "
+		       "CONNAME('localhost(1)') SSLPEER('CN=QM2')\n");
+	await_calls(f, "--channel A.B", 1);
+}
+
+static void
+test_work_that_is_left_starts_the_channel_after_a_restart(void **state)
+{
+	struct fixture *f = *state;
+
+	qm_mqsc(&f->q, QUEUES);
+	put_far(f);
+	disconnect(f);
+	proc_kill9(&f->q.proc);
+	start(f);
+	qm_mqsc(&f->q, CHANNEL);
+	await_calls(f, "--channel A.B", 1);
 }
 
 static void
@@ -348,8 +373,8 @@ test_listener_starts_with_the_queue_manager_and_when_it_dies(void **state)
 
 	behave(f, "exec sleep 1000\n");
 	qm_mqsc(&f->q,
-	    "DEFINE LISTENER(L1) TRPTYPE(TCP) PORT(0) CONTROL(QMGR)\n"
-	    "DEFINE LISTENER(L2) TRPTYPE(TCP) PORT(0) CONTROL(MANUAL)\n");
+	    "DEFINE LISTENER(L1) TRPTYPE(TCP) PORT(1) CONTROL(QMGR)\n"
+	    "DEFINE LISTENER(L2) TRPTYPE(TCP) PORT(2) CONTROL(MANUAL)\n");
 	disconnect(f);
 	proc_stop(&f->q.proc);
 	assert_int_equal(calls(f, "--listener"), 0);
@@ -388,6 +413,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_start_runs_the_sender_with_its_arguments),
 	    TEST(test_message_on_the_transmission_queue_starts_its_channel),
+	    TEST(test_channel_defined_after_its_work_starts),
+	    TEST(test_work_that_is_left_starts_the_channel_after_a_restart),
 	    TEST(test_failures_are_retried_and_then_the_channel_stops),
 	    TEST(test_stop_ends_one_that_ignores_sigterm),
 	    TEST(test_crash_is_shown_and_retried),

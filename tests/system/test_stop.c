@@ -19,6 +19,7 @@
 #include "tests/lib/qm.h"
 #include "tests/lib/tmpdir.h"
 
+#define N_PUTTERS 4u
 #define QUEUE "SYSTEM.DEFAULT.LOCAL.QUEUE"
 
 struct fixture {
@@ -26,6 +27,7 @@ struct fixture {
 	struct qm q;
 	mqi_conn *conn;
 	mqi_queue *queue;
+	pthread_barrier_t begun;
 };
 
 static void
@@ -94,7 +96,7 @@ put_in_unit(struct fixture *f, mqi_unit **ret_unit)
 	struct mqi_md md;
 
 	mqi_md_init(&md);
-	md.persistence = MQI_PER_PERSISTENT;
+	md.persistence = MQI_PERSISTENCE_YES;
 	assert_int_equal(mqi_begin(f->conn, ret_unit), MQI_OK);
 	assert_int_equal(mqi_put(f->queue, *ret_unit, &md, "x", 1), MQI_OK);
 }
@@ -146,18 +148,41 @@ test_second_signal_backs_the_unit_out(void **state)
 	assert_int_equal(get_after_restart(f), MQI_E_NO_MSG_AVAILABLE);
 }
 
+/* Puts, with many under way, until it is refused. */
+static void *
+put_steadily(void *arg)
+{
+	struct fixture *f = arg;
+	mqi_conn *conn = qm_connect(&f->q);
+	mqi_queue *queue;
+
+	assert_int_equal(
+	    mqi_open(conn, QUEUE, NULL, MQI_OO_OUTPUT, &queue), MQI_OK);
+	(void)pthread_barrier_wait(&f->begun);
+	while (mqi_put_async(queue, NULL, NULL, "x", 1) == MQI_OK)
+		continue;
+	(void)mqi_disconnect(conn);
+	return NULL;
+}
+
 static void
 test_steady_puts_do_not_keep_it(void **state)
 {
 	struct fixture *f = *state;
-	uint64_t n = 0;
+	pthread_t threads[N_PUTTERS];
 
 	qm_mqsc(&f->q, "ALTER QLOCAL(" QUEUE ") MAXDEPTH(999999999)\n");
+	assert_int_equal(
+	    pthread_barrier_init(&f->begun, NULL, N_PUTTERS + 1), 0);
+	for (unsigned i = 0; i < N_PUTTERS; i++)
+		assert_int_equal(
+		    pthread_create(&threads[i], NULL, put_steadily, f), 0);
+	(void)pthread_barrier_wait(&f->begun);
 	tell(f);
-	/* always several under way: the log is never at rest */
-	while (mqi_put_async(f->queue, NULL, NULL, "x", 1) == MQI_OK)
-		n++;
 	assert_int_equal(proc_wait(&f->q.proc), 0);
+	for (unsigned i = 0; i < N_PUTTERS; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	(void)pthread_barrier_destroy(&f->begun);
 }
 
 static void *
