@@ -19,7 +19,6 @@
 #include "tests/lib/qm.h"
 #include "tests/lib/tmpdir.h"
 
-#define N_PUTTERS 4u
 #define QUEUE "SYSTEM.DEFAULT.LOCAL.QUEUE"
 
 struct fixture {
@@ -27,7 +26,6 @@ struct fixture {
 	struct qm q;
 	mqi_conn *conn;
 	mqi_queue *queue;
-	pthread_barrier_t begun;
 };
 
 static void
@@ -127,6 +125,9 @@ test_stop_lets_a_unit_of_work_end(void **state)
 	tell(f);
 	await_quiesce(f);
 	assert_true(proc_runs(&f->q.proc, &status));
+	/* what is not in an open unit would keep it for ever */
+	assert_int_equal(
+	    mqi_put(f->queue, NULL, NULL, "n", 1), MQI_E_Q_MGR_STOPPING);
 	assert_int_equal(mqi_put(f->queue, unit, NULL, "y", 1), MQI_OK);
 	assert_int_equal(mqi_commit(unit), MQI_OK);
 	assert_int_equal(proc_wait(&f->q.proc), 0);
@@ -146,43 +147,6 @@ test_second_signal_backs_the_unit_out(void **state)
 	assert_int_equal(proc_wait(&f->q.proc), 0);
 	assert_int_not_equal(mqi_commit(unit), MQI_OK);
 	assert_int_equal(get_after_restart(f), MQI_E_NO_MSG_AVAILABLE);
-}
-
-/* Puts, with many under way, until it is refused. */
-static void *
-put_steadily(void *arg)
-{
-	struct fixture *f = arg;
-	mqi_conn *conn = qm_connect(&f->q);
-	mqi_queue *queue;
-
-	assert_int_equal(
-	    mqi_open(conn, QUEUE, NULL, MQI_OO_OUTPUT, &queue), MQI_OK);
-	(void)pthread_barrier_wait(&f->begun);
-	while (mqi_put_async(queue, NULL, NULL, "x", 1) == MQI_OK)
-		continue;
-	(void)mqi_disconnect(conn);
-	return NULL;
-}
-
-static void
-test_steady_puts_do_not_keep_it(void **state)
-{
-	struct fixture *f = *state;
-	pthread_t threads[N_PUTTERS];
-
-	qm_mqsc(&f->q, "ALTER QLOCAL(" QUEUE ") MAXDEPTH(999999999)\n");
-	assert_int_equal(
-	    pthread_barrier_init(&f->begun, NULL, N_PUTTERS + 1), 0);
-	for (unsigned i = 0; i < N_PUTTERS; i++)
-		assert_int_equal(
-		    pthread_create(&threads[i], NULL, put_steadily, f), 0);
-	(void)pthread_barrier_wait(&f->begun);
-	tell(f);
-	assert_int_equal(proc_wait(&f->q.proc), 0);
-	for (unsigned i = 0; i < N_PUTTERS; i++)
-		assert_int_equal(pthread_join(threads[i], NULL), 0);
-	(void)pthread_barrier_destroy(&f->begun);
 }
 
 static void *
@@ -219,7 +183,6 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_stop_lets_a_unit_of_work_end),
 	    TEST(test_second_signal_backs_the_unit_out),
-	    TEST(test_steady_puts_do_not_keep_it),
 	    TEST(test_waiting_get_ends_with_the_reason),
 	};
 
