@@ -132,7 +132,7 @@ window_is_open(const void *arg)
 {
 	const mqi_conn *c = arg;
 
-	return c->async_puts < MQLIB_ASYNC_PUTS &&
+	return c->async_puts < c->max_async_puts &&
 	       c->async_bytes < MQLIB_ASYNC_BYTES;
 }
 

@@ -233,6 +233,7 @@ mqconn_new(const char *qmgr, const char *root, const char *app_name,
 		return MQI_E_NO_MEMORY;
 	c->fd = -1;
 	c->pid = getpid();
+	c->max_async_puts = MQLIB_ASYNC_PUTS;
 	c->timeout_ms = timeout_ms > 0 ? timeout_ms : DEFAULT_TIMEOUT_MS;
 	LIST_INIT(&c->queues);
 	LIST_INIT(&c->units);

@@ -172,6 +172,7 @@ struct mqi_conn {
 	struct mqbig_list big;
 
 	uint32_t acks_held; /* handles with an acknowledgement not sent yet */
+	uint32_t max_async_puts; /* MQLIB_ASYNC_PUTS; mqbench lowers it */
 	uint32_t async_puts;
 	size_t async_bytes;
 	struct mqend_list ends;     /* asynchronous commits, in order */

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * host.c - the queue manager that mqbench measures: one that runs, or one that
+ * is made in a temporary directory and removed at the end.
+ *
+ * Neighbours: run.c connects here.  The qmgr program is the one beside
+ * mqbench.  Our own queue manager dies with us (PR_SET_PDEATHSIG).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench/bench.h"
+#include "libmq/agent.h"
+
+#define OWN_NAME "BENCH"
+#define START_S 10.0
+
+static void
+program_beside_us(const char *name, char *ret_path, size_t size)
+{
+	char self[256];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+
+	if (n < 0)
+		bench_die("/proc/self/exe: %s", strerror(errno));
+	self[n] = '\0';
+	slash = strrchr(self, '/');
+	if (slash != NULL)
+		*slash = '\0';
+	(void)snprintf(ret_path, size, "%s/%s", self, name);
+}
+
+static pid_t
+spawn(const struct bench_host *h, const char *option)
+{
+	char path[320], log[320];
+	pid_t pid;
+	int fd;
+
+	program_beside_us("qmgr", path, sizeof(path));
+	(void)snprintf(log, sizeof(log), "%s/log", h->root);
+	pid = fork();
+	if (pid < 0)
+		bench_die("fork: %s", strerror(errno));
+	if (pid > 0)
+		return pid;
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+	if (fd >= 0 && dup2(fd, STDERR_FILENO) >= 0)
+		(void)execl(path, "qmgr", h->qmgr, "--root", h->root, option,
+		    (char *)NULL);
+	_exit(127);
+}
+
+static mqi_conn *
+try_connect(const struct bench_host *h)
+{
+	const struct mqagent_opts opts = {
+	    .root = h->root[0] != '\0' ? h->root : NULL, .app_name = "mqbench"};
+	mqi_conn *c = NULL;
+
+	return mqagent_connect(h->qmgr, &opts, &c) == MQI_OK ? c : NULL;
+}
+
+static void
+start_own(struct bench_host *h, const char *dir)
+{
+	mqi_conn *c;
+	double t0;
+	int status;
+
+	h->is_own = true;
+	(void)snprintf(h->qmgr, sizeof(h->qmgr), OWN_NAME);
+	(void)snprintf(h->root, sizeof(h->root), "%s/mqbench-XXXXXX", dir);
+	if (mkdtemp(h->root) == NULL)
+		bench_die("%s: %s", h->root, strerror(errno));
+	if (waitpid(spawn(h, "--create"), &status, 0) < 0 || status != 0)
+		bench_die("qmgr --create failed: see %s/log", h->root);
+	t0 = bench_now();
+	h->pid = spawn(h, NULL);
+	while ((c = try_connect(h)) == NULL) {
+		if (bench_now() - t0 > START_S ||
+		    waitpid(h->pid, &status, WNOHANG) != 0)
+			bench_die("qmgr did not start: see %s/log", h->root);
+		(void)usleep(1000);
+	}
+	h->start_s = bench_now() - t0;
+	(void)mqi_disconnect(c);
+}
+
+void
+host_find(
+    struct bench_host *h, const char *root, const char *qmgr, const char *dir)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+	mqi_conn *c;
+
+	memset(h, 0, sizeof(*h));
+	if (qmgr == NULL) {
+		start_own(h, dir);
+		return;
+	}
+	(void)snprintf(h->qmgr, sizeof(h->qmgr), "%s", qmgr);
+	(void)snprintf(
+	    h->root, sizeof(h->root), "%s", root != NULL ? root : "");
+	c = try_connect(h);
+	if (c == NULL)
+		bench_die("%s: %s", qmgr, mqi_last_error(NULL));
+	if (getsockopt(mqagent_fd(c), SOL_SOCKET, SO_PEERCRED, &peer, &len) ==
+	    0)
+		h->pid = peer.pid;
+	(void)mqi_disconnect(c);
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+void
+host_stop(struct bench_host *h)
+{
+	int status;
+
+	if (!h->is_own)
+		return;
+	(void)kill(h->pid, SIGTERM);
+	(void)waitpid(h->pid, &status, 0);
+	(void)nftw(h->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+mqi_conn *
+host_connect(const struct bench_host *h)
+{
+	struct mqi_connect_opts opts = {
+	    .root = h->root[0] != '\0' ? h->root : NULL, .app_name = "mqbench"};
+	mqi_conn *c = NULL;
+
+	bench_check(NULL, mqi_connect(h->qmgr, &opts, &c), h->qmgr);
+	return c;
+}
+
+/* ---- queues ---- */
+
+static void
+command(mqi_conn *c, enum mqctl_verb verb, const char *name)
+{
+	struct mqctl_command cmd;
+	char text[512] = "";
+	enum mqi_err err;
+
+	memset(&cmd, 0, sizeof(cmd));
+	mqctl_list_init(&cmd.attrs);
+	cmd.verb = verb;
+	cmd.noun = MQCTL_QLOCAL;
+	(void)snprintf(cmd.name, sizeof(cmd.name), "%s", name);
+	if (verb == MQCTL_DELETE)
+		cmd.flags = MQCTL_PURGE;
+	else
+		bench_check(NULL,
+		    mqctl_list_add(&cmd.attrs, "MAXDEPTH", "999999999"), name);
+	err = mqagent_command(c, &cmd, NULL, NULL, text, sizeof(text));
+	if (err != MQI_OK &&
+	    !(verb == MQCTL_DELETE && err == MQI_E_UNKNOWN_OBJECT))
+		bench_die("%s: %s", name, text);
+	mqctl_list_fini(&cmd.attrs);
+}
+
+void
+host_queue(const struct bench_host *h, const char *name)
+{
+	mqi_conn *c = host_connect(h);
+
+	command(c, MQCTL_DELETE, name);
+	command(c, MQCTL_DEFINE, name);
+	(void)mqi_disconnect(c);
+}
+
+/* ---- what it costs ---- */
+
+/* The number behind `key` in a file of /proc, 0 if there is none. */
+static uint64_t
+proc_number(pid_t pid, const char *file, const char *key)
+{
+	unsigned long long v = 0;
+	char path[64], line[256];
+	size_t len = strlen(key);
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
+	f = fopen(path, "re");
+	if (f == NULL)
+		return 0;
+	while (fgets(line, sizeof(line), f) != NULL)
+		if (strncmp(line, key, len) == 0) {
+			v = strtoull(line + len, NULL, 10);
+			break;
+		}
+	(void)fclose(f);
+	return v;
+}
+
+double
+host_rss_mib(const struct bench_host *h)
+{
+	/* the store's map is the page cache's, not the program's */
+	return (double)proc_number(h->pid, "status", "RssAnon:") / 1024;
+}
+
+uint64_t
+host_bytes_written(const struct bench_host *h)
+{
+	return proc_number(h->pid, "io", "write_bytes:");
+}
