@@ -111,16 +111,23 @@ void
 print_message_of(const struct mqctl_command *c, enum mqi_err err,
     const char *text, struct print_message *ret)
 {
-	const char *id = NULL;
+	/* for what a later queue manager can do */
+	const char *id = "AMQ8000I";
+	const char *sentence = "Command processed.";
 	if (err == MQI_OK) {
-		for (size_t i = 0; i < MQ_ARRAY_LEN(done) && id == NULL; i++) {
+		for (size_t i = 0; i < MQ_ARRAY_LEN(done); i++) {
 			if (done[i].verb != c->verb || done[i].noun != c->noun)
 				continue;
 			id = done[i].id;
-			text = done[i].text;
+			sentence = done[i].text;
 		}
-		MQ_INVARIANT(id != NULL);
-		(void)snprintf(ret->text, sizeof(ret->text), "%s", text);
+		if (text[0] != '\0')
+			(void)snprintf(ret->text, sizeof(ret->text),
+			    "%.*s: %s.", (int)strlen(sentence) - 1, sentence,
+			    text);
+		else
+			(void)snprintf(
+			    ret->text, sizeof(ret->text), "%s", sentence);
 	} else {
 		id = failed_id(c, err);
 		(void)snprintf(ret->text, sizeof(ret->text), "%s (%d, %s).",

@@ -139,8 +139,8 @@ static bool
 is_number(const char *keyword)
 {
 	static const char *const counters[] = {"BATCHES", "BYTES", "CONNS",
-	    "JOBNAME", "LONGRTS", "LSTSEQNO", "MSGAGE", "MSGS", "PID",
-	    "RETRYIN", "SHORTRTS", "UNCOM"};
+	    "CURSEQNO", "JOBNAME", "LONGRTS", "LSTSEQNO", "MSGAGE", "MSGS",
+	    "PID", "RETRYIN", "SHORTRTS", "UNCOM"};
 	for (size_t i = 0; i < MQ_ARRAY_LEN(counters); i++)
 		if (strcmp(counters[i], keyword) == 0)
 			return true;

@@ -109,6 +109,15 @@ ctl_row_uint(struct ctl_row *r, const char *keyword, uint64_t value)
 }
 
 void
+ctl_row_hex16(struct ctl_row *r, const char *keyword, const uint8_t value[16])
+{
+	char hex[33];
+	for (size_t i = 0; i < 16; i++)
+		(void)snprintf(hex + 2 * i, 3, "%02x", value[i]);
+	ctl_row_text(r, keyword, hex);
+}
+
+void
 ctl_row_time(struct ctl_row *r, const char *date_keyword,
     const char *time_keyword, uint64_t wall_ms)
 {

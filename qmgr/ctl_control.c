@@ -12,6 +12,7 @@
  *
  * Failure: STATE, UNKNOWN_CHANNEL, UNKNOWN_OBJECT, ATTRIBUTE, OBJECT_IN_USE.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -125,6 +126,8 @@ ctl_resolve_channel(struct ctl *c)
 		return ctl_fail(c, MQI_E_OBJECT_TYPE,
 		    "CHANNEL(%s) is not a sender", c->cmd->name);
 	const char *queue = mqattr_text(o->attrs, MQATTR_ID_XMITQ);
+	struct engine_stream_status st = {.acked = 0};
+	(void)!engine_stream_status(c->engine, queue, &st);
 	err = engine_stream_resolve(c->engine, queue, action == 0, &c->pos);
 	if (err == MQI_E_OBJECT_IN_USE)
 		return ctl_fail(
@@ -132,6 +135,12 @@ ctl_resolve_channel(struct ctl *c)
 	if (err != MQI_OK)
 		return ctl_fail(c, err, "XMITQ(%s) of CHANNEL(%s): %s", queue,
 		    c->cmd->name, mqi_strerror(err));
+	(void)snprintf(c->text, sizeof(c->text),
+	    action == 0 ? "messages up to number %" PRIu64 " count as delivered"
+			: "messages after number %" PRIu64
+			  " are sent again, to whomever the queue is bound "
+			  "next",
+	    action == 0 ? st.handed : st.acked);
 	return MQI_OK;
 }
 

@@ -168,7 +168,7 @@ live_value(const struct ctl *c, const struct engine_object *o, enum mqattr id,
 	if (id == MQATTR_ID_QMID) {
 		const uint8_t *qmid = engine_qmid(c->engine);
 		for (size_t i = 0; i < 16; i++)
-			(void)snprintf(buf + 2 * i, 3, "%02X", qmid[i]);
+			(void)snprintf(buf + 2 * i, 3, "%02x", qmid[i]);
 		return buf;
 	}
 	if (engine_queue_status(c->engine, o->name, &st) != MQI_OK)

@@ -40,6 +40,8 @@ struct ctl_row {
 void ctl_row_begin(struct ctl_row *r);
 void ctl_row_text(struct ctl_row *r, const char *keyword, const char *value);
 void ctl_row_uint(struct ctl_row *r, const char *keyword, uint64_t value);
+void ctl_row_hex16(
+    struct ctl_row *r, const char *keyword, const uint8_t value[16]);
 /* Two pairs; both values are blank if wall_ms is 0. */
 void ctl_row_time(struct ctl_row *r, const char *date_keyword,
     const char *time_keyword, uint64_t wall_ms);

@@ -29,6 +29,9 @@ static const char *const chstatus_keywords[] = {"CHANNEL", "CHLTYPE", "BATCHES",
     "BYTES", "CHSTADA", "CHSTATI", "CONNAME", "ERROR", "JOBNAME", "LONGRTS",
     "LSTSEQNO", "MSGS", "RETRYIN", "RQMNAME", "SHORTRTS", "SSLPEER", "STATUS",
     "ALL", NULL};
+static const char *const saved_keywords[] = {"CHANNEL", "CHLTYPE", "CURSEQNO",
+    "INDOUBT", "LSTSEQNO", "RQMID", "SSLPEER", "STREAM", "XMITQ", "ALL",
+    "SAVED", NULL};
 static const char *const lsstatus_keywords[] = {"LISTENER", "ERROR", "PID",
     "PORT", "STARTDA", "STARTTI", "STATUS", "ALL", NULL};
 static const char *const qmstatus_keywords[] = {"QMNAME", "CONNS", "DATPATH",
@@ -46,8 +49,8 @@ row_filter(const struct ctl *c, struct ctl_row *r, uint32_t n_head)
 {
 	const struct mqctl_list *asked = &c->cmd->attrs;
 	struct mqctl_list kept;
-	if (asked->n == 0 || (c->cmd->flags & MQCTL_ALL) ||
-	    mqctl_list_get(asked, "ALL") != NULL)
+	bool saved = mqctl_list_get(asked, "SAVED") != NULL;
+	if (asked->n == saved || (c->cmd->flags & MQCTL_ALL))
 		return;
 	mqctl_list_init(&kept);
 	for (uint32_t i = 0; i < r->list.n && r->err == MQI_OK; i++) {
@@ -136,9 +139,69 @@ show_channel(void *arg, const struct agents_info *info)
 	w->err = ctl_row_end(w->c, &r);
 }
 
+/* ---- saved status: where streams stand, channels running or not ---- */
+
+static enum mqi_err
+show_saved_sender(struct ctl *c, const struct engine_object *o)
+{
+	struct engine_stream_status st;
+	struct ctl_row r;
+	const char *queue = mqattr_text(o->attrs, MQATTR_ID_XMITQ);
+	if (engine_stream_status(c->engine, queue, &st) != MQI_OK)
+		return MQI_OK; /* it has no transmission queue yet */
+	ctl_row_begin(&r);
+	ctl_row_text(&r, "CHANNEL", o->name);
+	ctl_row_text(&r, "CHLTYPE", "SDR");
+	ctl_row_uint(&r, "CURSEQNO", st.handed);
+	ctl_row_text(&r, "INDOUBT", st.in_doubt ? "YES" : "NO");
+	ctl_row_uint(&r, "LSTSEQNO", st.acked);
+	ctl_row_hex16(&r, "RQMID", st.bound_qmid);
+	ctl_row_text(&r, "SSLPEER", st.bound_identity);
+	ctl_row_hex16(&r, "STREAM", st.stream);
+	ctl_row_text(&r, "XMITQ", queue);
+	row_filter(c, &r, 2);
+	return ctl_row_end(c, &r);
+}
+
+/* A position belongs to a partner's stream, not to a channel's name. */
+static void
+show_saved_position(void *arg, const struct record_position *p)
+{
+	struct ctl_row r;
+	struct walk *w = arg;
+	if (w->err != MQI_OK)
+		return;
+	ctl_row_begin(&r);
+	ctl_row_text(&r, "CHANNEL", "");
+	ctl_row_text(&r, "CHLTYPE", "RCVR");
+	ctl_row_uint(&r, "LSTSEQNO", p->position);
+	ctl_row_text(&r, "RQMID", p->partner);
+	ctl_row_text(&r, "SSLPEER", p->identity);
+	ctl_row_hex16(&r, "STREAM", p->stream);
+	row_filter(w->c, &r, 2);
+	w->err = ctl_row_end(w->c, &r);
+}
+
+static enum mqi_err
+saved_status(struct ctl *c)
+{
+	struct walk w = {c, ctl_only_options(c, saved_keywords)};
+	const struct engine_object *o = NULL;
+	while (w.err == MQI_OK &&
+	       (o = engine_object_next(c->engine, MQATTR_CHANNEL, o)) != NULL)
+		if (ctl_matches(c->cmd->name, o->name) &&
+		    mqattr_is(o->attrs, MQATTR_ID_CHLTYPE, "SDR"))
+			w.err = show_saved_sender(c, o);
+	if (w.err == MQI_OK && strcmp(c->cmd->name, "*") == 0)
+		engine_each_position(c->engine, show_saved_position, &w);
+	return finish(c, w.err, ": nothing is saved");
+}
+
 enum mqi_err
 ctl_chstatus(struct ctl *c)
 {
+	if (ctl_option(c, "SAVED") != NULL)
+		return saved_status(c);
 	struct walk w = {c, ctl_only_options(c, chstatus_keywords)};
 	if (w.err == MQI_OK)
 		agents_each_channel(qmgr_agents(c->qm), show_channel, &w);
@@ -177,20 +240,16 @@ ctl_lsstatus(struct ctl *c)
 enum mqi_err
 ctl_qmstatus(struct ctl *c)
 {
-	char qmid[33];
 	struct ctl_row r;
 	enum mqi_err err = ctl_only_options(c, qmstatus_keywords);
 	if (err != MQI_OK)
 		return err;
-	for (size_t i = 0; i < 16; i++)
-		(void)snprintf(
-		    qmid + 2 * i, 3, "%02X", engine_qmid(c->engine)[i]);
 	ctl_row_begin(&r);
 	ctl_row_text(&r, "QMNAME", qmgr_name(c->qm));
 	ctl_row_uint(&r, "CONNS", qmgr_sessions(c->qm));
 	ctl_row_text(&r, "DATPATH", qmgr_dir(c->qm));
 	ctl_row_uint(&r, "PID", (uint64_t)getpid());
-	ctl_row_text(&r, "QMID", qmid);
+	ctl_row_hex16(&r, "QMID", engine_qmid(c->engine));
 	ctl_row_time(&r, "STARTDA", "STARTTI", qmgr_started_ms(c->qm));
 	ctl_row_text(
 	    &r, "STATUS", qmgr_is_stopping(c->qm) ? "STOPPING" : "RUNNING");

@@ -273,3 +273,32 @@ engine_queue_status(
 		ret->oldest_age_ms = e->wall_us / 1000 - oldest->m.put_ms;
 	return MQI_OK;
 }
+
+enum mqi_err
+engine_stream_status(
+    const struct engine *e, const char *queue, struct engine_stream_status *ret)
+{
+	const struct engine_object *o =
+	    object_find(e->objects, MQATTR_QLOCAL, queue);
+	const struct queue *q;
+	const struct stream *st;
+
+	if (o == NULL)
+		return MQI_E_UNKNOWN_OBJECT;
+	q = queue_by_id(e, o->id);
+	if (!q->attr.is_xmit)
+		return MQI_E_XMIT_Q_USAGE;
+	memset(ret, 0, sizeof(*ret));
+	st = q->stream;
+	if (st == NULL)
+		return MQI_OK;
+	memcpy(ret->stream, st->state.stream, sizeof(ret->stream));
+	ret->acked = st->state.acked;
+	ret->handed = st->handed;
+	ret->in_doubt = st->handed > st->state.acked && q->depth > 0;
+	memcpy(ret->bound_qmid, st->state.bound_qmid, sizeof(ret->bound_qmid));
+	memcpy(ret->bound_identity, st->state.bound_identity,
+	    sizeof(ret->bound_identity));
+	ret->is_sending = st->sender != NULL;
+	return MQI_OK;
+}

@@ -284,6 +284,29 @@ struct engine_queue_status {
 MQ_MUST_CHECK enum mqi_err engine_queue_status(
     const struct engine *e, const char *name, struct engine_queue_status *ret);
 
+/* Where a transmission queue's stream stands, for a person to compare with the
+ * partner's position of the same stream. */
+struct engine_stream_status {
+	uint8_t stream[16];     /* zeros: nothing was ever sent */
+	uint64_t acked;         /* the partner has everything up to here */
+	uint64_t handed;        /* may have been sent up to here */
+	bool in_doubt;          /* messages between the two are on the queue */
+	uint8_t bound_qmid[16]; /* zeros: bound to nobody */
+	char bound_identity[256 + 1];
+	bool is_sending; /* a sender is open */
+};
+
+/* Errors: UNKNOWN_OBJECT, XMIT_Q_USAGE. */
+MQ_MUST_CHECK enum mqi_err engine_stream_status(const struct engine *e,
+    const char *queue, struct engine_stream_status *ret);
+
+typedef void (*engine_position_fn)(
+    void *arg, const struct record_position *position);
+
+/* Each position that partners' streams have reached here. */
+void engine_each_position(
+    const struct engine *e, engine_position_fn fn, void *arg);
+
 /* Moves or forgets a stream's unacknowledged messages by a person's word.
  * commit: they count as delivered and go; else the binding is dropped and they
  * are sent again to whomever it is bound next.  Errors: UNKNOWN_OBJECT,

@@ -163,3 +163,10 @@ position_free_all(struct engine *e)
 		free(p);
 	}
 }
+
+void
+engine_each_position(const struct engine *e, engine_position_fn fn, void *arg)
+{
+	for (const struct position *p = e->positions; p != NULL; p = p->hh.next)
+		fn(arg, &p->state);
+}

@@ -181,6 +181,7 @@ test_messages_have_ids_of_ibm_with_their_letters(void **state)
 	    {MQCTL_STOP, MQCTL_LISTENER, MQI_E_STATE, "AMQ8731W"},
 	    {MQCTL_START, MQCTL_CHANNEL, MQI_E_STATE, "AMQ9514E"},
 	    {MQCTL_START, MQCTL_CHANNEL, MQI_E_UNEXPECTED, "AMQ8101S"},
+	    {MQCTL_RESET, MQCTL_QLOCAL, MQI_OK, "AMQ8000I"},
 	};
 
 	for (size_t i = 0; i < MQ_ARRAY_LEN(rows); i++) {
@@ -191,6 +192,10 @@ test_messages_have_ids_of_ibm_with_their_letters(void **state)
 		assert_string_equal(m.id, rows[i].id);
 		assert_true(strlen(m.text) > 0);
 	}
+	struct print_message m;
+	struct mqctl_command c = {.verb = MQCTL_RESOLVE, .noun = MQCTL_CHANNEL};
+	print_message_of(&c, MQI_OK, "up to 9", &m);
+	assert_string_equal(m.text, "Channel resolved: up to 9.");
 }
 
 static json_t *

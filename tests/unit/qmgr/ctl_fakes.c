@@ -295,6 +295,32 @@ engine_stream_resolve(
 	return MQI_OK;
 }
 
+enum mqi_err
+engine_stream_status(
+    const struct engine *e, const char *queue, struct engine_stream_status *ret)
+{
+	(void)e;
+	memset(ret, 0, sizeof(*ret));
+	if (object_find(table, MQATTR_QLOCAL, queue) == NULL)
+		return MQI_E_UNKNOWN_OBJECT;
+	ret->acked = 5;
+	ret->handed = 9;
+	ret->in_doubt = true;
+	ret->stream[0] = 0x1a;
+	ret->bound_qmid[15] = 2;
+	(void)snprintf(
+	    ret->bound_identity, sizeof(ret->bound_identity), "CN=QM2");
+	return MQI_OK;
+}
+
+void
+engine_each_position(const struct engine *e, engine_position_fn fn, void *arg)
+{
+	struct record_position p = {.partner = "QM0", .position = 77};
+	(void)e;
+	fn(arg, &p);
+}
+
 void
 engine_reply_external(struct engine *e, struct engine_session *s, uint32_t id,
     uint64_t pos, struct mqref *bytes)

@@ -286,7 +286,7 @@ test_the_queue_manager_has_attributes_without_being_defined(void **state)
 	(void)state;
 	static const struct row rows[] = {
 	    {"dis qmgr maxumsgs qmid", "QMNAME=QM1 MAXUMSGS=10000 "
-				       "QMID=AB0100000000000000000000000000"
+				       "QMID=ab0100000000000000000000000000"
 				       "00\n-> OK\n"},
 	    {"alt qmgr deadq(DLQ); dis qmgr deadq defxmitq",
 		"-> OK\nQMNAME=QM1 DEADQ=DLQ DEFXMITQ=\n-> OK\n"},
@@ -431,6 +431,23 @@ test_status_rows_have_what_was_asked_for(void **state)
 	    {"dis chs(*) bogus",
 		"-> ATTRIBUTE BOGUS is not a parameter of DISPLAY "
 		"CHSTATUS\n"},
+	    {"def ql(X) usage(xmitq);" SDR "; dis chs(S) saved;"
+	     "dis chs(*) saved lstseqno",
+		"-> OK\n-> OK\n"
+		"CHANNEL=S CHLTYPE=SDR CURSEQNO=9 INDOUBT=YES LSTSEQNO=5 "
+		"RQMID=00000000000000000000000000000002 SSLPEER=CN=QM2 "
+		"STREAM=1a000000000000000000000000000000 XMITQ=X\n-> OK\n"
+		"CHANNEL=S CHLTYPE=SDR LSTSEQNO=5\n"
+		"CHANNEL= CHLTYPE=RCVR LSTSEQNO=77\n-> OK\n"},
+	    {SDR "; dis chs(S) saved",
+		"-> OK\n-> UNKNOWN_OBJECT CHSTATUS(S) not found: nothing is "
+		"saved\n"},
+	    {"def ql(X) usage(xmitq);" SDR
+	     "; resolve chl(S) action(commit); resolve chl(S) "
+	     "action(backout)",
+		"-> OK\n-> OK\n-> OK messages up to number 9 count as "
+		"delivered\n-> OK messages after number 5 are sent again, to "
+		"whomever the queue is bound next\n"},
 	    {"dis ls(*) port status",
 		"LISTENER=L PORT=1414 STATUS=RUNNING\n-> OK\n"},
 	    {"def ql(A); def qa(B); dis qs(*) ipprocs lputdate lputtime "
