@@ -47,7 +47,7 @@
 
 enum record_type {
 
-#define RECORD_ENUM(number, name) RECORD_##name = number,
+#define RECORD_ENUM(number, name) RECORD_##name = (number),
 	RECORD_MAP(RECORD_ENUM)
 #undef RECORD_ENUM
 };

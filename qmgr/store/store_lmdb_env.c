@@ -291,8 +291,8 @@ check_format(struct lmdb_env *e, bool *ret_empty, struct store_why *why)
 		err = store_err_fail(why, rc, "reading the main database");
 	else if (st.ms_entries > 0)
 		err = read_format(e, txn, why);
-	if (err == MQI_OK)
-		*ret_empty = st.ms_entries == 0;
+	else
+		*ret_empty = true;
 	mdb_txn_abort(txn);
 	return err;
 }

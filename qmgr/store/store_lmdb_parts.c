@@ -158,8 +158,9 @@ void
 lmdb_counters_free(struct lmdb_writer *w)
 {
 	struct lmdb_counter *c;
+	struct lmdb_counter *next;
 
-	while ((c = RB_ROOT(&w->counters)) != NULL) {
+	RB_FOREACH_SAFE (c, lmdb_counters, &w->counters, next) {
 		(void)RB_REMOVE(lmdb_counters, &w->counters, c);
 		free(c);
 	}
@@ -226,9 +227,12 @@ lmdb_body_put_piece(struct lmdb_writer *w, uint64_t body_id, uint32_t piece,
 
 	schema_body_key(body_id, piece, mqcrc32c(0, data, len), key);
 	err = body_reserve(w, key, len, &to);
-	if (err == MQI_OK && len > 0)
+	if (err != MQI_OK)
+		return err;
+	MQ_INVARIANT(to != NULL);
+	if (len > 0)
 		memcpy(to, data, len);
-	return err;
+	return MQI_OK;
 }
 
 enum mqi_err
@@ -247,6 +251,7 @@ lmdb_body_put_whole(struct lmdb_writer *w, const struct record_put *put)
 	if (err != MQI_OK)
 		return err;
 	to = room;
+	MQ_INVARIANT(to != NULL);
 	if (put->desc_len > 0)
 		memcpy(to, put->desc, put->desc_len);
 	if (put->body_len > 0)

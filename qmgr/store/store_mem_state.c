@@ -137,7 +137,7 @@ body_set_piece(struct mem_state *st, struct mem_body *b, uint32_t piece,
 		return store_fail(st->why, MQI_E_NO_MEMORY, "no memory");
 	if (piece >= b->n_pieces) {
 		b->pieces =
-		    mqmem_grow(b->pieces, (size_t)piece + 1, sizeof(data));
+		    mqmem_grow(b->pieces, (size_t)piece + 1, sizeof(void *));
 		for (uint32_t i = b->n_pieces; i <= piece; i++)
 			b->pieces[i] = NULL;
 		b->n_pieces = piece + 1;

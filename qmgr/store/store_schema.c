@@ -43,10 +43,11 @@
 
 #include "base/crc32c.h"
 
-#define MAGIC "SLUICEDB"
 #define ROW_NP 0x1u
 #define ROW_INLINED 0x2u
 #define ROW_SHARED 0x4u
+
+static const uint8_t magic[8] = {'S', 'L', 'U', 'I', 'C', 'E', 'D', 'B'};
 
 void
 schema_u64(uint8_t *p, uint64_t v)
@@ -112,7 +113,7 @@ seal_u64(uint64_t id, uint8_t *p, size_t size)
 void
 schema_format_encode(uint8_t ret[SCHEMA_FORMAT_SIZE])
 {
-	memcpy(ret, MAGIC, 8);
+	memcpy(ret, magic, sizeof(magic));
 	mqbuf_set_u32(ret + 8, SCHEMA_VERSION);
 	mqbuf_set_u64(ret + 12, SCHEMA_FEATURES);
 	mqbuf_set_u32(ret + 20, 0);
@@ -125,7 +126,7 @@ schema_format_decode(
 {
 	const uint8_t *p = data;
 
-	if (len < 8 || memcmp(p, MAGIC, 8) != 0)
+	if (len < sizeof(magic) || memcmp(p, magic, sizeof(magic)) != 0)
 		return SCHEMA_FOREIGN;
 	if (!is_sealed("format", 6, data, len, SCHEMA_FORMAT_SIZE))
 		return SCHEMA_DAMAGED;

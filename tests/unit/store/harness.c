@@ -264,6 +264,7 @@ harness_load(struct harness *h, struct store_load *l)
 	assert_int_equal(h->failed, MQI_OK);
 	answer = h->answer;
 	h->answer = NULL;
+	assert_non_null(answer);
 	assert_ptr_equal(answer, l);
 	assert_int_equal(answer->as_of, h->applied);
 	return answer;
@@ -295,7 +296,7 @@ void
 harness_fill_body(uint64_t body_id, uint8_t *body, uint32_t len)
 {
 	for (uint32_t i = 0; i < len; i++)
-		body[i] = (uint8_t)(body_id * 31 + i * 7 + (i >> 8));
+		body[i] = (uint8_t)(body_id * 31 + (uint64_t)i * 7 + (i >> 8));
 }
 
 void

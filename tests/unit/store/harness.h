@@ -58,8 +58,8 @@ struct store_load *harness_load(struct harness *h, struct store_load *l);
 /* ---- shorter ---- */
 
 /* A test over a store of each kind, with epoch 1 and two queues. */
-#define HARNESS_Q1 11u
-#define HARNESS_Q2 12u
+#define HARNESS_Q1 UINT64_C(11)
+#define HARNESS_Q2 UINT64_C(12)
 #define HARNESS_TEST(f)                                                        \
 	{#f " (lmdb)", f, harness_setup, harness_teardown, &harness_kinds[0]}, \
 	{                                                                      \

@@ -290,7 +290,7 @@ test_file_that_was_cut_is_refused(void **state)
 	harness_commit(h);
 	harness_close(h);
 	path_in(h, "/data.mdb", path, sizeof(path));
-	assert_int_equal(truncate(path, 5 * 4096), 0);
+	assert_int_equal(truncate(path, 20480), 0);
 	refused(h, MQI_E_OBJECT_DAMAGED, "has been cut");
 	assert_int_equal(truncate(path, 0), 0);
 	refused(h, MQI_E_OBJECT_DAMAGED, "missing or empty");
@@ -400,7 +400,7 @@ test_file_system_that_cannot_reserve_is_refused(void **state)
 
 	harness_close(h);
 	path_in(h, "/data.mdb", path, sizeof(path));
-	assert_int_equal(truncate(path, 64 * 4096), 0);
+	assert_int_equal(truncate(path, 262144), 0);
 	h->options.allocate = disk_allocate;
 	h->options.arg = &disk;
 	refused(h, MQI_E_IO, "fallocate");
