@@ -309,6 +309,8 @@ engine_durable(struct engine *e, uint64_t number)
 		unapplied_add(e, number, b->len);
 	batch_let_go(b);
 	batch_free(b);
+	if (number == e->ready_at)
+		stream_work_all(e);
 	queue_trim_all(e);
 }
 

@@ -182,7 +182,10 @@ deliver_load(struct delivery *d)
 		return;
 	}
 	if (d->state == DELIVERY_LOADING) {
-		/* piece 0 is the descriptor */
+		/* piece 0 is the descriptor, or all of a message that was not
+		 * staged */
+		if (!d->m.staged)
+			left = 0;
 		load_body(d, 0, left + 1 < n ? left + 1 : n);
 	} else {
 		left -= d->next_piece - 1;
@@ -335,6 +338,7 @@ deliver_fail(struct delivery *d, enum mqi_err err)
 	if (tell)
 		reply_error(s, id, h->id, err);
 	deliver_pump(h);
+	session_resume(s);
 	handle_unref(h);
 }
 
@@ -349,7 +353,9 @@ deliver_pieces_fit(const struct delivery *d, const struct store_load *l)
 		uint32_t number = l->first_piece + i;
 		size_t len = MQFRAME_PIECE;
 
-		if (number == 0)
+		if (number == 0 && !d->m.staged)
+			len = (size_t)d->m.desc_len + d->m.body_len;
+		else if (number == 0)
 			len = d->m.desc_len;
 		else if (number == whole)
 			len = d->m.body_len - (whole - 1) * MQFRAME_PIECE;
@@ -366,6 +372,10 @@ deliver_begin(struct delivery *d, struct store_load *l)
 	uint32_t have = 0;
 	struct mqref *data;
 
+	if (!d->m.staged) {
+		d->m.data = mqref_ref(l->pieces[0]);
+		return MQI_OK;
+	}
 	if (!deliver_is_inlined(d)) {
 		d->m.data = mqref_ref(l->pieces[0]);
 		d->pieces_first = 1;

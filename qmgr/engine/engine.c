@@ -237,6 +237,8 @@ engine_free(struct engine *e)
 
 	if (e == NULL)
 		return NULL;
+	LIST_FOREACH (s, &e->sessions, all)
+		session_mute(s);
 	while ((s = LIST_FIRST(&e->sessions)) != NULL)
 		engine_session_end(e, s);
 	HASH_ITER (hh, e->queues, q, next)

@@ -105,6 +105,12 @@ RB_HEAD(entry_free_tree, entry);
 RB_HEAD(entry_msg_tree, entry);
 RB_HEAD(entry_correl_tree, entry);
 
+/* What a load has shown: everything in (from, to] is in the tree. */
+struct find_span {
+	struct place from;
+	struct place to;
+};
+
 /* ---- queues ---- */
 
 RB_HEAD(getter_id_tree, getter);
@@ -157,6 +163,7 @@ struct queue {
 	struct getter_id_tree by_id;
 	struct getter_list readers; /* browsers, cursors, streams */
 	uint64_t n_hurried;         /* getters in `any` that do not wait */
+	uint32_t n_searching;
 	struct handle_list watchers;
 	uint32_t n_open; /* handles, until their last delivery is sent */
 	uint32_t open_input;
@@ -239,6 +246,10 @@ struct getter {
 	uint64_t deadline; /* mono_us */
 	uint64_t arrival;
 	struct load *load; /* its own, by id or from a cursor */
+	/* by id: what the loads of this search have shown together; as long
+	 * as it goes on, nothing is evicted */
+	struct find_span shown;
+	bool searching;
 };
 
 LIST_HEAD(getter_owned, getter);
@@ -590,11 +601,6 @@ enum find_result { FIND_FOUND, FIND_LOAD, FIND_NONE };
 /* The first available message behind `after` that fits (g NULL or without
  * match: any), if it is known to be the first one.  FIND_LOAD: *ret_from is
  * where knowledge ends.  extra, if not NULL: what a load just showed. */
-struct find_span {
-	struct place from;
-	struct place to;
-};
-
 enum find_result queue_find(struct queue *q, struct place after,
     const struct getter *g, const struct find_span *extra,
     struct entry **ret_entry, struct place *ret_from);
@@ -638,7 +644,8 @@ void queue_offer(struct queue *q, struct entry *x);
 /* Serves those who wait, after loads and changes. */
 void queue_serve(struct queue *q);
 /* After a load of its own. */
-void getter_loaded(struct getter *g, const struct find_span *extra);
+void getter_loaded(struct getter *g, const struct find_span *shown);
+struct place getter_after(const struct getter *g);
 /* Fails everyone who waits on the queue. */
 void queue_fail_getters(struct queue *q, enum mqi_err reason);
 bool getter_has_match(const struct getter *g);
@@ -696,8 +703,6 @@ void unit_add_put(struct unit *u, struct queue *q, uint8_t rank, struct msg *m);
 /* Its puts vanish and its gets return; it stays, dead. */
 void unit_back_out(struct engine_session *s, struct unit *u);
 void unit_free(struct engine_session *s, struct unit *u);
-/* Backs out; the unit stays, dead. */
-void unit_kill(struct engine_session *s, struct unit *u);
 
 /* ---- readahead.c ---- */
 
@@ -705,15 +710,12 @@ bool ahead_has_credit(const struct handle *h, const struct entry *next);
 void ahead_lock(struct handle *h, struct entry *x);
 /* Everything unacknowledged returns. */
 void ahead_return_all(struct handle *h, bool count);
-/* Removes the oldest one; returns the position of that. */
-uint64_t ahead_discard(struct handle *h);
-/* There may be credit again. */
-void ahead_continue(struct handle *h);
 
 /* ---- stream.c ---- */
 
 bool stream_is_claimed(const struct queue *q);
-void stream_work(struct queue *q); /* has messages: tells who sends */
+void stream_work(struct queue *q);      /* has messages: tells who sends */
+void stream_work_all(struct engine *e); /* at the start */
 void stream_take(struct getter *g, struct entry *x);
 void stream_discards(struct queue *q); /* removes what is acknowledged */
 void stream_close(struct handle *h);
@@ -738,13 +740,10 @@ struct handle *handle_find(struct engine_session *s, uint32_t id);
 struct handle *handle_new(struct engine_session *s, struct queue *q);
 void handle_close(struct handle *h);
 void handle_unref(struct handle *h); /* one delivery less */
+/* Says and takes nothing any more. */
+void session_mute(struct engine_session *s);
 bool session_is_full(const struct engine_session *s);
 void session_resume(struct engine_session *s);
-
-/* ---- admin.c ---- */
-
-/* The queue manager's own attributes, o being its object. */
-void admin_refresh_qmgr(struct engine *e, const struct engine_object *o);
 
 /* ---- engine.c ---- */
 

@@ -211,6 +211,21 @@ load_span_shown(const struct load *l, const struct store_load *r)
 	return s;
 }
 
+/* The span is what lies behind the cursor of the reader who asked last: rows
+ * that were of no use to it (locked) are passed, and those before it go. */
+static void
+load_extend_span(
+    struct queue *q, const struct getter *g, struct find_span s)
+{
+	struct place cursor = g != NULL ? getter_after(g) : s.from;
+
+	if (place_cmp(s.from, q->span_to) != 0)
+		q->span_from = s.from;
+	else if (place_cmp(q->span_from, cursor) < 0)
+		q->span_from = cursor;
+	q->span_to = s.to;
+}
+
 static void
 load_merge(struct queue *q, struct load *l, struct store_load *r,
     struct find_span *ret_shown)
@@ -229,8 +244,7 @@ load_merge(struct queue *q, struct load *l, struct store_load *r,
 	if (q->n_live == q->depth)
 		q->known = PLACE_END;
 	if (l->why == LOAD_SPAN && place_cmp(s.from, s.to) < 0) {
-		q->span_from = s.from;
-		q->span_to = s.to;
+		load_extend_span(q, l->getter, s);
 	}
 	*ret_shown = s;
 }

@@ -103,6 +103,15 @@ getter_rest(struct getter *g)
 }
 
 static void
+getter_search(struct getter *g, bool on)
+{
+	if (g->searching == on)
+		return;
+	g->searching = on;
+	g->q->n_searching += on ? 1 : UINT32_MAX;
+}
+
+static void
 getter_stop_timer(struct getter *g)
 {
 	if (g->timed)
@@ -114,6 +123,7 @@ struct getter *
 getter_free(struct getter *g)
 {
 	getter_rest(g);
+	getter_search(g, false);
 	getter_stop_timer(g);
 	if (g->load != NULL)
 		g->load->getter = NULL;
@@ -177,6 +187,7 @@ static void
 getter_stall(struct getter *g)
 {
 	getter_rest(g);
+	getter_search(g, false);
 	g->where = GETTER_STALLED;
 	TAILQ_INSERT_TAIL(&g->h->s->stalled, g, link);
 }
@@ -196,6 +207,7 @@ getter_refusal(const struct getter *g)
 static void
 getter_wait(struct getter *g)
 {
+	getter_search(g, false);
 	if (g->hurried) {
 		getter_fail(g, MQI_E_NO_MSG_AVAILABLE);
 	} else if (getter_is_reader(g)) {
@@ -240,7 +252,7 @@ cursor_try(struct getter *g, const struct find_span *extra)
 		getter_fail(g, MQI_E_NO_MSG_UNDER_CURSOR);
 }
 
-static struct place
+struct place
 getter_after(const struct getter *g)
 {
 	if (g->kind == GETTER_STREAM)
@@ -310,14 +322,24 @@ getter_start(struct getter *g)
 }
 
 void
-getter_loaded(struct getter *g, const struct find_span *extra)
+getter_loaded(struct getter *g, const struct find_span *shown)
 {
 	enum mqi_err err = getter_refusal(g);
 
-	if (err != MQI_OK)
+	if (err != MQI_OK) {
 		getter_fail(g, err);
+		return;
+	}
+	if (!getter_has_match(g)) {
+		getter_try(g, shown);
+		return;
+	}
+	if (g->searching && place_cmp(g->shown.to, shown->from) == 0)
+		g->shown.to = shown->to;
 	else
-		getter_try(g, extra);
+		g->shown = *shown;
+	getter_search(g, true);
+	getter_try(g, &g->shown);
 }
 
 static void

@@ -593,6 +593,8 @@ queue_trim(struct queue *q)
 	struct entry *x, *prev;
 
 	queue_free_held(q);
+	if (q->n_searching > 0)
+		return;
 	x = RB_MAX(entry_free_tree, &q->available);
 	while (x != NULL && q->n_settled > 0) {
 		bool known = place_cmp(x->place, q->known) <= 0 ||

@@ -65,6 +65,7 @@ ahead_return_all(struct handle *h, bool count)
 			queue_offer(q, x);
 	}
 	free(places);
+	session_resume(h->s);
 }
 
 /* Removes what was delivered up to token. */

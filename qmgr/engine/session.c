@@ -337,16 +337,24 @@ engine_inquire(
 /* ---- the end ---- */
 
 void
+session_mute(struct engine_session *s)
+{
+	struct handle *h, *next;
+
+	s->ended = true;
+	reply_drop_all(s);
+	HASH_ITER (hh, s->handles, h, next)
+		handle_stop(h);
+}
+
+void
 engine_session_end(struct engine *e, struct engine_session *s)
 {
 	struct handle *h, *next_handle;
 	struct unit *u, *next_unit;
 
-	s->ended = true;
-	reply_drop_all(s);
+	session_mute(s);
 	put_incoming_free_all(s);
-	HASH_ITER (hh, s->handles, h, next_handle)
-		handle_stop(h);
 	HASH_ITER (hh, s->units, u, next_unit) {
 		unit_back_out(s, u);
 		unit_free(s, u);

@@ -119,6 +119,15 @@ stream_work(struct queue *q)
 	q->e->ops->stream_work(q->e->ctx, q->object->name);
 }
 
+void
+stream_work_all(struct engine *e)
+{
+	struct queue *q;
+
+	for (q = e->queues; q != NULL; q = q->hh.next)
+		stream_work(q);
+}
+
 /* ---- opening ---- */
 
 static void

@@ -56,6 +56,7 @@ rig_keep_piece(struct rig_session *rs, const struct engine_reply *e)
 		memcpy(k->data + k->len, e->u.piece.data->data, e->u.piece.len);
 		k->len += e->u.piece.len;
 		k->whole = k->len == k->r.u.message.sent_len;
+		k->index = rs->given;
 		return;
 	}
 	fail_msg("a piece without its message");
@@ -68,6 +69,7 @@ rig_on_reply(void *ctx, void *cookie, const struct engine_reply *e)
 	struct rig_reply *k;
 
 	rs->n_unsent++;
+	rs->given++;
 	if (e->kind == ENGINE_PIECE) {
 		rig_keep_piece(rs, e);
 		return;
@@ -76,6 +78,7 @@ rig_on_reply(void *ctx, void *cookie, const struct engine_reply *e)
 	k = &rs->replies[rs->n_replies++];
 	memset(k, 0, sizeof(*k));
 	k->r = *e;
+	k->index = rs->given;
 	switch (e->kind) {
 	case ENGINE_MESSAGE:
 		rig_keep_message(k, e);
@@ -219,8 +222,8 @@ rig_stop(struct rig *r)
 void
 rig_crash(struct rig *r, unsigned extra)
 {
-	r->store = store_mem_crash(r->store, extra);
 	rig_end_engine(r);
+	r->store = store_mem_crash(r->store, extra);
 	rig_begin(r);
 }
 
@@ -239,6 +242,7 @@ rig_connect_as(struct rig *r, unsigned n, const struct engine_identity *who)
 	assert_null(rs->s);
 	rs->s = engine_session_new(r->e, (void *)(uintptr_t)n, who);
 	rs->n_unsent = 0;
+	rs->given = 0;
 	return rs->s;
 }
 

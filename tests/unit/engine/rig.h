@@ -20,6 +20,7 @@ struct rig_reply {
 	uint8_t *data; /* MESSAGE: the body, or its pieces so far; or NULL */
 	uint32_t len;
 	bool whole;
+	uint64_t index; /* of what was given last of it, from 1 */
 	struct mqi_queue_info info;
 	struct mqlocal_stream_ok stream;
 	uint8_t msg_id[MQI_ID_LEN];
@@ -31,7 +32,8 @@ struct rig_session {
 	struct rig_reply *replies;
 	uint32_t n_replies;
 	uint32_t n_unsent; /* given and not reported by engine_sent() */
-	bool hold_sent;    /* engine_sent() is the test's */
+	uint64_t given;
+	bool hold_sent; /* engine_sent() is the test's */
 };
 
 struct rig {
