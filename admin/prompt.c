@@ -9,6 +9,7 @@
 #include "admin/prompt.h"
 
 #include <histedit.h>
+#include <locale.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +46,7 @@ prompt_new(const char *text)
 	struct prompt *p = mqmem_alloc(sizeof(*p));
 	const char *home = getenv("HOME");
 	p->text = text;
+	(void)setlocale(LC_CTYPE, ""); /* so that UTF-8 can be edited */
 	p->el = el_init("mqadmin", stdin, stdout, stderr);
 	p->history = history_init();
 	if (p->el == NULL || p->history == NULL)

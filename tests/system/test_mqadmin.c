@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <glob.h>
 #include <jansson.h>
+#include <poll.h>
 #include <pty.h>
 #include <signal.h>
 #include <stdio.h>
@@ -482,6 +483,138 @@ test_commands_are_logged_with_who_and_what(void **state)
 	free(log);
 }
 
+/* ---- channels ---- */
+
+/* The first object that a DISPLAY of one command finds; NULL if none. */
+static json_t *
+display(const char *qm, const char *command)
+{
+	if (mqadmin("mqsc", qm, "--json", "-c", command, NULL) == 20)
+		fail_msg("%s: %s", command, fixture->out);
+	json_t *o = one_json();
+	json_t *row =
+	    json_incref(json_array_get(json_object_get(o, "objects"), 0));
+	json_decref(o);
+	return row;
+}
+
+/* Asks until the attribute has the value; dies after a while. */
+static void
+wait_for(const char *qm, const char *command, const char *attribute,
+    const char *value)
+{
+	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
+	for (;;) {
+		char text[300] = "";
+		json_t *row = display(qm, command);
+		json_t *v = json_object_get(row, attribute);
+		if (json_is_integer(v))
+			(void)snprintf(text, sizeof(text), "%lld",
+			    (long long)json_integer_value(v));
+		else if (json_is_string(v))
+			(void)snprintf(
+			    text, sizeof(text), "%s", json_string_value(v));
+		json_decref(row);
+		if (strcmp(text, value) == 0)
+			return;
+		if (test_now_ms() > end)
+			fail_msg("%s at %s: %s is '%s', not '%s'", command, qm,
+			    attribute, text, value);
+		(void)poll(NULL, 0, 5);
+	}
+}
+
+static void
+put_lines(const char *qm, const char *queue, const char *lines)
+{
+	char bin[PATH_MAX];
+	char log[PATH_MAX];
+	char *out;
+	proc_bin("mqput", bin, sizeof(bin));
+	(void)snprintf(
+	    log, sizeof(log), "%.4000s/mqput.log", fixture->dir.path);
+	int rc = proc_run(
+	    (const char *const[]){bin, qm, queue, NULL}, lines, log, &out);
+	if (rc != 0)
+		fail_msg("mqput: %d\n%s", rc, out);
+	free(out);
+}
+
+static void
+make_route(int port)
+{
+	char ca[PATH_MAX];
+	char ssl[PATH_MAX];
+	char script[1024];
+	(void)snprintf(ca, sizeof(ca), "%.4000s/ca", fixture->dir.path);
+	EXPECT(0, "tls", "init", ca);
+	for (int i = 1; i <= 2; i++) {
+		const char *name = i == 1 ? "QM1" : "QM2";
+		EXPECT(0, "create", name);
+		(void)snprintf(
+		    ssl, sizeof(ssl), "%.4000s/%s/ssl", fixture->root, name);
+		EXPECT(0, "tls", "issue", ca, name, "--out", ssl);
+		EXPECT(0, "start", name);
+	}
+	(void)snprintf(script, sizeof(script),
+	    "DEF QL(IN) DEFPSIST(YES)\n"
+	    "DEF CHL(QM1.QM2) CHLTYPE(RCVR) SSLPEER('CN=QM1')\n"
+	    "DEF LSTR(L) IPADDR('127.0.0.1') PORT(%d)\nSTART LSTR(L)\n",
+	    port);
+	expect_status(mqadmin_input(script, "mqsc", "QM2", NULL), 0, __LINE__);
+	(void)snprintf(script, sizeof(script),
+	    "DEF QL(QM2) USAGE(XMITQ)\n"
+	    "DEF QR(OUT) RNAME(IN) RQMNAME(QM2) DEFPSIST(YES)\n"
+	    "DEF CHL(QM1.QM2) CHLTYPE(SDR) XMITQ(QM2) SSLPEER('CN=QM2') "
+	    "CONNAME('127.0.0.1(%d)') SHORTRTY(1000) SHORTTMR(1)\n",
+	    port);
+	expect_status(mqadmin_input(script, "mqsc", "QM1", NULL), 0, __LINE__);
+}
+
+static void
+test_a_channel_is_watched_stopped_and_resolved_by_commands(void **state)
+{
+	(void)state;
+	make_route(proc_free_port());
+	wait_for("QM2", "DIS LS(L)", "STATUS", "RUNNING");
+	EXPECT(10, "mqsc", "QM1", "-c", "DIS CHS(QM1.QM2)");
+	expect_text("AMQ8420I");
+
+	put_lines("QM1", "OUT", "a\nb\nc\n");
+	wait_for("QM2", "DIS QL(IN) CURDEPTH", "CURDEPTH", "3");
+	wait_for("QM1", "DIS CHS(QM1.QM2)", "STATUS", "RUNNING");
+	wait_for("QM1", "DIS CHS(QM1.QM2)", "SSLPEER", "CN=QM2");
+	wait_for("QM2", "DIS CHS(QM1.QM2)", "RQMNAME", "QM1");
+	wait_for("QM1", "DIS CHS(QM1.QM2) SAVED", "INDOUBT", "NO");
+	EXPECT(10, "mqsc", "QM1", "-c", "DELETE CHL(QM1.QM2)", "-c",
+	    "CLEAR QL(QM2)", "-c", "RESOLVE CHL(QM1.QM2) ACTION(COMMIT)");
+	expect_text("3 valid MQSC commands could not be processed.");
+
+	EXPECT(0, "mqsc", "QM1", "-c", "STOP CHL(QM1.QM2)");
+	wait_for("QM1", "DIS CHS(QM1.QM2)", "STATUS", "STOPPED");
+	put_lines("QM1", "OUT", "d\n");
+	wait_for("QM1", "DIS QL(QM2) CURDEPTH", "CURDEPTH", "1");
+
+	/* both ends say the same of the stream */
+	json_t *sent = display("QM1", "DIS CHS(*) SAVED");
+	json_t *got = display("QM2", "DIS CHS(*) SAVED");
+	static const char *const same[] = {"STREAM", "LSTSEQNO"};
+	for (size_t i = 0; i < 2; i++)
+		assert_true(json_equal(json_object_get(sent, same[i]),
+		    json_object_get(got, same[i])));
+	json_decref(sent);
+	json_decref(got);
+
+	EXPECT(0, "mqsc", "QM1", "-c", "RESOLVE CHL(QM1.QM2) ACTION(BACKOUT)");
+	expect_text("AMQ8025I");
+	EXPECT(0, "mqsc", "QM1", "-c", "START CHL(QM1.QM2)");
+	wait_for("QM2", "DIS QL(IN) CURDEPTH", "CURDEPTH", "4");
+	EXPECT(0, "mqsc", "QM2", "-c", "STOP LSTR(L)");
+	wait_for("QM2", "DIS LS(L)", "STATUS", "STOPPED");
+	EXPECT(0, "stop", "QM1");
+	EXPECT(0, "stop", "QM2");
+}
+
 /* ---- the prompt ---- */
 
 /* Everything written to the terminal until `wanted` has been. */
@@ -560,6 +693,7 @@ main(void)
 	    RUNNING(test_objects_survive_a_restart_and_a_kill),
 	    RUNNING(test_json_is_one_object_per_command),
 	    RUNNING(test_commands_are_logged_with_who_and_what),
+	    BARE(test_a_channel_is_watched_stopped_and_resolved_by_commands),
 	    RUNNING(test_the_prompt_runs_lines_and_keeps_a_history),
 	};
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);

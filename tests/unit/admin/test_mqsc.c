@@ -48,6 +48,14 @@ describe(char *out, const struct mqctl_command *c)
 	add(out, "\n");
 }
 
+/* Without the final NUL. */
+static void
+copy(char *to, const char *text)
+{
+	while (*text != '\0')
+		*to++ = *text++;
+}
+
 static void
 drain(struct mqsc *m, char *out)
 {
@@ -349,7 +357,7 @@ test_limits_of_line_command_and_value(void **state)
 	char *script = malloc(OUT_LEN);
 
 	memset(script, ' ', MQSC_MAX_LINE + 1);
-	memcpy(script, "ping qmgr", 9);
+	copy(script, "ping qmgr");
 	run(script, MQSC_MAX_LINE, out);
 	assert_string_equal(out, "PING QMGR \n");
 	script[MQSC_MAX_LINE] = 'x';
@@ -414,7 +422,7 @@ test_random_scripts_are_refused_or_understood(void **state)
 		while (n < 300) {
 			const char *w =
 			    words[mqrand_next(&seed) % MQ_ARRAY_LEN(words)];
-			memcpy(script + n, w, strlen(w));
+			copy(script + n, w);
 			n += strlen(w);
 			if (mqrand_next(&seed) % 64 == 0)
 				script[n++] = (char)mqrand_next(&seed);
