@@ -240,8 +240,9 @@ channel_input(struct channel *c, const void *data, size_t len,
 		channel_cut(c, c->in.err, "no memory for the partner's bytes");
 		return;
 	}
-	if (len > 0)
-		c->heard_ms = c->now_ms;
+	if (len == 0)
+		return;
+	c->heard_ms = c->now_ms;
 	while (channel_state(c) != CHANNEL_ENDED) {
 		enum mqframe_result r =
 		    mqframe_parse(c->in.data + at, c->in.len - at, &f, &used);
