@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_channel.c - one channel between two real queue managers over mutual
+ * TLS: kill -9 of each of the four processes while messages flow, messages
+ * that cannot be delivered, large ones, and a sender restored from a backup.
+ *
+ * The application that puts makes its units idempotent by a position of its
+ * own (mqi_unit_position), so that the numbers it has put are known exactly
+ * although its queue manager is killed under it.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* after those that it needs */
+#include <cmocka.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rand.h"
+#include "proto/dlh.h"
+#include "tests/lib/qm.h"
+
+#define OK(call) assert_int_equal((call), MQI_OK)
+
+struct fixture {
+	struct tmpdir dir;
+	struct qm qm[2];
+	uint64_t seed;
+	int port;
+	/* the application that puts */
+	atomic_bool stop;
+	uint32_t put; /* numbers 1..put are on their way */
+};
+
+static int
+setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	char text[1024];
+
+	f->seed = test_seed("test_channel");
+	f->port = proc_free_port();
+	tmpdir_make(&f->dir);
+	for (int i = 0; i < 2; i++) {
+		qm_create(&f->qm[i], &f->dir, i == 0 ? "QM1" : "QM2");
+		qm_tls(&f->qm[i], &f->dir);
+		qm_start(&f->qm[i]);
+	}
+	(void)snprintf(text, sizeof(text),
+	    "DEFINE QLOCAL(IN) DEFPSIST(YES) MAXDEPTH(1000000) "
+	    "MAXMSGL(104857600)\n"
+	    "DEFINE QLOCAL(SMALL) DEFPSIST(YES) MAXDEPTH(2)\n"
+	    "DEFINE QLOCAL(DLQ) DEFPSIST(YES) MAXMSGL(104857600)\n"
+	    "ALTER QMGR DEADQ(DLQ) MAXMSGL(104857600)\n"
+	    "DEFINE CHANNEL(QM1.QM2) CHLTYPE(RCVR) SSLPEER('CN=QM1') "
+	    "MRRTY(2) MRTMR(300) MAXMSGL(104857600)\n"
+	    "DEFINE LISTENER(TCP) TRPTYPE(TCP) IPADDR('127.0.0.1') PORT(%d) "
+	    "CONTROL(QMGR)\n"
+	    "START LISTENER(TCP)\n",
+	    f->port);
+	qm_mqsc(&f->qm[1], text);
+	(void)snprintf(text, sizeof(text),
+	    "ALTER QMGR MAXMSGL(104857600)\n"
+	    "DEFINE QLOCAL(QM2) USAGE(XMITQ) MAXDEPTH(1000000) "
+	    "MAXMSGL(104857600)\n"
+	    "DEFINE CHANNEL(QM1.QM2) CHLTYPE(SDR) XMITQ(QM2) "
+	    "CONNAME('127.0.0.1(%d)') SSLPEER('CN=QM2') SHORTRTY(1000) "
+	    "SHORTTMR(1) MAXMSGL(104857600)\n",
+	    f->port);
+	qm_mqsc(&f->qm[0], text);
+	*state = f;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int i = 0; i < 2; i++)
+		qm_fini(&f->qm[i]);
+	tmpdir_free(&f->dir);
+	free(f);
+	return 0;
+}
+
+/* ---- putting and getting ---- */
+
+static mqi_queue *
+open_queue(mqi_conn *conn, const char *name, uint32_t options)
+{
+	mqi_queue *queue = NULL;
+
+	OK(mqi_open(conn, name, NULL, options, &queue));
+	return queue;
+}
+
+static void
+put_to(const struct qm *q, const char *queue, const char *qmgr,
+    const void *body, size_t len)
+{
+	mqi_conn *conn = qm_connect(q);
+	mqi_queue *handle = NULL;
+	struct mqi_md md;
+
+	mqi_md_init(&md);
+	md.persistence = MQI_PERSISTENCE_YES;
+	(void)snprintf(md.format, sizeof(md.format), "MQSTR");
+	OK(mqi_open(conn, queue, qmgr, MQI_OO_OUTPUT, &handle));
+	OK(mqi_put(handle, NULL, &md, body, len));
+	OK(mqi_disconnect(conn));
+}
+
+static uint64_t
+depth_of(const struct qm *q, const char *name)
+{
+	mqi_conn *conn = qm_connect(q);
+	struct mqi_queue_info info = {0};
+
+	OK(mqi_inquire(open_queue(conn, name, MQI_OO_INQUIRE), &info));
+	OK(mqi_disconnect(conn));
+	return info.depth;
+}
+
+static void
+wait_for_depth(struct fixture *f, int at, const char *name, uint64_t n)
+{
+	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
+
+	while (depth_of(&f->qm[at], name) != n) {
+		if (test_now_ms() > end) {
+			proc_print_log(&f->qm[0].proc);
+			proc_die(&f->qm[1].proc, "messages do not arrive");
+		}
+		(void)poll(NULL, 0, 20);
+	}
+}
+
+/* Puts numbers after `done` until the connection breaks or it is told to stop;
+ * returns the last one that is known to be done. */
+static uint32_t
+put_units(struct fixture *f, mqi_conn *conn, uint32_t done, uint64_t *seed)
+{
+	static const uint8_t stream[16] = {0x7e};
+	unsigned char body[600] = {0};
+	mqi_queue *queue = NULL;
+	struct mqi_md md;
+
+	if (mqi_open(conn, "IN", "QM2", MQI_OO_OUTPUT, &queue) != MQI_OK)
+		return done;
+	while (!atomic_load(&f->stop)) {
+		uint32_t n = 1 + (uint32_t)(mqrand_next(seed) % 30);
+		enum mqi_err err = MQI_OK;
+		mqi_unit *unit = NULL;
+
+		if (mqi_begin(conn, &unit) != MQI_OK)
+			return done;
+		for (uint32_t i = 1; i <= n && err == MQI_OK; i++) {
+			uint32_t number = done + i;
+
+			memcpy(body, &number, sizeof(number));
+			mqi_md_init(&md);
+			md.persistence = MQI_PERSISTENCE_YES;
+			err = mqi_put_async(queue, unit, &md, body,
+			    sizeof(number) + number % 500);
+		}
+		if (err == MQI_OK)
+			err = mqi_unit_position(
+			    unit, "TEST", stream, done, done + n);
+		if (err != MQI_OK || mqi_commit(unit) != MQI_OK)
+			return done;
+		done += n;
+		(void)poll(NULL, 0, 1);
+	}
+	return done;
+}
+
+/* The application: goes on, however often its queue manager dies. */
+static void *
+putter(void *arg)
+{
+	static const uint8_t stream[16] = {0x7e};
+	struct fixture *f = arg;
+	struct mqi_connect_opts opts = {
+	    .root = f->qm[0].root, .app_name = "putter"};
+	uint64_t seed = f->seed ^ 0x9e3779b97f4a7c15u;
+	bool known = false;
+
+	while (!atomic_load(&f->stop) || !known) {
+		mqi_conn *conn = NULL;
+		uint64_t position = 0;
+
+		if (mqi_connect("QM1", &opts, &conn) != MQI_OK) {
+			(void)poll(NULL, 0, 20);
+			continue;
+		}
+		known = mqi_position_open(conn, "TEST", stream, &position) ==
+			MQI_OK;
+		if (known) {
+			uint32_t done = (uint32_t)position;
+			bool stopped = atomic_load(&f->stop);
+
+			if (!stopped)
+				done = put_units(f, conn, done, &seed);
+			f->put = done;
+			/* what was cut off is known after one more look */
+			known = stopped;
+		}
+		(void)mqi_disconnect(conn);
+	}
+	return NULL;
+}
+
+/* Gets 1..last, and nothing else. */
+static void
+get_all(const struct qm *q, uint32_t last)
+{
+	mqi_conn *conn = qm_connect(q);
+	mqi_queue *queue = open_queue(conn, "IN", MQI_OO_INPUT_SHARED);
+	mqi_msg *msg = NULL;
+
+	for (uint32_t n = 1; n <= last; n++) {
+		uint32_t number = 0;
+
+		OK(mqi_poll(queue, NULL, &msg));
+		assert_int_equal(mqi_msg_len(msg), sizeof(n) + n % 500);
+		memcpy(&number, mqi_msg_body(msg), sizeof(number));
+		assert_int_equal(number, n);
+		mqi_msg_free(msg);
+	}
+	assert_int_equal(mqi_poll(queue, NULL, &msg), MQI_E_NO_MSG_AVAILABLE);
+	OK(mqi_disconnect(conn));
+}
+
+/* ---- killing ---- */
+
+/* Whether the process is `mca KIND --qmgr QM ...` of our root. */
+static bool
+is_agent(const char *pid, const char *kind, const struct qm *q)
+{
+	char path[64], args[8192];
+	bool is_kind = false, is_qmgr = false, is_root = false;
+	unsigned i = 0;
+	size_t len;
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%.20s/cmdline", pid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return false;
+	len = fread(args, 1, sizeof(args) - 1, file);
+	(void)fclose(file);
+	args[len] = '\0';
+	for (char *p = args; p < args + len; p += strlen(p) + 1, i++) {
+		is_kind |= i == 1 && strcmp(p, kind) == 0;
+		is_qmgr |= strcmp(p, q->name) == 0;
+		is_root |= strcmp(p, q->root) == 0;
+	}
+	return is_kind && is_qmgr && is_root;
+}
+
+/* Kills the agents of this kind; returns how many there were. */
+static unsigned
+kill_agents(const char *kind, const struct qm *q)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *e;
+	unsigned n = 0;
+
+	assert_non_null(proc);
+	while ((e = readdir(proc)) != NULL) {
+		if (!isdigit((unsigned char)e->d_name[0]) ||
+		    !is_agent(e->d_name, kind, q))
+			continue;
+		n += kill((pid_t)atoi(e->d_name), SIGKILL) == 0;
+	}
+	(void)closedir(proc);
+	return n;
+}
+
+static void
+kill_one(struct fixture *f, unsigned which)
+{
+	switch (which) {
+	case 0:
+		(void)kill_agents("sender", &f->qm[0]);
+		break;
+	case 1:
+		(void)kill_agents("receiver", &f->qm[1]);
+		break;
+	default:
+		proc_kill9(&f->qm[which - 2].proc);
+		qm_start(&f->qm[which - 2]);
+		break;
+	}
+}
+
+static void
+test_nothing_is_lost_doubled_or_reordered_by_kill_9(void **state)
+{
+	struct fixture *f = *state;
+	unsigned kills = test_is_long() ? 200 : 12;
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, putter, f), 0);
+	for (unsigned i = 0; i < kills; i++) {
+		(void)poll(NULL, 0, 100 + (int)(mqrand_next(&f->seed) % 1500));
+		kill_one(f, i < 4 ? i : mqrand_next(&f->seed) % 4);
+	}
+	atomic_store(&f->stop, true);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_true(f->put > 100);
+	wait_for_depth(f, 1, "IN", f->put);
+	wait_for_depth(f, 0, "QM2", 0);
+	get_all(&f->qm[1], f->put);
+	printf("%u messages, %u kills\n", f->put, kills);
+}
+
+/* ---- what cannot be delivered ---- */
+
+static void
+get_dead_letter(
+    const struct qm *q, uint32_t reason, const char *queue, const char *body)
+{
+	mqi_conn *conn = qm_connect(q);
+	mqi_queue *dlq = open_queue(conn, "DLQ", MQI_OO_INPUT_SHARED);
+	struct mqi_get_opts opts = {.wait_ms = PROC_DEADLINE_MS};
+	mqi_msg *msg = NULL;
+	struct mqdlh h;
+
+	OK(mqi_get_msg(dlq, NULL, &opts, &msg));
+	assert_string_equal(mqi_msg_md(msg)->format, "MQDEAD");
+	OK(mqdlh_decode(mqi_msg_body(msg), mqi_msg_len(msg), &h));
+	assert_int_equal(h.reason, reason);
+	assert_string_equal(h.queue, queue);
+	assert_string_equal(h.qmgr, "QM2");
+	assert_string_equal(h.format, "MQSTR");
+	assert_int_equal(mqi_msg_len(msg), MQDLH_LEN + strlen(body));
+	assert_memory_equal(
+	    (const char *)mqi_msg_body(msg) + MQDLH_LEN, body, strlen(body));
+	mqi_msg_free(msg);
+	OK(mqi_disconnect(conn));
+}
+
+static void
+test_undeliverable_messages_are_dead_lettered_in_their_place(void **state)
+{
+	struct fixture *f = *state;
+
+	put_to(&f->qm[0], "IN", "QM2", "before", 6);
+	put_to(&f->qm[0], "NOSUCH", "QM2", "lost", 4);
+	put_to(&f->qm[0], "SYSTEM.DEFAULT.LOCAL.QUEUE", "QM2", "sly", 3);
+	put_to(&f->qm[0], "IN", "QM2", "after", 5);
+	get_dead_letter(&f->qm[1], 2085, "NOSUCH", "lost");
+	get_dead_letter(&f->qm[1], 2035, "SYSTEM.DEFAULT.LOCAL.QUEUE", "sly");
+	wait_for_depth(f, 1, "IN", 2);
+	for (int i = 0; i < 3; i++)
+		put_to(&f->qm[0], "SMALL", "QM2", "full", 4);
+	/* two fit; the third is tried for 2 x 300 ms first */
+	get_dead_letter(&f->qm[1], 2053, "SMALL", "full");
+	assert_int_equal(depth_of(&f->qm[1], "SMALL"), 2);
+	wait_for_depth(f, 0, "QM2", 0);
+}
+
+static void
+test_without_a_dead_letter_queue_the_message_waits_at_the_sender(void **state)
+{
+	struct fixture *f = *state;
+
+	qm_mqsc(&f->qm[1], "ALTER QMGR DEADQ(' ')\n");
+	put_to(&f->qm[0], "IN", "QM2", "before", 6);
+	put_to(&f->qm[0], "LATER", "QM2", "patience", 8);
+	put_to(&f->qm[0], "IN", "QM2", "after", 5);
+	wait_for_depth(f, 1, "IN", 1);
+	wait_for_depth(f, 0, "QM2", 2);
+	qm_mqsc(&f->qm[1], "DEFINE QLOCAL(LATER)\n");
+	wait_for_depth(f, 1, "LATER", 1);
+	wait_for_depth(f, 1, "IN", 2);
+	wait_for_depth(f, 0, "QM2", 0);
+}
+
+/* ---- large ones ---- */
+
+static void
+test_large_messages_pass_unchanged(void **state)
+{
+	struct fixture *f = *state;
+	const size_t sizes[] = {65519, 65520, 1048577, 30000000};
+	mqi_conn *conn = NULL;
+	mqi_queue *queue;
+
+	for (size_t i = 0; i < MQ_ARRAY_LEN(sizes); i++) {
+		struct mqi_get_opts opts = {.wait_ms = PROC_DEADLINE_MS};
+		uint64_t seed = i + 1;
+		uint8_t *body = malloc(sizes[i]);
+		mqi_msg *msg = NULL;
+
+		for (size_t k = 0; k < sizes[i]; k++)
+			body[k] = (uint8_t)(k % 4093 == 0 ? mqrand_next(&seed)
+							  : k * 31);
+		put_to(&f->qm[0], "IN", "QM2", body, sizes[i]);
+		conn = qm_connect(&f->qm[1]);
+		queue = open_queue(conn, "IN", MQI_OO_INPUT_SHARED);
+		OK(mqi_get_msg(queue, NULL, &opts, &msg));
+		assert_int_equal(mqi_msg_len(msg), sizes[i]);
+		assert_true(memcmp(mqi_msg_body(msg), body, sizes[i]) == 0);
+		mqi_msg_free(msg);
+		OK(mqi_disconnect(conn));
+		free(body);
+	}
+}
+
+/* ---- a restored backup ---- */
+
+static void
+copy_qmgr(const struct fixture *f, const char *from, const char *to)
+{
+	char cmd[3 * PATH_MAX];
+
+	(void)snprintf(cmd, sizeof(cmd),
+	    "rm -rf '%.1000s/%s' && "
+	    "cp -a '%.1000s/%s' '%.1000s/%s'",
+	    f->qm[0].root, to, f->qm[0].root, from, f->qm[0].root, to);
+	assert_int_equal(system(cmd), 0);
+}
+
+static bool
+log_has(const struct qm *q, const char *text)
+{
+	char line[8192];
+	FILE *file = fopen(q->proc.log, "re");
+	bool found = false;
+
+	assert_non_null(file);
+	while (!found && fgets(line, sizeof(line), file) != NULL)
+		found = strstr(line, text) != NULL;
+	(void)fclose(file);
+	return found;
+}
+
+static void
+test_a_sender_restored_from_a_backup_is_refused_with_both_sides(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t end;
+
+	put_to(&f->qm[0], "IN", "QM2", "one", 3);
+	wait_for_depth(f, 1, "IN", 1);
+	wait_for_depth(f, 0, "QM2", 0);
+	proc_stop(&f->qm[0].proc);
+	copy_qmgr(f, "QM1", "backup");
+	qm_start(&f->qm[0]);
+	put_to(&f->qm[0], "IN", "QM2", "two", 3);
+	wait_for_depth(f, 1, "IN", 2);
+	wait_for_depth(f, 0, "QM2", 0);
+	proc_stop(&f->qm[0].proc);
+	copy_qmgr(f, "backup", "QM1");
+	qm_start(&f->qm[0]);
+	put_to(&f->qm[0], "IN", "QM2", "three", 5);
+	end = test_now_ms() + PROC_DEADLINE_MS;
+	while (!log_has(&f->qm[0], "not in the stream's history")) {
+		if (test_now_ms() > end)
+			proc_die(&f->qm[0].proc, "the backup is not noticed");
+		(void)poll(NULL, 0, 50);
+	}
+	assert_int_equal(depth_of(&f->qm[1], "IN"), 2);
+	assert_int_equal(depth_of(&f->qm[0], "QM2"), 1);
+}
+
+int
+main(void)
+{
+#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	    TEST(test_nothing_is_lost_doubled_or_reordered_by_kill_9),
+	    TEST(test_undeliverable_messages_are_dead_lettered_in_their_place),
+	    TEST(
+		test_without_a_dead_letter_queue_the_message_waits_at_the_sender),
+	    TEST(test_large_messages_pass_unchanged),
+	    TEST(
+		test_a_sender_restored_from_a_backup_is_refused_with_both_sides),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
