@@ -137,9 +137,9 @@ dir_find(const char *name, const char *root, bool create, struct qmgr_dir *ret,
 	err = mqname_find_root(root, create ? NULL : name, &ret->root, &tried);
 	if (err == MQI_E_Q_MGR_NAME)
 		err = fail(err, ret_why,
-		    "the queue manager \"%s\" has not been created (looked "
-		    "in: %s); \"mqadmin create %s\" makes it",
-		    name, tried != NULL ? tried : "?", name);
+		    "the queue manager \"%s\" has not been created (%s); "
+		    "\"mqadmin create %s\" makes it",
+		    name, tried != NULL ? tried : "nowhere to look", name);
 	else if (err != MQI_OK)
 		err = fail(err, ret_why,
 		    "no directory for queue managers: %s; give one with "
