@@ -170,10 +170,9 @@ qm_tls(const struct qm *q, const struct tmpdir *d)
 	snprintf(ca, sizeof(ca), "%.4000s/ca", d->path);
 	snprintf(own, sizeof(own), "%.4000s/%s/ssl", q->root, q->name);
 	if (access(ca, F_OK) < 0)
-		run_mqadmin(
-		    q, (const char *const[]){"tls", "init", ca, NULL});
-	run_mqadmin(q, (const char *const[]){"tls", "issue", ca, q->name,
-			   "--out", own, NULL});
+		run_mqadmin(q, (const char *const[]){"tls", "init", ca, NULL});
+	run_mqadmin(q, (const char *const[]){
+			   "tls", "issue", ca, q->name, "--out", own, NULL});
 }
 
 void
