@@ -29,7 +29,8 @@
 #include "qmgr/ctl_int.h"
 #include "qmgr/qmgr.h"
 
-#define CTL_MAX_ANSWER 16777216u /* bytes */
+#define CTL_MAX_ANSWER 16777216u /* bytes of rows */
+#define CTL_RESULT_ROOM 4096u    /* always left for the result */
 
 static const struct {
 	enum mqctl_verb verb;
@@ -138,7 +139,9 @@ ctl_row_end(struct ctl *c, struct ctl_row *r)
 		mqctl_encode_list(&c->out, &r->list);
 		mqframe_end(&c->out, start, 0);
 		c->n_rows++;
-		r->err = c->out.err;
+		r->err = c->out.err == MQI_OK && c->out.len > CTL_MAX_ANSWER
+			     ? MQI_E_TOO_BIG
+			     : c->out.err;
 	}
 	mqctl_list_fini(&r->list);
 	if (r->err != MQI_OK)
@@ -302,19 +305,29 @@ log_command(const struct engine_session *s, const struct mqctl_command *cmd,
 	mqlog_end(&l);
 }
 
+/* What is in c->out and the result, ready to leave; NULL: no memory. */
+static struct mqref *
+finish_answer(struct ctl *c, enum mqi_err err)
+{
+	struct mqlocal_result r = {.reason = (uint32_t)err};
+	if (err != MQI_OK) /* no half answers, and room for the result */
+		mqbuf_reset(&c->out);
+	(void)snprintf(r.text, sizeof(r.text), "%s", c->text);
+	mqlocal_encode_result(&c->out, c->id, &r);
+	return c->out.err == MQI_OK ? mqref_copy(c->out.data, c->out.len)
+				    : NULL;
+}
+
 static void
 answer(struct ctl *c, struct engine_session *s, enum mqi_err err)
 {
-	struct mqlocal_result r = {.reason = (uint32_t)err};
-	if (err != MQI_OK) { /* no half answers, and room for the result */
-		mqbuf_reset(&c->out);
-		c->pos = 0;
+	struct mqref *bytes = finish_answer(c, err);
+	if (bytes == NULL) {
+		err = ctl_fail(c, MQI_E_NO_MEMORY,
+		    "there is no memory for the answer: name fewer objects");
+		bytes = finish_answer(c, err);
 	}
-	(void)snprintf(r.text, sizeof(r.text), "%s", c->text);
-	mqlocal_encode_result(&c->out, c->id, &r);
-	MQ_INVARIANT(c->out.err == MQI_OK);
-	struct mqref *bytes = mqref_copy(c->out.data, c->out.len);
-	MQ_INVARIANT(bytes != NULL);
+	MQ_INVARIANT(bytes != NULL); /* a few hundred bytes */
 	engine_reply_external(c->engine, s, c->id, c->pos, bytes);
 	mqref_unref(bytes);
 }
@@ -325,7 +338,7 @@ ctl_command(struct qmgr *qm, struct engine_session *s, uint32_t id,
 {
 	struct mqctl_command cmd;
 	struct ctl c = {.qm = qm, .engine = qmgr_engine(qm), .id = id};
-	mqbuf_init(&c.out, CTL_MAX_ANSWER);
+	mqbuf_init(&c.out, CTL_MAX_ANSWER + CTL_RESULT_ROOM);
 	enum mqi_err err = mqctl_decode_command(payload, len, &cmd);
 	if (err != MQI_OK) {
 		(void)ctl_fail(&c, err, "the command's bytes are not valid");

@@ -500,6 +500,33 @@ test_only_the_owner_administers_and_no_partner_does(void **state)
 }
 
 static void
+test_an_answer_that_is_too_long_is_refused_whole(void **state)
+{
+	(void)state;
+	char *out = malloc(OUT_LEN);
+	char line[128];
+	ctl_fakes_init();
+	/* a row of all attributes is more than 300 bytes */
+	for (int i = 0; i < 56000; i++) {
+		struct mqattr_set *set = mqattr_set_new(MQATTR_QLOCAL);
+		uint64_t pos;
+		(void)snprintf(line, sizeof(line), "Q.%d", i);
+		assert_int_equal(
+		    engine_object_set(NULL, MQATTR_QLOCAL, line, set, &pos),
+		    MQI_OK);
+		mqattr_set_free(set);
+	}
+	run("dis ql(*)", out);
+	assert_string_equal(
+	    out, "-> TOO_BIG the answer is too long: name fewer objects\n");
+	run("dis ql(Q.55999) maxdepth", out);
+	assert_string_equal(
+	    out, "QUEUE=Q.55999 TYPE=QLOCAL MAXDEPTH=5000\n-> OK\n");
+	ctl_fakes_fini();
+	free(out);
+}
+
+static void
 test_bytes_that_are_no_command_are_answered(void **state)
 {
 	(void)state;
@@ -533,6 +560,7 @@ main(void)
 	    cmocka_unit_test(test_answers_leave_when_the_change_is_durable),
 	    cmocka_unit_test(
 		test_only_the_owner_administers_and_no_partner_does),
+	    cmocka_unit_test(test_an_answer_that_is_too_long_is_refused_whole),
 	    cmocka_unit_test(test_bytes_that_are_no_command_are_answered),
 	};
 	mqlog_init("QM1", false);
