@@ -264,8 +264,7 @@ harness_load(struct harness *h, struct store_load *l)
 	assert_int_equal(h->failed, MQI_OK);
 	answer = h->answer;
 	h->answer = NULL;
-	assert_non_null(answer);
-	assert_ptr_equal(answer, l);
+	MQ_INVARIANT(answer == l);
 	assert_int_equal(answer->as_of, h->applied);
 	return answer;
 }

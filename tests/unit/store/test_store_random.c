@@ -80,7 +80,7 @@ random_len(struct fixture *f)
 	case 1:
 		return MQFRAME_PIECE - 5 + (uint32_t)below(f, 10);
 	case 2:
-		return (uint32_t)below(f, 3 * MQFRAME_PIECE);
+		return (uint32_t)below(f, UINT64_C(3) * MQFRAME_PIECE);
 	default:
 		return (uint32_t)below(f, 3000);
 	}
@@ -207,7 +207,7 @@ make_stage(struct fixture *f)
 {
 	struct staged s = {.unit = ++f->unit,
 	    .body_id = ++f->next,
-	    .len = 1 + (uint32_t)below(f, 3 * MQFRAME_PIECE)};
+	    .len = 1 + (uint32_t)below(f, UINT64_C(3) * MQFRAME_PIECE)};
 	uint8_t *body;
 	struct record_stage v = {
 	    .body_id = s.body_id, .data = "0123456789", .len = 10};
@@ -309,7 +309,7 @@ same_row(const struct store_row *a, const struct store_row *b)
 	assert_false(a->damaged);
 	assert_false(b->damaged);
 	assert_int_equal(a->data == NULL, b->data == NULL);
-	if (a->data == NULL)
+	if (a->data == NULL || b->data == NULL)
 		return;
 	assert_int_equal(a->data->len, b->data->len);
 	assert_memory_equal(a->data->data, b->data->data, a->data->len);
