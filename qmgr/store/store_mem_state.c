@@ -58,6 +58,7 @@ struct mem_state {
 	struct mem_rows rows;
 	struct mem_values values;
 	uint64_t n_bodies;
+	uint64_t n_staged;
 	uint64_t epoch;
 	uint64_t dead_epoch; /* the highest one of earlier starts */
 	struct store_why *why;
@@ -369,6 +370,7 @@ apply_put(struct mem_state *st, const struct record *r)
 		if (err != MQI_OK)
 			return err;
 		b->staged = false;
+		st->n_staged--;
 	} else {
 		if (b != NULL)
 			return store_fail(st->why, MQI_E_STORE_FAILED,
@@ -443,6 +445,7 @@ apply_stage(struct mem_state *st, const struct record *r)
 	if (b == NULL) {
 		b = body_add(st, v->body_id);
 		b->staged = true;
+		st->n_staged++;
 		b->unit = r->unit;
 	}
 	if (!b->staged || b->unit != r->unit)
@@ -462,9 +465,14 @@ drop_staged(struct mem_state *st, uint32_t unit)
 	struct mem_body *b;
 	struct mem_body *next;
 
-	RB_FOREACH_SAFE (b, mem_bodies, &st->bodies, next)
-		if (b->staged && (unit == 0 || b->unit == unit))
-			body_free(st, b);
+	if (st->n_staged == 0)
+		return; /* commits are many */
+	RB_FOREACH_SAFE (b, mem_bodies, &st->bodies, next) {
+		if (!b->staged || (unit != 0 && b->unit != unit))
+			continue;
+		st->n_staged--;
+		body_free(st, b);
+	}
 }
 
 static enum mqi_err
