@@ -24,7 +24,7 @@
 #define OUTQ_IOVECS 64u
 
 struct outq_chunk {
-	TAILQ_ENTRY(outq_chunk) link;
+	STAILQ_ENTRY(outq_chunk) link;
 	struct mqref *ref; /* or NULL: data */
 	size_t start;      /* of what is not written yet */
 	size_t end;
@@ -36,15 +36,17 @@ void
 outq_init(struct outq *q)
 {
 	memset(q, 0, sizeof(*q));
-	TAILQ_INIT(&q->chunks);
+	STAILQ_INIT(&q->chunks);
 }
 
 static void
 outq_drop_first(struct outq *q)
 {
-	struct outq_chunk *c = TAILQ_FIRST(&q->chunks);
+	struct outq_chunk *c = STAILQ_FIRST(&q->chunks);
 
-	TAILQ_REMOVE(&q->chunks, c, link);
+	STAILQ_REMOVE_HEAD(&q->chunks, link);
+	if (STAILQ_EMPTY(&q->chunks))
+		q->last = NULL;
 	c->ref = mqref_unref(c->ref);
 	free(c);
 }
@@ -52,7 +54,7 @@ outq_drop_first(struct outq *q)
 void
 outq_fini(struct outq *q)
 {
-	while (!TAILQ_EMPTY(&q->chunks))
+	while (!STAILQ_EMPTY(&q->chunks))
 		outq_drop_first(q);
 	free(q->ends);
 	outq_init(q);
@@ -69,14 +71,15 @@ outq_add_chunk(struct outq *q, size_t cap)
 	c->start = 0;
 	c->end = 0;
 	c->cap = cap;
-	TAILQ_INSERT_TAIL(&q->chunks, c, link);
+	STAILQ_INSERT_TAIL(&q->chunks, c, link);
+	q->last = c;
 	return c;
 }
 
 enum mqi_err
 outq_put(struct outq *q, const void *data, size_t len)
 {
-	struct outq_chunk *c = TAILQ_LAST(&q->chunks, outq_chunks);
+	struct outq_chunk *c = q->last;
 
 	if (len == 0)
 		return MQI_OK;
@@ -156,7 +159,7 @@ outq_gather(const struct outq *q, size_t limit, struct iovec *iov)
 	size_t total = 0;
 	int n = 0;
 
-	TAILQ_FOREACH (c, &q->chunks, link) {
+	STAILQ_FOREACH (c, &q->chunks, link) {
 		if (n == (int)OUTQ_IOVECS || total >= limit)
 			break;
 		iov[n].iov_base =
@@ -175,7 +178,7 @@ outq_advance(struct outq *q, size_t n, uint32_t *replies)
 	q->bytes -= n;
 	q->written += n;
 	while (n > 0) {
-		struct outq_chunk *c = TAILQ_FIRST(&q->chunks);
+		struct outq_chunk *c = STAILQ_FIRST(&q->chunks);
 		size_t left = c->end - c->start;
 
 		if (n < left) {

@@ -19,13 +19,14 @@
 
 struct outq_chunk;
 
-TAILQ_HEAD(outq_chunks, outq_chunk);
+STAILQ_HEAD(outq_chunks, outq_chunk);
 
 struct outq {
 	struct outq_chunks chunks;
-	size_t bytes;     /* waiting */
-	uint64_t queued;  /* ever */
-	uint64_t written; /* ever */
+	struct outq_chunk *last; /* of chunks, or NULL */
+	size_t bytes;            /* waiting */
+	uint64_t queued;         /* ever */
+	uint64_t written;        /* ever */
 	/* ends of replies not wholly written, as values of `queued`: a ring */
 	uint64_t *ends;
 	uint32_t ends_cap; /* a power of two, or 0 */
