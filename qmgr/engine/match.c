@@ -372,15 +372,10 @@ getter_tick(struct engine *e)
 /* ---- queues serve ---- */
 
 static bool
-line_getter_may_go(struct queue *q, struct getter *g, const struct entry *x)
+line_getter_may_go(struct getter *g, const struct entry *x)
 {
 	if (g->kind == GETTER_AHEAD && !ahead_has_credit(g->h, x)) {
 		getter_rest(g);
-		return false;
-	}
-	if (g->kind == GETTER_GET && q->damage_reports > 0) {
-		q->damage_reports--;
-		getter_fail(g, MQI_E_OBJECT_DAMAGED);
 		return false;
 	}
 	return true;
@@ -400,6 +395,7 @@ line_fail_hurried(struct queue *q)
 	}
 }
 
+/* Messages were set aside or lost: instead of "no message", once each. */
 static void
 line_report_damage(struct queue *q)
 {
@@ -429,7 +425,7 @@ line_serve(struct queue *q)
 		}
 		switch (queue_find(q, PLACE_START, NULL, NULL, &x, &from)) {
 		case FIND_FOUND:
-			if (line_getter_may_go(q, g, x))
+			if (line_getter_may_go(g, x))
 				(void)get_take(g, x);
 			break;
 		case FIND_LOAD:
