@@ -57,7 +57,7 @@ apply_purge(struct lmdb_writer *w, uint64_t queue_id)
 	if (err != MQI_OK)
 		return err;
 	if (c->v.depth != 0 || c->v.bytes != 0 || c->v.np_epoch != 0)
-		c->dirty = true;
+		lmdb_counter_touch(w, c);
 	memset(&c->v, 0, sizeof(c->v));
 	if (c->purging)
 		return MQI_OK;
@@ -84,7 +84,7 @@ add_place(struct lmdb_writer *w, const struct record_key *key,
 	if (err == MQI_OK)
 		err = lmdb_row_add(w, key, row);
 	if (err == MQI_OK)
-		lmdb_count(c, row, w->e, 1);
+		lmdb_count(w, c, row, 1);
 	return err;
 }
 
@@ -251,7 +251,7 @@ apply_remove(struct lmdb_writer *w, const struct record_remove *v)
 	err = lmdb_row_remove(w, &v->key, &row);
 	if (err != MQI_OK)
 		return err;
-	lmdb_count(c, &row, w->e, -1);
+	lmdb_count(w, c, &row, -1);
 	if (!good)
 		return lmdb_body_delete(w, v->body_id, false);
 	return (v->flags & RECORD_REMOVE_RELEASE) != 0 ? lmdb_body_drop(w, &row)
@@ -430,7 +430,8 @@ apply_object(
 		err = lmdb_counter(w, r->u.object.id, &c);
 		if (err != MQI_OK)
 			return err;
-		c->dirty = true; /* every queue has its row from the start */
+		/* every queue has its row from the start */
+		lmdb_counter_touch(w, c);
 		c->deleted = false;
 	}
 	return apply_small(w, DB_OBJECTS, r, bytes);
@@ -456,7 +457,7 @@ apply_object_delete(struct lmdb_writer *w, const struct record *r)
 		err = lmdb_counter(w, id, &c);
 	if (err != MQI_OK)
 		return err;
-	c->dirty = true;
+	lmdb_counter_touch(w, c);
 	c->deleted = true;
 	return MQI_OK;
 }
@@ -638,7 +639,8 @@ sweep_purges(struct lmdb_writer *w, unsigned max, bool *ret_any)
 		err = lmdb_purge_some(w, c->queue_id, max, &empty);
 	/* the queue may be gone: then so is what is known of it */
 	if (err == MQI_OK && empty) {
-		c->dirty = c->dirty || c->deleted;
+		if (c->deleted)
+			lmdb_counter_touch(w, c);
 		err = finish_purge(w, c);
 	}
 	return err;
@@ -680,6 +682,7 @@ lmdb_writer_init(
 	w->epoch = e->dead_epoch;
 	w->sweep = true;
 	RB_INIT(&w->counters);
+	SLIST_INIT(&w->dirty);
 	err = lmdb_writer_begin(w);
 	if (err != MQI_OK)
 		return err;

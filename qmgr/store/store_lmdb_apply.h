@@ -6,12 +6,15 @@
 #ifndef MQ_STORE_LMDB_APPLY_H
 #define MQ_STORE_LMDB_APPLY_H
 
+#include <sys/queue.h>
+
 #include "base/tree.h"
 #include "qmgr/store/store_lmdb_env.h"
 
 /* A queue's counters as of the transaction. */
 struct lmdb_counter {
 	RB_ENTRY(lmdb_counter) entry;
+	SLIST_ENTRY(lmdb_counter) dirty_entry;
 	uint64_t queue_id;
 	struct schema_counters v;
 	bool dirty;
@@ -28,6 +31,7 @@ struct lmdb_writer {
 	MDB_cursor *rows;
 	MDB_cursor *bodies;
 	struct lmdb_counters counters;
+	SLIST_HEAD(, lmdb_counter) dirty; /* to be written by the commit */
 	uint64_t epoch;
 	uint64_t last_body_id; /* no body has a higher one */
 	uint64_t n_staged;
@@ -69,8 +73,10 @@ MQ_MUST_CHECK enum mqi_err lmdb_counter(
 MQ_MUST_CHECK enum mqi_err lmdb_counters_flush(struct lmdb_writer *w);
 void lmdb_counters_free(struct lmdb_writer *w);
 /* by: +1 or -1 */
-void lmdb_count(struct lmdb_counter *c, const struct schema_row *row,
-    const struct lmdb_env *e, int by);
+void lmdb_count(struct lmdb_writer *w, struct lmdb_counter *c,
+    const struct schema_row *row, int by);
+/* It changes: the commit writes it. */
+void lmdb_counter_touch(struct lmdb_writer *w, struct lmdb_counter *c);
 
 MQ_MUST_CHECK enum mqi_err lmdb_body_put_piece(struct lmdb_writer *w,
     uint64_t body_id, uint32_t piece, const void *data, uint32_t len);

@@ -107,17 +107,25 @@ stepped(uint64_t v, uint64_t n, int by)
 }
 
 void
-lmdb_count(struct lmdb_counter *c, const struct schema_row *row,
-    const struct lmdb_env *e, int by)
+lmdb_counter_touch(struct lmdb_writer *w, struct lmdb_counter *c)
 {
+	if (!c->dirty)
+		SLIST_INSERT_HEAD(&w->dirty, c, dirty_entry);
 	c->dirty = true;
+}
+
+void
+lmdb_count(struct lmdb_writer *w, struct lmdb_counter *c,
+    const struct schema_row *row, int by)
+{
+	lmdb_counter_touch(w, c);
 	c->deleted = false;
 	if (!row->non_persistent) {
 		c->v.depth = stepped(c->v.depth, 1, by);
 		c->v.bytes = stepped(c->v.bytes, row->body_len, by);
 		return;
 	}
-	MQ_PRE(row->epoch > e->dead_epoch);
+	MQ_PRE(row->epoch > w->e->dead_epoch);
 	if (row->epoch > c->v.np_epoch)
 		c->v.np_epoch = row->epoch;
 	c->v.np_depth = (uint32_t)stepped(c->v.np_depth, 1, by);
@@ -130,12 +138,10 @@ lmdb_counters_flush(struct lmdb_writer *w)
 	uint8_t value[SCHEMA_COUNTERS_SIZE];
 	uint8_t key[8];
 	struct lmdb_counter *c;
-	struct lmdb_counter *next;
 	enum mqi_err err = MQI_OK;
 
-	RB_FOREACH_SAFE (c, lmdb_counters, &w->counters, next) {
-		if (!c->dirty)
-			continue;
+	while ((c = SLIST_FIRST(&w->dirty)) != NULL) {
+		SLIST_REMOVE_HEAD(&w->dirty, dirty_entry);
 		c->dirty = false;
 		schema_u64(key, c->queue_id);
 		schema_counters_encode(c->queue_id, &c->v, value);
