@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_stream.c - transmission queues read by number.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/crc32c.h"
+#include "base/mem.h"
+#include "tests/unit/engine/rig.h"
+
+static struct rig rig;
+
+static int
+setup(void **state)
+{
+	rig_start(&rig, NULL);
+	rig_define(&rig, MQATTR_QLOCAL, "Q", NULL);
+	rig_define(&rig, MQATTR_QLOCAL, "R", NULL);
+	rig_connect(&rig, 0);
+	rig_connect(&rig, 1);
+	rig_settle(&rig);
+	*state = &rig;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	rig_stop(&rig);
+	return 0;
+}
+
+static uint32_t
+open_as(unsigned n, const char *name, uint32_t options)
+{
+	uint32_t h = 0;
+
+	assert_int_equal(rig_open(&rig, n, name, options, &h), MQI_OK);
+	return h;
+}
+
+static const uint8_t partner[16] = {1, 2, 3};
+static const uint8_t other_partner[16] = {9};
+
+static struct rig_reply *
+stream_open(unsigned n)
+{
+	uint32_t id = ++rig.last_id;
+
+	engine_stream_open(rig.e, rig.sessions[n].s, id, "X");
+	rig_settle(&rig);
+	return rig_reply(&rig, n, id);
+}
+
+static enum mqi_err
+stream_bind(unsigned n, uint32_t h, const uint8_t qmid[16])
+{
+	uint32_t id = ++rig.last_id;
+
+	engine_stream_bind(rig.e, rig.sessions[n].s, id, h, qmid, "CN=P");
+	return rig_result(&rig, n, id);
+}
+
+static void
+make_x(unsigned n_msgs)
+{
+	char body[16];
+	uint32_t h;
+
+	rig_define(&rig, MQATTR_QLOCAL, "X", "USAGE=XMITQ", NULL);
+	h = open_as(0, "X", MQI_OO_OUTPUT);
+	for (unsigned i = 0; i < n_msgs; i++) {
+		(void)snprintf(body, sizeof(body), "m%u", i);
+		assert_int_equal(rig_put(&rig, 0, h, 0, body), MQI_OK);
+	}
+}
+
+static uint32_t
+start_sender(uint32_t msgs, uint64_t after)
+{
+	struct rig_reply *k = stream_open(1);
+
+	assert_int_equal(k->r.kind, ENGINE_STREAM);
+	assert_int_equal(stream_bind(1, k->r.handle, partner), MQI_OK);
+	engine_stream_credit(
+	    rig.e, rig.sessions[1].s, k->r.handle, msgs, 100000, after);
+	rig_settle(&rig);
+	return k->r.handle;
+}
+
+static uint64_t
+next_message(const char *want, uint64_t previous)
+{
+	struct rig_reply *k = rig_event(&rig, 1, ENGINE_MESSAGE);
+
+	if (want == NULL) {
+		assert_null(k);
+		return 0;
+	}
+	assert_non_null(k);
+	assert_memory_equal(k->data, want, strlen(want));
+	assert_int_equal(k->r.u.message.previous, previous);
+	assert_true(k->r.token > previous);
+	return k->r.token;
+}
+
+static uint64_t
+depth_of_x(void)
+{
+	struct engine_queue_status st;
+
+	assert_int_equal(engine_queue_status(rig.e, "X", &st), MQI_OK);
+	return st.depth;
+}
+
+static void
+test_stream_hands_out_in_order_and_removes_by_acknowledgement(void **state)
+{
+	uint64_t n, n2;
+	uint32_t h;
+
+	(void)state;
+	make_x(4);
+	h = start_sender(2, 0);
+	n = next_message("m0", 0);
+	n2 = next_message("m1", n);
+	(void)next_message(NULL, 0);
+	assert_int_equal(depth_of_x(), 4);
+	engine_stream_ack(rig.e, rig.sessions[1].s, h, n);
+	rig_settle(&rig);
+	(void)next_message("m2", n2);
+	assert_int_equal(depth_of_x(), 3);
+	rig_advance_ms(&rig, 20);
+	assert_int_equal(store_mem_bodies(rig.store), 3);
+}
+
+static void
+test_stream_gives_only_durable_messages(void **state)
+{
+	struct rig_put p;
+
+	(void)state;
+	make_x(0);
+	p = RIG_PUT(open_as(0, "X", MQI_OO_OUTPUT), "m0");
+	(void)start_sender(10, 0);
+	store_mem_set_automatic(rig.store, false);
+	(void)rig_ask_put(&rig, 0, &p);
+	rig_turn(&rig);
+	rig_turn(&rig);
+	(void)next_message(NULL, 0);
+	assert_true(store_mem_make_durable(rig.store));
+	rig_turn(&rig);
+	(void)next_message("m0", 0);
+}
+
+static void
+test_stream_acks_never_start_a_flush(void **state)
+{
+	uint32_t h;
+	uint64_t n;
+
+	(void)state;
+	make_x(1);
+	h = start_sender(10, 0);
+	n = next_message("m0", 0);
+	engine_stream_ack(rig.e, rig.sessions[1].s, h, n);
+	engine_turn_end(rig.e);
+	assert_null(rig.e->flushing);
+	rig_settle(&rig);
+}
+
+static void
+test_stream_after_a_reconnect_goes_on_behind_a_number(void **state)
+{
+	uint64_t n, n1;
+
+	(void)state;
+	make_x(3);
+	(void)start_sender(10, 0);
+	n = next_message("m0", 0);
+	n1 = next_message("m1", n);
+	rig_disconnect(&rig, 1);
+	rig_forget_replies(&rig, 1);
+	rig_connect(&rig, 1);
+	/* the partner has m0 but not m1 */
+	(void)start_sender(10, n);
+	assert_int_equal(next_message("m1", n), n1);
+	(void)next_message("m2", n1);
+}
+
+static void
+test_stream_after_a_restart_keeps_its_id_partner_and_numbers(void **state)
+{
+	struct mqlocal_stream_ok before, after;
+	struct rig_reply *k;
+	uint32_t h;
+	uint64_t n, n1;
+
+	(void)state;
+	make_x(3);
+	k = stream_open(1);
+	before = k->stream;
+	h = k->r.handle;
+	assert_int_equal(before.n_incarnations, 1);
+	assert_int_equal(stream_bind(1, h, partner), MQI_OK);
+	engine_stream_credit(rig.e, rig.sessions[1].s, h, 10, 100000, 0);
+	rig_settle(&rig);
+	n = next_message("m0", 0);
+	n1 = next_message("m1", n);
+	engine_stream_ack(rig.e, rig.sessions[1].s, h, n);
+	rig_advance_ms(&rig, 20);
+	rig_restart(&rig);
+	rig_forget_replies(&rig, 1);
+	rig_connect(&rig, 0);
+	rig_connect(&rig, 1);
+	assert_true(rig.stream_work > 0);
+	k = stream_open(1);
+	after = k->stream;
+	assert_memory_equal(after.stream, before.stream, 16);
+	assert_memory_equal(after.bound_qmid, partner, 16);
+	assert_string_equal(after.bound_identity, "CN=P");
+	assert_int_equal(after.acked, n);
+	assert_true(after.handed > n1);
+	assert_int_equal(after.n_incarnations, 2);
+	assert_true(after.incarnations[1].first > n1);
+	engine_stream_credit(
+	    rig.e, rig.sessions[1].s, k->r.handle, 10, 100000, n);
+	rig_settle(&rig);
+	assert_int_equal(next_message("m1", n), n1);
+}
+
+static void
+test_stream_deep_discards_what_only_the_store_holds(void **state)
+{
+	uint64_t last = 0;
+	struct rig_reply *k;
+	uint32_t h;
+	char want[16];
+
+	(void)state;
+	rig_stop(&rig);
+	rig_start(&rig, &(struct engine_config){.window_rows = 8});
+	rig_connect(&rig, 0);
+	rig_connect(&rig, 1);
+	make_x(200);
+	h = start_sender(300, 0);
+	for (unsigned i = 0; i < 100; i++) {
+		(void)snprintf(want, sizeof(want), "m%u", i);
+		last = next_message(want, last);
+	}
+	/* all was handed out; the sender and all of us go */
+	rig_restart(&rig);
+	rig_forget_replies(&rig, 1);
+	rig_connect(&rig, 0);
+	rig_connect(&rig, 1);
+	k = stream_open(1);
+	h = k->r.handle;
+	engine_stream_credit(rig.e, rig.sessions[1].s, h, 5, 100000, last);
+	rig_settle(&rig);
+	last = next_message("m100", last);
+	assert_int_equal(depth_of_x(), 200);
+	engine_stream_ack(rig.e, rig.sessions[1].s, h, last);
+	rig_settle(&rig);
+	assert_int_equal(depth_of_x(), 99);
+	rig_advance_ms(&rig, 20);
+	assert_int_equal(store_mem_bodies(rig.store), 99);
+}
+
+static void
+test_stream_owns_what_it_has_handed_out(void **state)
+{
+	struct rig_reply *k;
+	uint64_t pos, n;
+	uint32_t h = 0;
+	uint32_t s;
+
+	(void)state;
+	make_x(2);
+	s = start_sender(1, 0);
+	n = next_message("m0", 0);
+	assert_int_equal(rig_open(&rig, 0, "X", MQI_OO_INPUT_SHARED, &h),
+	    MQI_E_OBJECT_IN_USE);
+	k = stream_open(0);
+	assert_int_equal(k->r.reason, MQI_E_OBJECT_IN_USE);
+	assert_int_equal(
+	    engine_stream_resolve(rig.e, "X", true, &pos), MQI_E_OBJECT_IN_USE);
+	rig_disconnect(&rig, 1);
+	rig_disconnect(&rig, 0);
+	rig_connect(&rig, 0);
+	assert_int_equal(rig_open(&rig, 0, "X", MQI_OO_INPUT_SHARED, &h),
+	    MQI_E_OBJECT_IN_USE);
+	assert_int_equal(
+	    engine_queue_clear(rig.e, "X", &pos), MQI_E_OBJECT_IN_USE);
+	/* acknowledged: what is left was never handed out */
+	rig_connect(&rig, 1);
+	rig_forget_replies(&rig, 1);
+	s = stream_open(1)->r.handle;
+	engine_stream_ack(rig.e, rig.sessions[1].s, s, n);
+	rig_disconnect(&rig, 1);
+	assert_int_equal(
+	    rig_open(&rig, 0, "X", MQI_OO_INPUT_SHARED, &h), MQI_OK);
+	assert_int_equal(rig_get(&rig, 0, h, 0, NULL, 0), MQI_OK);
+}
+
+static void
+test_stream_bound_to_one_partner_refuses_another_while_in_doubt(void **state)
+{
+	uint32_t h;
+	uint64_t n;
+
+	(void)state;
+	make_x(1);
+	h = start_sender(10, 0);
+	n = next_message("m0", 0);
+	assert_int_equal(stream_bind(1, h, partner), MQI_OK);
+	assert_int_equal(
+	    stream_bind(1, h, other_partner), MQI_E_CHANNEL_INDOUBT);
+	engine_stream_ack(rig.e, rig.sessions[1].s, h, n);
+	assert_int_equal(stream_bind(1, h, other_partner), MQI_OK);
+}
+
+static void
+test_stream_gives_nothing_before_it_is_bound(void **state)
+{
+	struct rig_reply *k;
+
+	(void)state;
+	make_x(1);
+	k = stream_open(1);
+	engine_stream_credit(
+	    rig.e, rig.sessions[1].s, k->r.handle, 10, 100000, 0);
+	rig_settle(&rig);
+	(void)next_message(NULL, 0);
+}
+
+static void
+test_resolve_commit_removes_and_backout_sends_again(void **state)
+{
+	uint64_t pos = 0;
+
+	(void)state;
+	make_x(3);
+	(void)start_sender(2, 0);
+	rig_disconnect(&rig, 1);
+	rig_forget_replies(&rig, 1);
+	assert_int_equal(
+	    engine_stream_resolve(rig.e, "X", false, &pos), MQI_OK);
+	assert_true(pos > 0);
+	assert_int_equal(depth_of_x(), 3);
+	rig_connect(&rig, 1);
+	(void)start_sender(2, 0);
+	(void)next_message("m0", 0);
+	rig_disconnect(&rig, 1);
+	assert_int_equal(engine_stream_resolve(rig.e, "X", true, &pos), MQI_OK);
+	rig_settle(&rig);
+	assert_int_equal(depth_of_x(), 1);
+	assert_int_equal(engine_stream_resolve(rig.e, "NO", true, &pos),
+	    MQI_E_UNKNOWN_OBJECT);
+	assert_int_equal(
+	    engine_stream_resolve(rig.e, "Q", true, &pos), MQI_E_XMIT_Q_USAGE);
+}
+
+static void
+test_stream_work_is_told_when_nobody_sends(void **state)
+{
+	uint32_t before;
+
+	(void)state;
+	make_x(2);
+	assert_int_equal(rig.stream_work, 1);
+	before = rig.stream_work;
+	(void)start_sender(1, 0);
+	make_x(1);
+	assert_int_equal(rig.stream_work, before);
+	rig_disconnect(&rig, 1);
+	assert_int_equal(rig.stream_work, before + 1);
+}
+
+static void
+test_stream_open_errors(void **state)
+{
+	uint32_t id = ++rig.last_id;
+
+	(void)state;
+	engine_stream_open(rig.e, rig.sessions[1].s, id, "NO");
+	assert_int_equal(rig_result(&rig, 1, id), MQI_E_UNKNOWN_OBJECT);
+	id = ++rig.last_id;
+	engine_stream_open(rig.e, rig.sessions[1].s, id, "Q");
+	assert_int_equal(rig_result(&rig, 1, id), MQI_E_XMIT_Q_USAGE);
+	assert_int_equal(stream_bind(1, 77, partner), MQI_E_HOBJ);
+	engine_stream_ack(rig.e, rig.sessions[1].s, 77, 1);
+	engine_stream_credit(rig.e, rig.sessions[1].s, 77, 1, 1, 1);
+}
+
+static void
+test_stream_with_long_messages(void **state)
+{
+	enum { LEN = 700000 };
+
+	uint8_t *body = mqmem_alloc(LEN);
+	struct rig_put p = {.priority = -1,
+	    .persistence = MQI_PERSISTENCE_YES,
+	    .body = body,
+	    .len = LEN};
+	struct rig_reply *k;
+	uint32_t h;
+
+	(void)state;
+	make_x(0);
+	p.handle = open_as(0, "X", MQI_OO_OUTPUT);
+	assert_int_equal(rig_result(&rig, 0, rig_ask_put(&rig, 0, &p)), MQI_OK);
+	assert_int_equal(rig_put(&rig, 0, p.handle, 0, "small"), MQI_OK);
+	h = start_sender(10, 0);
+	k = rig_event(&rig, 1, ENGINE_MESSAGE);
+	assert_true(k->whole);
+	assert_int_equal(k->len, LEN);
+	/* it fills the window alone */
+	(void)next_message(NULL, 0);
+	engine_stream_ack(rig.e, rig.sessions[1].s, h, k->r.token);
+	rig_settle(&rig);
+	(void)next_message("small", k->r.token);
+	rig_advance_ms(&rig, 20);
+	assert_int_equal(store_mem_bodies(rig.store), 1);
+	free(body);
+}
+
+int
+main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	    T(test_stream_hands_out_in_order_and_removes_by_acknowledgement),
+	    T(test_stream_gives_only_durable_messages),
+	    T(test_stream_acks_never_start_a_flush),
+	    T(test_stream_after_a_reconnect_goes_on_behind_a_number),
+	    T(test_stream_after_a_restart_keeps_its_id_partner_and_numbers),
+	    T(test_stream_deep_discards_what_only_the_store_holds),
+	    T(test_stream_owns_what_it_has_handed_out),
+	    T(test_stream_bound_to_one_partner_refuses_another_while_in_doubt),
+	    T(test_stream_gives_nothing_before_it_is_bound),
+	    T(test_resolve_commit_removes_and_backout_sends_again),
+	    T(test_stream_work_is_told_when_nobody_sends),
+	    T(test_stream_open_errors),
+	    T(test_stream_with_long_messages),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
