@@ -219,8 +219,9 @@ raise_descriptors(void)
 		if (setrlimit(RLIMIT_NOFILE, &all) == 0)
 			rl = all;
 	}
-	n = rl.rlim_cur > 2UL * DESCRIPTORS_KEPT ? rl.rlim_cur - DESCRIPTORS_KEPT
-					       : DESCRIPTORS_KEPT;
+	n = rl.rlim_cur > 2UL * DESCRIPTORS_KEPT
+		? rl.rlim_cur - DESCRIPTORS_KEPT
+		: DESCRIPTORS_KEPT;
 	return n < SESSIONS_MAX ? (unsigned)n : SESSIONS_MAX;
 }
 

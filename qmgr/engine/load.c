@@ -214,8 +214,7 @@ load_span_shown(const struct load *l, const struct store_load *r)
 /* The span is what lies behind the cursor of the reader who asked last: rows
  * that were of no use to it (locked) are passed, and those before it go. */
 static void
-load_extend_span(
-    struct queue *q, const struct getter *g, struct find_span s)
+load_extend_span(struct queue *q, const struct getter *g, struct find_span s)
 {
 	struct place cursor = g != NULL ? getter_after(g) : s.from;
 

@@ -7,7 +7,7 @@
  * does.  Bodies are functions of the message's number, so that a delivered
  * body can be checked without keeping it.
  */
-#include "model.h"
+#include "tests/unit/mca/model.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "base/rand.h"
-#include "model.h"
+#include "tests/unit/mca/model.h"
 
 #define NEVER SIZE_MAX
 

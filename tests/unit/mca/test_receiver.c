@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "model.h"
 #include "proto/dlh.h"
+#include "tests/unit/mca/model.h"
 
 struct fixture {
 	struct model_source source;

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "model.h"
+#include "tests/unit/mca/model.h"
 
 struct fixture {
 	struct model_source source;
