@@ -20,7 +20,7 @@
 
 #define IN_OUT (MQI_OO_INPUT_SHARED | MQI_OO_OUTPUT | MQI_OO_INQUIRE)
 #define THREADS 5
-#define EACH 200
+#define EACH 60
 
 static struct tmpdir dir;
 static struct qm qm;
@@ -74,13 +74,19 @@ number_of(const mqi_msg *msg)
 }
 
 static void
-get_number(mqi_queue *q, unsigned n)
+get_number_in(mqi_queue *q, mqi_unit *u, unsigned n)
 {
 	mqi_msg *msg = NULL;
 
-	assert_int_equal(mqi_poll(q, NULL, &msg), MQI_OK);
+	assert_int_equal(mqi_poll(q, u, &msg), MQI_OK);
 	assert_int_equal(number_of(msg), n);
 	(void)mqi_msg_free(msg);
+}
+
+static void
+get_number(mqi_queue *q, unsigned n)
+{
+	get_number_in(q, NULL, n);
 }
 
 static void
@@ -125,6 +131,7 @@ test_thousands_of_async_puts_arrive_in_order(void **state)
 	mqi_conn *c = qm_connect(&qm);
 	mqi_queue *q = open_on(c, "Q");
 	struct mqi_queue_info info;
+	mqi_unit *u = NULL;
 
 	(void)state;
 	for (unsigned i = 0; i < 5000; i++)
@@ -133,8 +140,10 @@ test_thousands_of_async_puts_arrive_in_order(void **state)
 	assert_int_equal(mqi_flush(q), MQI_OK);
 	assert_int_equal(mqi_inquire(q, &info), MQI_OK);
 	assert_int_equal(info.depth, 5000);
+	assert_int_equal(mqi_begin(c, &u), MQI_OK);
 	for (unsigned i = 0; i < 5000; i++)
-		get_number(q, i);
+		get_number_in(q, u, i);
+	assert_int_equal(mqi_commit(u), MQI_OK);
 	assert_empty(q);
 	assert_int_equal(mqi_disconnect(c), MQI_OK);
 }
@@ -180,9 +189,11 @@ test_many_units_end_asynchronously_in_order(void **state)
 	assert_int_equal(mqi_flush(q), MQI_OK);
 	assert_int_equal(tally.n, 300);
 	assert_int_equal(tally.last, MQI_OK);
+	assert_int_equal(mqi_begin(c, &u), MQI_OK);
 	for (unsigned i = 0; i < 300; i++)
 		for (unsigned k = 0; k < 3 && i % 10 != 9; k++)
-			get_number(q, i * 3 + k);
+			get_number_in(q, u, i * 3 + k);
+	assert_int_equal(mqi_commit(u), MQI_OK);
 	assert_empty(q);
 	assert_int_equal(mqi_disconnect(c), MQI_OK);
 }
@@ -279,7 +290,7 @@ test_read_ahead_streams_what_is_put_meanwhile(void **state)
 
 struct heard {
 	sem_t got;
-	unsigned n;
+	_Atomic unsigned n;
 	bool wrong;
 };
 
