@@ -76,6 +76,7 @@ batch_appended(struct engine *e)
 		b->since = e->mono_us;
 	e->queued_bytes += b->records->records.len - b->len;
 	b->len = b->records->records.len;
+	b->n_records++;
 	return b->number;
 }
 
@@ -374,6 +375,7 @@ engine_accepts(const struct engine *e)
 	/* one flies: one more may fill, but not quite to its end */
 	b = TAILQ_NEXT(b, link);
 	return b == NULL || (TAILQ_NEXT(b, link) == NULL &&
+				b->n_records < ENGINE_BATCH_RECORDS &&
 				b->len < STORE_BATCH_MAX - MQFRAME_MAX_PAYLOAD);
 }
 

@@ -31,7 +31,10 @@
 #endif
 
 #define ENGINE_SEQ_BITS 40u
-#define ENGINE_LAZY_US 10000u          /* removals wait this long for company */
+#define ENGINE_LAZY_US 10000u /* removals wait this long for company */
+/* A store that commits a batch at once holds a page or more for each record,
+ * however small: past this many no more requests are read. */
+#define ENGINE_BATCH_RECORDS 4096u
 #define ENGINE_EAGER_BYTES 1048576u    /* a batch of this size goes at once */
 #define ENGINE_UNAPPLIED_MAX 33554432u /* bytes durable but not applied */
 #define ENGINE_PIECES_PER_LOAD 4u
@@ -477,6 +480,7 @@ struct batch {
 	uint64_t number;
 	struct store_batch *records; /* NULL once it was submitted */
 	size_t len;
+	uint32_t n_records;
 	uint64_t since; /* mono_us of its first record */
 	bool wanted;    /* somebody waits for it */
 	struct gated_list gated;
