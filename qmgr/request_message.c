@@ -35,8 +35,7 @@ request_put(struct session *s, const struct mqframe *f)
 	/* context is passed on by agents, not made up by applications */
 	if (!s->is_agent)
 		put.flags &= (uint16_t)~MQLOCAL_PUT_PASS_CONTEXT;
-	engine_put(s->qm->engine, s->engine, f->id, &put);
-	return MQI_OK;
+	return engine_put(s->qm->engine, s->engine, f->id, &put);
 }
 
 enum mqi_err

@@ -204,8 +204,10 @@ struct engine_put {
 	const void *body; /* body_len bytes, or NULL: pieces follow */
 };
 
-void engine_put(struct engine *e, struct engine_session *s, uint32_t id,
-    const struct engine_put *req);
+/* PROTOCOL is returned, and the session must be ended, if pieces are announced
+ * under an id whose pieces still come, or for too many puts at once. */
+MQ_MUST_CHECK enum mqi_err engine_put(struct engine *e,
+    struct engine_session *s, uint32_t id, const struct engine_put *req);
 /* Piece of the put `id`.  PROTOCOL is returned, and the session must be
  * ended, if it was not announced or has the wrong length. */
 MQ_MUST_CHECK enum mqi_err engine_put_piece(struct engine *e,

@@ -41,6 +41,7 @@
 #define ENGINE_MAX_GETTERS 65536u    /* waiting gets of one session */
 #define ENGINE_MAX_HANDLES 65536u    /* of one session */
 #define ENGINE_MAX_UNITS 4096u       /* of one session */
+#define ENGINE_MAX_INCOMING 4096u    /* puts in pieces of one session */
 #define ENGINE_MAX_POSITIONS 1024u   /* of one partner */
 #define ENGINE_UNIT_RECORDS 7340032u /* bytes of a unit's records at commit */
 #define ENGINE_NEVER UINT64_MAX

@@ -197,6 +197,19 @@ load_count(struct queue *q)
 	q->damage_reports++;
 }
 
+/* More than were counted, in a damaged store. */
+static void
+load_count_more(struct queue *q)
+{
+	if (q->n_live <= q->depth)
+		return;
+	mqlog(MQLOG_ERROR, "queue.damaged",
+	    "queue %s: the store has more messages than the %llu it counted",
+	    q->object->name, (unsigned long long)q->depth);
+	q->depth = q->n_live;
+	q->damaged = true;
+}
+
 /* What the rows let us know, from l->after on. */
 static struct find_span
 load_span_shown(const struct load *l, const struct store_load *r)
@@ -233,6 +246,7 @@ load_merge(struct queue *q, struct load *l, struct store_load *r,
 
 	for (uint32_t i = 0; i < r->n_rows; i++)
 		load_merge_row(q, &r->rows[i], r->as_of);
+	load_count_more(q);
 	if (l->why != LOAD_ID && place_cmp(s.from, q->known) <= 0 &&
 	    place_cmp(q->known, s.to) < 0 &&
 	    (l->why == LOAD_PREFIX || r->end)) {

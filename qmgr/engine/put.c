@@ -387,7 +387,16 @@ put_swallow(struct engine_session *s, uint32_t id, uint32_t len)
 	HASH_ADD(hh, s->incoming, id, sizeof(in->id), in);
 }
 
-void
+static bool
+put_may_announce(const struct engine_session *s, uint32_t id)
+{
+	const struct incoming *in;
+
+	HASH_FIND(hh, s->incoming, &id, sizeof(id), in);
+	return in == NULL && HASH_COUNT(s->incoming) < ENGINE_MAX_INCOMING;
+}
+
+enum mqi_err
 engine_put(struct engine *e, struct engine_session *s, uint32_t id,
     const struct engine_put *req)
 {
@@ -396,6 +405,8 @@ engine_put(struct engine *e, struct engine_session *s, uint32_t id,
 	bool pieces = req->body == NULL && req->body_len > 0;
 	enum mqi_err err = MQI_OK;
 
+	if (pieces && !put_may_announce(s, id))
+		return MQI_E_PROTOCOL;
 	p.done.kind = ENGINE_PUT_DONE;
 	p.done.id = id;
 	p.done.handle = req->handle;
@@ -413,12 +424,13 @@ engine_put(struct engine *e, struct engine_session *s, uint32_t id,
 	else if (err == MQI_OK)
 		put_begin_pieces(&p);
 	if (err == MQI_OK)
-		return;
+		return MQI_OK;
 	if (p.h != NULL && async)
 		p.h->async_failed = true;
 	if (pieces)
 		put_swallow(s, id, req->body_len);
 	reply_error(s, id, req->handle, err);
+	return MQI_OK;
 }
 
 /* ---- pieces ---- */

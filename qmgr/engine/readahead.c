@@ -130,11 +130,13 @@ engine_consume(struct engine *e, struct engine_session *s, uint32_t id,
 	struct handle *h = handle_find(s, handle);
 
 	(void)e;
-	if (h != NULL && h->input && max_msgs == 0) {
+	if (h != NULL && h->input && !h->is_stream && max_msgs == 0) {
 		if (h->reader != NULL)
 			(void)getter_free(h->reader);
 		ahead_return_all(h, true);
 		reply_give(s, &r);
+		/* what stood behind a message that is not sent now */
+		deliver_pump(h);
 		return;
 	}
 	r.reason = consume_check(h);

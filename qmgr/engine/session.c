@@ -153,6 +153,8 @@ handle_close(struct handle *h)
 		stream_close(h);
 	else
 		ahead_return_all(h, true);
+	if (!h->s->ended)
+		deliver_pump(h);
 	if (h->input)
 		q->open_input--;
 	if (h->exclusive)

@@ -70,8 +70,12 @@ unit_get(struct engine_session *s, uint32_t id, struct unit **ret_unit)
 bool
 unit_has_room(const struct unit *u, size_t records)
 {
-	return u->n_msgs < u->e->max_unit_msgs &&
-	       u->records + records <= ENGINE_UNIT_RECORDS;
+	/* puts whose pieces still come are in it already */
+	uint64_t coming = u->n_incoming;
+
+	return u->n_msgs + coming < u->e->max_unit_msgs &&
+	       u->records + coming * UNIT_PUT_ROOM + records <=
+		   ENGINE_UNIT_RECORDS;
 }
 
 void

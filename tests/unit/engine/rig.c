@@ -460,7 +460,7 @@ rig_ask_put(struct rig *r, unsigned n, const struct rig_put *p)
 	req.body_crc = mqcrc32c(0, p->body, p->len);
 	if (req.desc_len + p->len <= MQFRAME_PIECE)
 		req.body = p->body;
-	engine_put(r->e, r->sessions[n].s, id, &req);
+	assert_int_equal(engine_put(r->e, r->sessions[n].s, id, &req), MQI_OK);
 	for (uint32_t at = 0; req.body == NULL && at < p->len;
 	     at += MQFRAME_PIECE) {
 		uint32_t len = p->len - at;
