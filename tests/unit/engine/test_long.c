@@ -220,7 +220,8 @@ test_put_cut_off_between_pieces_leaves_nothing(void **state)
 	assert_int_equal(mqdesc_encode(&md, &b), MQI_OK);
 	req.desc = b.data;
 	req.desc_len = (uint32_t)b.len;
-	engine_put(rig.e, rig.sessions[0].s, 9000, &req);
+	assert_int_equal(
+	    engine_put(rig.e, rig.sessions[0].s, 9000, &req), MQI_OK);
 	assert_int_equal(engine_put_piece(rig.e, rig.sessions[0].s, 9000,
 			     long_body, MQFRAME_PIECE),
 	    MQI_OK);
@@ -258,11 +259,13 @@ test_wrong_crc_is_refused(void **state)
 	assert_int_equal(mqdesc_encode(&md, &b), MQI_OK);
 	req.desc = b.data;
 	req.desc_len = (uint32_t)b.len;
-	engine_put(rig.e, rig.sessions[0].s, 9000, &req);
+	assert_int_equal(
+	    engine_put(rig.e, rig.sessions[0].s, 9000, &req), MQI_OK);
 	assert_int_equal(rig_result(&rig, 0, 9000), MQI_E_PROTOCOL);
 	req.body = NULL;
 	req.body_len = MQFRAME_PIECE + 3;
-	engine_put(rig.e, rig.sessions[0].s, 9001, &req);
+	assert_int_equal(
+	    engine_put(rig.e, rig.sessions[0].s, 9001, &req), MQI_OK);
 	assert_int_equal(engine_put_piece(rig.e, rig.sessions[0].s, 9001,
 			     long_body, MQFRAME_PIECE),
 	    MQI_OK);
