@@ -432,7 +432,7 @@ main(int argc, char **argv)
 	(void)signal(SIGPIPE, SIG_IGN);
 	status = parse(&o, argc, argv);
 	if (status != MQTOOL_DONE)
-		return status;
+		return (int)status;
 	if (o.to_dir != NULL) {
 		r.dir_fd = open(o.to_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (r.dir_fd < 0) {
@@ -444,10 +444,10 @@ main(int argc, char **argv)
 	copts.app_name = "mqget";
 	err = mqi_connect(o.qmgr, &copts, &r.conn);
 	if (err != MQI_OK)
-		return mqtool_failed(NULL, err, o.qmgr);
+		return (int)mqtool_failed(NULL, err, o.qmgr);
 	status = open_and_get(&r);
 	err = mqi_disconnect(r.conn);
 	if (err != MQI_OK && status == MQTOOL_DONE)
 		status = mqtool_failed(NULL, err, o.qmgr);
-	return status;
+	return (int)status;
 }

@@ -424,12 +424,12 @@ main(int argc, char **argv)
 	(void)signal(SIGPIPE, SIG_IGN);
 	status = parse(&o, argc, argv);
 	if (status != MQTOOL_DONE)
-		return status;
+		return (int)status;
 	copts.root = o.root;
 	copts.app_name = "mqput";
 	err = mqi_connect(o.qmgr, &copts, &r.conn);
 	if (err != MQI_OK)
-		return mqtool_failed(NULL, err, o.qmgr);
+		return (int)mqtool_failed(NULL, err, o.qmgr);
 	err = mqi_open(r.conn, o.queue, o.remote, MQI_OO_OUTPUT, &r.queue);
 	if (err != MQI_OK)
 		status = mqtool_failed(r.conn, err, o.queue);
@@ -438,5 +438,5 @@ main(int argc, char **argv)
 	err = mqi_disconnect(r.conn);
 	if (err != MQI_OK && status == MQTOOL_DONE)
 		status = mqtool_failed(NULL, err, o.qmgr);
-	return status;
+	return (int)status;
 }

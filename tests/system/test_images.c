@@ -169,9 +169,7 @@ test_every_image_of_the_disk_recovers_what_was_acknowledged(void **state)
 	struct fixture *f = *state;
 
 	record_history(f, false);
-	assert_int_equal(
-	    judge_images(f, test_is_slow() && !test_is_long() ? 60 : 200, true),
-	    0);
+	assert_int_equal(judge_images(f, test_is_long() ? 2000 : 200, true), 0);
 }
 
 static void

@@ -153,39 +153,41 @@ run_round(struct fixture *f, enum strike strike, uint64_t n,
 }
 
 static void
-sweep(struct fixture *f, enum strike strike, unsigned rounds)
+sweep(struct fixture *f, enum strike strike, unsigned n_rounds)
 {
 	struct checker_report r = {0};
 
-	for (unsigned i = 1; i <= rounds; i++) {
+	for (unsigned i = 1; i <= n_rounds; i++) {
 		uint64_t n = i <= STARTUP_ROUNDS || test_is_long()
 				 ? i
 				 : 1 + mqrand_next(&f->seed) % MAX_N;
 		run_round(f, strike, n, &r);
 	}
 	checker_print(&r, strike == DEATH ? "kill sweep" : "failure sweep");
-	printf("%u rounds, %u strikes while it served\n", rounds, f->struck);
+	printf("%u rounds, %u strikes while it served\n", n_rounds, f->struck);
 	/* else the sweep did not sweep */
-	assert_true(f->struck > rounds / 2);
-	assert_true(r.delivered > rounds);
+	assert_true(f->struck > n_rounds / 2);
+	assert_true(r.delivered > n_rounds);
+}
+
+static unsigned
+rounds(unsigned sample)
+{
+	if (test_is_long())
+		return LONG_ROUNDS;
+	return test_is_slow() ? sample / 2 : sample;
 }
 
 static void
 test_nothing_is_lost_or_doubled_by_kill_at_any_write(void **state)
 {
-	sweep(*state, DEATH,
-	    test_is_long()   ? LONG_ROUNDS
-	    : test_is_slow() ? 30
-			     : 80);
+	sweep(*state, DEATH, rounds(120));
 }
 
 static void
 test_nothing_is_lost_or_doubled_when_any_write_fails(void **state)
 {
-	sweep(*state, FAILURE,
-	    test_is_long()   ? LONG_ROUNDS
-	    : test_is_slow() ? 20
-			     : 40);
+	sweep(*state, FAILURE, rounds(60));
 }
 
 int

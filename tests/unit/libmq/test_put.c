@@ -256,7 +256,7 @@ note(void *arg, enum mqi_err result)
 	int *order = arg;
 
 	assert_int_equal(result, MQI_OK);
-	order[order[0]++] = result;
+	order[order[0]++] = (int)result;
 }
 
 static void
