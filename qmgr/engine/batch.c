@@ -173,6 +173,25 @@ reply_error(
 		reply_give(s, &r);
 }
 
+static void *
+pending_copy(const void *data, size_t len)
+{
+	return memcpy(mqmem_alloc(len), data, len);
+}
+
+/* Both names, one behind the other. */
+static char *
+pending_names(const struct engine_reply *r)
+{
+	size_t a = strlen(r->u.opened.resolved_name) + 1;
+	size_t b = strlen(r->u.opened.resolved_qmgr) + 1;
+	char *names = mqmem_alloc(a + b);
+
+	memcpy(names, r->u.opened.resolved_name, a);
+	memcpy(names + a, r->u.opened.resolved_qmgr, b);
+	return names;
+}
+
 /* Copies what the reply points to; texts of RESULTs are constants. */
 static struct pending *
 pending_new(struct engine_session *s, const struct engine_reply *r)
@@ -184,18 +203,18 @@ pending_new(struct engine_session *s, const struct engine_reply *r)
 	p->r = *r;
 	switch (r->kind) {
 	case ENGINE_OPENED:
-		strcpy(p->copy.opened.name, r->u.opened.resolved_name);
-		strcpy(p->copy.opened.qmgr, r->u.opened.resolved_qmgr);
-		p->r.u.opened.resolved_name = p->copy.opened.name;
-		p->r.u.opened.resolved_qmgr = p->copy.opened.qmgr;
+		p->copy = pending_names(r);
+		p->r.u.opened.resolved_name = p->copy;
+		p->r.u.opened.resolved_qmgr =
+		    (char *)p->copy + strlen(p->copy) + 1;
 		break;
 	case ENGINE_INQUIRED:
-		p->copy.info = *r->u.info;
-		p->r.u.info = &p->copy.info;
+		p->copy = pending_copy(r->u.info, sizeof(*r->u.info));
+		p->r.u.info = p->copy;
 		break;
 	case ENGINE_STREAM:
-		p->copy.stream = *r->u.stream;
-		p->r.u.stream = &p->copy.stream;
+		p->copy = pending_copy(r->u.stream, sizeof(*r->u.stream));
+		p->r.u.stream = p->copy;
 		break;
 	case ENGINE_EXTERNAL:
 		p->r.u.external = mqref_ref(r->u.external);
@@ -213,6 +232,7 @@ pending_free(struct pending *p)
 	TAILQ_REMOVE(&p->s->pending, p, of_session);
 	if (p->r.kind == ENGINE_EXTERNAL)
 		(void)mqref_unref(p->r.u.external);
+	free(p->copy);
 	free(p);
 }
 
@@ -332,6 +352,7 @@ batch_is_due(const struct engine *e, const struct batch *b)
 	if (b->len == 0)
 		return false;
 	return b->wanted || b->len > ENGINE_EAGER_BYTES ||
+	       b->n_records >= ENGINE_BATCH_RECORDS ||
 	       b != TAILQ_LAST(&e->batches, batch_list) ||
 	       e->mono_us - b->since >= ENGINE_LAZY_US;
 }
@@ -366,17 +387,17 @@ engine_turn_end(struct engine *e)
 bool
 engine_accepts(const struct engine *e)
 {
-	const struct batch *b = TAILQ_FIRST(&e->batches);
+	const struct batch *b = batch_filling(e);
+	size_t waiting = e->queued_bytes;
 
 	if (batch_store_is_behind(e))
 		return false;
-	if (b == NULL || e->flushing == NULL)
-		return true;
-	/* one flies: one more may fill, but not quite to its end */
-	b = TAILQ_NEXT(b, link);
-	return b == NULL || (TAILQ_NEXT(b, link) == NULL &&
-				b->n_records < ENGINE_BATCH_RECORDS &&
-				b->len < STORE_BATCH_MAX - MQFRAME_MAX_PAYLOAD);
+	if (b != NULL && b->n_records >= ENGINE_BATCH_RECORDS)
+		return false;
+	/* one may fly, and one fill, but not quite to its end */
+	if (e->flushing != NULL)
+		waiting -= e->flushing->len;
+	return waiting < STORE_BATCH_MAX - MQFRAME_MAX_PAYLOAD;
 }
 
 uint64_t

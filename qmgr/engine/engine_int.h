@@ -40,6 +40,7 @@
 #define ENGINE_PIECES_PER_LOAD 4u
 #define ENGINE_MAX_GETTERS 65536u    /* waiting gets of one session */
 #define ENGINE_MAX_HANDLES 65536u    /* of one session */
+#define ENGINE_MAX_INCOMING 4096u    /* puts whose pieces come */
 #define ENGINE_MAX_UNITS 4096u       /* of one session */
 #define ENGINE_MAX_INCOMING 4096u    /* puts in pieces of one session */
 #define ENGINE_MAX_POSITIONS 1024u   /* of one partner */
@@ -271,21 +272,13 @@ struct gated {
 	enum gated_kind kind;
 };
 
-/* A reply that waits, with copies of what it points to. */
+/* A reply that waits, with a copy of what it points to. */
 struct pending {
 	struct gated gate;
 	TAILQ_ENTRY(pending) of_session;
 	struct engine_session *s;
 	struct engine_reply r;
-
-	union {
-		struct {
-			char name[MQI_NAME_LEN + 1];
-			char qmgr[MQI_NAME_LEN + 1];
-		} opened;
-		struct mqi_queue_info info;
-		struct mqlocal_stream_ok stream;
-	} copy;
+	void *copy; /* or NULL */
 };
 
 TAILQ_HEAD(pending_list, pending);

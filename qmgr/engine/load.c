@@ -104,12 +104,13 @@ load_by_id(struct queue *q, struct getter *g, struct place after)
 	g->load = l;
 	r->kind = STORE_LOAD_BY_ID;
 	r->max_rows = LOAD_ID_ROWS;
-	if (g->match_correl) {
-		r->id_kind = STORE_ID_CORREL;
-		memcpy(r->id, g->correl_id, MQI_ID_LEN);
-	} else {
+	/* few messages share a message id */
+	if (g->match_msg) {
 		r->id_kind = STORE_ID_MSG;
 		memcpy(r->id, g->msg_id, MQI_ID_LEN);
+	} else {
+		r->id_kind = STORE_ID_CORREL;
+		memcpy(r->id, g->correl_id, MQI_ID_LEN);
 	}
 	q->e->ops->load(q->e->ctx, r);
 }

@@ -30,16 +30,16 @@ getter_timer_cmp(const struct getter *a, const struct getter *b)
 	return 0;
 }
 
-/* By what it names, then who came first. */
+/* By what it names (the message id, if both), then who came first. */
 static int
 getter_id_cmp(const struct getter *a, const struct getter *b)
 {
 	int c;
 
-	if (a->match_correl != b->match_correl)
-		return a->match_correl ? -1 : 1;
-	c = a->match_correl ? memcmp(a->correl_id, b->correl_id, MQI_ID_LEN)
-			    : memcmp(a->msg_id, b->msg_id, MQI_ID_LEN);
+	if (a->match_msg != b->match_msg)
+		return a->match_msg ? -1 : 1;
+	c = a->match_msg ? memcmp(a->msg_id, b->msg_id, MQI_ID_LEN)
+			 : memcmp(a->correl_id, b->correl_id, MQI_ID_LEN);
 	if (c != 0)
 		return c;
 	if (a->arrival != b->arrival)
@@ -454,23 +454,23 @@ queue_serve(struct queue *q)
 
 /* The first in line among those who named what x is, or NULL. */
 static struct getter *
-by_id_first(struct queue *q, const struct entry *x, bool correl)
+by_id_first(struct queue *q, const struct entry *x, bool by_msg)
 {
-	struct getter key = {.match_correl = correl};
+	struct getter key = {.match_msg = by_msg};
 	struct getter *g;
 
 	memcpy(key.correl_id, x->m.correl_id, MQI_ID_LEN);
 	memcpy(key.msg_id, x->m.msg_id, MQI_ID_LEN);
 	g = RB_NFIND(getter_id_tree, &q->by_id, &key);
-	while (g != NULL && g->match_correl == correl &&
-	       memcmp(correl ? g->correl_id : g->msg_id,
-		   correl ? x->m.correl_id : x->m.msg_id, MQI_ID_LEN) == 0) {
+	while (g != NULL && g->match_msg == by_msg &&
+	       memcmp(by_msg ? g->msg_id : g->correl_id,
+		   by_msg ? x->m.msg_id : x->m.correl_id, MQI_ID_LEN) == 0) {
 		struct getter *next = RB_NEXT(getter_id_tree, &q->by_id, g);
 
 		if (session_is_full(g->h->s))
 			getter_stall(g);
-		else if (!g->match_msg ||
-			 memcmp(g->msg_id, x->m.msg_id, MQI_ID_LEN) == 0)
+		else if (!g->match_correl ||
+			 memcmp(g->correl_id, x->m.correl_id, MQI_ID_LEN) == 0)
 			return g;
 		g = next;
 	}

@@ -444,22 +444,21 @@ queue_first(struct queue *q, struct place after, const struct getter *g)
 	if (g == NULL || !getter_has_match(g))
 		return RB_NFIND(entry_free_tree, &q->available, &key);
 	queue_index(q);
-	if (!g->match_correl) {
-		memcpy(key.m.msg_id, g->msg_id, MQI_ID_LEN);
-		x = RB_NFIND(entry_msg_tree, &q->by_msg, &key);
-		return x != NULL &&
-			       memcmp(x->m.msg_id, g->msg_id, MQI_ID_LEN) == 0
+	if (!g->match_msg) {
+		memcpy(key.m.correl_id, g->correl_id, MQI_ID_LEN);
+		x = RB_NFIND(entry_correl_tree, &q->by_correl, &key);
+		return x != NULL && memcmp(x->m.correl_id, g->correl_id,
+					MQI_ID_LEN) == 0
 			   ? x
 			   : NULL;
 	}
-	memcpy(key.m.correl_id, g->correl_id, MQI_ID_LEN);
-	x = RB_NFIND(entry_correl_tree, &q->by_correl, &key);
-	while (x != NULL &&
-	       memcmp(x->m.correl_id, g->correl_id, MQI_ID_LEN) == 0) {
-		if (!g->match_msg ||
-		    memcmp(x->m.msg_id, g->msg_id, MQI_ID_LEN) == 0)
+	memcpy(key.m.msg_id, g->msg_id, MQI_ID_LEN);
+	x = RB_NFIND(entry_msg_tree, &q->by_msg, &key);
+	while (x != NULL && memcmp(x->m.msg_id, g->msg_id, MQI_ID_LEN) == 0) {
+		if (!g->match_correl ||
+		    memcmp(x->m.correl_id, g->correl_id, MQI_ID_LEN) == 0)
 			return x;
-		x = RB_NEXT(entry_correl_tree, &q->by_correl, x);
+		x = RB_NEXT(entry_msg_tree, &q->by_msg, x);
 	}
 	return NULL;
 }
