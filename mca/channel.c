@@ -23,7 +23,7 @@
  * more. */
 #define IN_MAX (MQFRAME_HEADER + MQFRAME_MAX_PAYLOAD + CHANNEL_INPUT_MAX)
 /* Far above the driver's high-water mark: one turn's worth of frames. */
-#define OUT_MAX (1024u * 1024 * 1024)
+#define OUT_MAX ((size_t)1024 * 1024 * 1024)
 
 static const struct mqsm_state states[] = {
     [CHANNEL_BINDING] = {"BINDING", MQ_BIT(CHANNEL_RUNNING) |
@@ -331,7 +331,7 @@ void
 channel_hex(const uint8_t id[16], char ret[33])
 {
 	for (unsigned i = 0; i < 16; i++)
-		(void)snprintf(ret + 2 * i, 3, "%02x", id[i]);
+		(void)snprintf(ret + (size_t)2 * i, 3, "%02x", id[i]);
 }
 
 bool

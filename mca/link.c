@@ -35,7 +35,7 @@
 
 #define READ_SIZE 131072u
 #define READS_PER_TURN 8u
-#define OUT_MAX (1024u * 1024 * 1024)
+#define OUT_MAX ((size_t)1024 * 1024 * 1024)
 
 struct link {
 	uv_poll_t poll;

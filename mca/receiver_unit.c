@@ -247,8 +247,8 @@ first_failed(struct receiver_unit *u)
 static void
 roll_back(struct receiver *r)
 {
-	struct receiver_unit *u = TAILQ_FIRST(&r->units);
 	struct receiver_msg *failed;
+	struct receiver_unit *u;
 	bool alone;
 
 	TAILQ_FOREACH (u, &r->units, link) {

@@ -45,7 +45,7 @@ put_u32(uint8_t *p, uint32_t v)
 void
 mqdlh_encode(const struct mqdlh *h, uint8_t ret[MQDLH_LEN])
 {
-	memcpy(ret, "DLH ", 4);
+	pad(ret, "DLH", 4);
 	put_u32(ret + 4, DLH_VERSION);
 	put_u32(ret + 8, h->reason);
 	pad(ret + 12, h->queue, 48);

@@ -24,7 +24,7 @@
 
 #include "tls/tls_name.h"
 
-#define MAX_CERT_LIST (32 * 1024) /* bytes of a partner's chain */
+#define MAX_CERT_LIST 32768L /* bytes of a partner's chain */
 #define CIPHERS                                          \
 	"TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:" \
 	"TLS_CHACHA20_POLY1305_SHA256"
