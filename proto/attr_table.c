@@ -6,10 +6,9 @@
  * DISPLAY, `mqadmin mqsc` help and docs/mqsc.md all follow from it.
  *
  * Defaults that differ from IBM's, on purpose: HBINT 5 s (IBM: 300), so that a
- * dead partner is noticed in seconds; SSLCIPH blank means any cipher suite of
- * TLS 1.3, and no channel runs in clear; SSLCAUTH is always REQUIRED; a
- * listener's PORT is 1414 (IBM writes 0 for it); USEDLQ, NPMSPEED, retries and
- * limits are IBM's.
+ * dead partner is noticed in seconds; every channel runs over TLS 1.3 and
+ * SSLCAUTH is always REQUIRED; a listener's PORT is 1414 (IBM writes 0 for
+ * it).  Retries and limits are IBM's.
  *
  * Invariants (tests/unit/proto/test_attr.c): rows are in order of keyword;
  * every default is valid; each (type, attribute) has at most one row; every
@@ -39,10 +38,7 @@ static const char *const words_control[] = {
     "MANUAL", "QMGR", "STARTONLY", NULL};
 static const char *const words_defsopt[] = {"SHARED", "EXCL", NULL};
 static const char *const words_msgdlvsq[] = {"PRIORITY", "FIFO", NULL};
-static const char *const words_npmspeed[] = {"FAST", "NORMAL", NULL};
 static const char *const words_sslcauth[] = {"REQUIRED", NULL};
-static const char *const words_trigtype[] = {
-    "FIRST", "EVERY", "DEPTH", "NONE", NULL};
 static const char *const words_trptype[] = {"TCP", NULL};
 static const char *const words_usage[] = {"NORMAL", "XMITQ", NULL};
 
@@ -74,12 +70,8 @@ const struct mqattr_def mqattr_table[] = {
     TEXT_RO(ALTTIME, 8, ALL, "time of the last change, hh.mm.ss, GMT"),
     INT(BACKLOG, 0, 9999, "0", LS, 0,
 	"connections that may wait to be accepted; 0: 100"),
-    INT(BATCHLIM, 0, 999999, "5000", CH, SDR,
-	"KB after which a batch ends; 0: no limit"),
     INT(BATCHSZ, 1, 9999, "50", CH, BOTH,
 	"messages that one unit of work of the receiver may cover"),
-    TEXT(CERTLABL, 64, QM | CH, BOTH,
-	"name of the certificate's files; blank: the queue manager's"),
     WORD(CHLTYPE, words_chltype, "SDR", CH, BOTH,
 	"sender or receiver; cannot be altered"),
     TEXT(CONNAME, 264, CH, SDR,
@@ -106,7 +98,6 @@ const struct mqattr_def mqattr_table[] = {
 	"seconds between heartbeats on an idle channel (IBM MQ: 300)"),
     INT(HOPLIMIT, 1, 255, "16", QM, 0,
 	"queue managers that a message may pass through"),
-    NAME(INITQ, QL, 0, "initiation queue"),
     TEXT(IPADDR, 48, LS, 0, "address to listen on; blank: all"),
     INT_RO(IPPROCS, QL, "handles open for input"),
     INT(LONGRTY, 0, MANY, "999999999", CH, SDR,
@@ -117,15 +108,12 @@ const struct mqattr_def mqattr_table[] = {
 	"bytes of the longest message"),
     INT(MAXUMSGS, 1, MANY, "10000", QM, 0,
 	"messages that a unit of work may put and get"),
-    TEXT(MCAUSER, 64, CH, BOTH, "user that the agent acts for"),
     INT(MRRTY, 0, MANY, "10", CH, RCVR,
 	"attempts to put a message that was refused"),
     INT(MRTMR, 0, MANY, "1000", CH, RCVR,
 	"milliseconds between those attempts"),
     WORD(MSGDLVSQ, words_msgdlvsq, "PRIORITY", QL, 0,
 	"order of delivery; transmission queues are always FIFO"),
-    WORD(NPMSPEED, words_npmspeed, "FAST", CH, BOTH,
-	"FAST: non-persistent messages may be lost by a failure"),
     INT_RO(OPPROCS, QL, "handles open for output"),
     INT(PORT, 1, 65535, "1414", LS, 0, "TCP port to listen on"),
     WORD(PUT, words_able, "ENABLED", QUEUES, 0, "whether messages may be put"),
@@ -139,17 +127,11 @@ const struct mqattr_def mqattr_table[] = {
     INT(SHORTTMR, 0, MANY, "60", CH, SDR, "seconds between those attempts"),
     WORD(SSLCAUTH, words_sslcauth, "REQUIRED", CH, RCVR,
 	"partners always need a certificate"),
-    TEXT(SSLCIPH, 64, CH, BOTH,
-	"TLS 1.3 cipher suite; blank: any of TLS 1.3 (IBM MQ: no TLS)"),
     TEXT(SSLKEYR, 256, QM, 0,
 	"directory of the PEM files; blank: ssl in its own directory"),
     TEXT(SSLPEER, 256, CH, BOTH,
 	"pattern that the partner's distinguished name must match"),
     NAME(TARGET, QA, 0, "queue that the alias stands for"),
-    TEXT(TRIGDATA, 64, QL, 0, "data of trigger messages"),
-    FLAG(TRIGGER, "NO", QL, "whether triggering is on"),
-    WORD(TRIGTYPE, words_trigtype, "FIRST", QL, 0,
-	"what makes a trigger message"),
     WORD(TRPTYPE, words_trptype, "TCP", CH | LS, BOTH, "transport"),
     WORD(USAGE, words_usage, "NORMAL", QL, 0,
 	"XMITQ: the queue is a transmission queue"),

@@ -68,8 +68,8 @@ test_rows_have_two_columns_and_long_ones_stand_alone(void **state)
 	begin(&f, false, MQCTL_DISPLAY, MQCTL_QLOCAL);
 	row(&f, "QUEUE", "A", "TYPE", "QLOCAL", "DESCR",
 	    "a description that is longer than forty characters", "MAXDEPTH",
-	    "5000", "PUT", "ENABLED", "SHARE", "YES", "TRIGGER", "NO", "INITQ",
-	    "", "XMITQ",
+	    "5000", "PUT", "ENABLED", "SHARE", "YES", "USAGE", "NORMAL",
+	    "RNAME", "", "XMITQ",
 	    "gr\xc3\xbc\xc3\x9f"
 	    "e",
 	    "Z", "1", NULL);
@@ -79,8 +79,8 @@ test_rows_have_two_columns_and_long_ones_stand_alone(void **state)
 	    "   QUEUE(A)                                TYPE(QLOCAL)\n"
 	    "   DESCR(a description that is longer than forty characters)\n"
 	    "   MAXDEPTH(5000)                          PUT(ENABLED)\n"
-	    "   SHARE                                   NOTRIGGER\n"
-	    "   INITQ( )                                "
+	    "   SHARE                                   USAGE(NORMAL)\n"
+	    "   RNAME( )                                "
 	    "XMITQ(gr\xc3\xbc\xc3\x9f"
 	    "e)\n"
 	    "   Z(1)\n");

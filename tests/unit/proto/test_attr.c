@@ -57,9 +57,11 @@ test_table_is_sorted_and_every_number_has_a_row(void **state)
 			assert_true(strcmp(mqattr_table[i - 1].keyword,
 					d->keyword) <= 0);
 	}
-	for (size_t i = 1; i <= MQATTR_MAX; i++)
-		if (!seen[i])
-			fail_msg("attribute %zu has no row", i);
+#define SEEN(number, name) \
+	if (!seen[number]) \
+		fail_msg("attribute " #name " has no row");
+	MQATTR_MAP(SEEN)
+#undef SEEN
 }
 
 static void
@@ -102,7 +104,7 @@ test_defaults_are_those_that_we_promise(void **state)
 	    {MQATTR_QMGR, MQATTR_ID_MAXUMSGS, "10000"},
 	    {MQATTR_CHANNEL, MQATTR_ID_HBINT, "5"},
 	    {MQATTR_CHANNEL, MQATTR_ID_BATCHSZ, "50"},
-	    {MQATTR_CHANNEL, MQATTR_ID_SSLCIPH, ""},
+	    {MQATTR_CHANNEL, MQATTR_ID_SSLPEER, ""},
 	    {MQATTR_CHANNEL, MQATTR_ID_LONGTMR, "1200"},
 	    {MQATTR_CHANNEL, MQATTR_ID_DISCINT, "6000"},
 	    {MQATTR_LISTENER, MQATTR_ID_PORT, "1414"},
@@ -251,7 +253,7 @@ sample(void)
 	set_ok(s, MQATTR_ID_DESCR, "a 'queue'");
 	set_ok(s, MQATTR_ID_USAGE, "XMITQ");
 	set_ok(s, MQATTR_ID_SHARE, "NO");
-	set_ok(s, MQATTR_ID_INITQ, "I.Q");
+	set_ok(s, MQATTR_ID_PUT, "DISABLED");
 	mqattr_set_own(s, MQATTR_ID_CRDATE, "2026-11-21");
 	return s;
 }

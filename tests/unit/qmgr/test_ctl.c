@@ -157,8 +157,8 @@ test_define_then_display_shows_what_was_given_and_defaults(void **state)
 		"-> OK\n"
 		"QUEUE=A TYPE=QLOCAL DESCR=it's MAXDEPTH=10 PUT=ENABLED "
 		"SHARE=YES\n-> OK\n"},
-	    {"def ql(A) noshare trigger; dis ql(A) share trigger",
-		"-> OK\nQUEUE=A TYPE=QLOCAL SHARE=NO TRIGGER=YES\n-> OK\n"},
+	    {"def ql(A) noshare; dis ql(A) share",
+		"-> OK\nQUEUE=A TYPE=QLOCAL SHARE=NO\n-> OK\n"},
 	    {"def qa(A) target(B); dis q(A)",
 		"-> OK\nQUEUE=A TYPE=QALIAS DEFPRTY=0 DEFPSIST=NO DESCR= "
 		"GET=ENABLED PUT=ENABLED TARGET=B\n-> OK\n"},
@@ -506,8 +506,8 @@ test_an_answer_that_is_too_long_is_refused_whole(void **state)
 	char *out = malloc(OUT_LEN);
 	char line[128];
 	ctl_fakes_init();
-	/* a row of all attributes is more than 300 bytes */
-	for (int i = 0; i < 56000; i++) {
+	/* a row of all attributes is more than 200 bytes */
+	for (int i = 0; i < 84000; i++) {
 		struct mqattr_set *set = mqattr_set_new(MQATTR_QLOCAL);
 		uint64_t pos;
 		(void)snprintf(line, sizeof(line), "Q.%d", i);
@@ -519,9 +519,9 @@ test_an_answer_that_is_too_long_is_refused_whole(void **state)
 	run("dis ql(*)", out);
 	assert_string_equal(
 	    out, "-> TOO_BIG the answer is too long: name fewer objects\n");
-	run("dis ql(Q.55999) maxdepth", out);
+	run("dis ql(Q.83999) maxdepth", out);
 	assert_string_equal(
-	    out, "QUEUE=Q.55999 TYPE=QLOCAL MAXDEPTH=5000\n-> OK\n");
+	    out, "QUEUE=Q.83999 TYPE=QLOCAL MAXDEPTH=5000\n-> OK\n");
 	ctl_fakes_fini();
 	free(out);
 }
