@@ -685,6 +685,10 @@ struct entry *put_back(
 void put_incoming_fail(
     struct engine_session *s, struct incoming *in, enum mqi_err reason);
 void put_incoming_free_all(struct engine_session *s);
+/* The disk takes more than what gets and deletes need. */
+bool put_has_room(const struct engine *e);
+/* So many more bytes of non-persistent messages are too many for memory. */
+bool put_would_spill(const struct engine *e, uint64_t memory);
 /* A unit's message whose body is not staged yet. */
 void put_stage_whole(struct engine *e, uint32_t number, struct msg *m);
 /* ---- unit.c ---- */

@@ -85,6 +85,12 @@ put_entry(struct queue *q, struct place place, struct msg *m, uint64_t pos)
 	return x;
 }
 
+bool
+put_would_spill(const struct engine *e, uint64_t memory)
+{
+	return e->np_used + memory > e->config.np_bytes;
+}
+
 struct entry *
 put_visible(struct queue *q, uint8_t rank, struct msg *m, uint32_t unit,
     uint64_t *ret_pos)
@@ -93,8 +99,8 @@ put_visible(struct queue *q, uint8_t rank, struct msg *m, uint32_t unit,
 	struct place place = {rank, ++q->last_seq};
 	uint64_t pos = 0;
 
-	m->in_store = m->persistent || m->staged ||
-		      e->np_used + msg_memory(m) > e->config.np_bytes;
+	m->in_store =
+	    m->persistent || m->staged || put_would_spill(e, msg_memory(m));
 	if (m->in_store) {
 		put_encode(q, place, m, unit);
 		if (m->persistent)
@@ -266,6 +272,22 @@ put_stamp(struct put *p)
 	return MQI_OK;
 }
 
+bool
+put_has_room(const struct engine *e)
+{
+	return e->store->ops->has_room(e->store);
+}
+
+/* Whether it goes to the disk. */
+static bool
+put_needs_room(const struct put *p)
+{
+	uint64_t len = (uint64_t)p->m.desc_len + p->m.body_len;
+
+	return p->m.persistent || p->req->body == NULL || len > MQFRAME_PIECE ||
+	       put_would_spill(p->e, sizeof(struct entry) + len);
+}
+
 static enum mqi_err
 put_prepare(struct put *p)
 {
@@ -287,11 +309,10 @@ put_prepare(struct put *p)
 		err = put_stamp(p);
 	if (err != MQI_OK)
 		return err;
-	if ((p->m.persistent || req->body == NULL) &&
-	    !p->e->store->ops->has_room(p->e->store))
-		return MQI_E_STORAGE_MEDIUM_FULL;
 	p->m.desc_len = (uint32_t)p->e->scratch.len;
 	p->m.body_len = req->body_len;
+	if (put_needs_room(p) && !put_has_room(p->e))
+		return MQI_E_STORAGE_MEDIUM_FULL;
 	p->m.body_crc = req->body_crc;
 	p->m.body_id = engine_next_number(p->e);
 	return MQI_OK;
@@ -522,6 +543,9 @@ engine_put_piece(struct engine *e, struct engine_session *s, uint32_t id,
 	if (len != want)
 		return MQI_E_PROTOCOL;
 	in->left -= len;
+	/* one large message could fill more than what is kept free */
+	if (in->h != NULL && !put_has_room(e))
+		put_incoming_fail(s, in, MQI_E_STORAGE_MEDIUM_FULL);
 	if (in->h != NULL) {
 		in->crc = mqcrc32c(in->crc, data, len);
 		put_stage(

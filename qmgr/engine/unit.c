@@ -234,10 +234,29 @@ unit_commit(struct engine_session *s, struct unit *u)
 	return pos;
 }
 
+/* Messages that it keeps in memory, and that commit would write. */
+static bool
+unit_needs_room(const struct unit *u)
+{
+	const struct unit_put *p;
+
+	if (u->bytes == 0)
+		return false;
+	if (put_would_spill(u->e, u->bytes + u->n_msgs * sizeof(struct entry)))
+		return true;
+	TAILQ_FOREACH (p, &u->puts, link) {
+		if (p->m.persistent && !p->m.staged)
+			return true;
+	}
+	return false;
+}
+
 static enum mqi_err
 unit_check(struct engine_session *s, struct unit *u)
 {
 	if (u->dead || u->n_incoming > 0)
+		return MQI_E_BACKED_OUT;
+	if (!put_has_room(u->e) && unit_needs_room(u))
 		return MQI_E_BACKED_OUT;
 	return u->has_position ? position_check(s, &u->position) : MQI_OK;
 }
