@@ -58,6 +58,7 @@ struct get {
 	uint32_t id;
 	uint32_t unit; /* AHEAD: the window */
 	uint8_t getter, queue;
+	bool by_id; /* says nothing of the order */
 	enum how how;
 };
 
@@ -227,6 +228,14 @@ checker_get_begin(
 	span_begin(c, &g->call);
 	pthread_mutex_unlock(&c->lock);
 	return get;
+}
+
+void
+checker_get_by_id(struct checker *c, uint32_t get)
+{
+	pthread_mutex_lock(&c->lock);
+	c->gets.at[get].by_id = true;
+	pthread_mutex_unlock(&c->lock);
 }
 
 void
@@ -577,7 +586,8 @@ judge_order(struct checker *c)
 	for (uint32_t i = 1; i < c->gets.n; i++) {
 		struct get *g = &c->gets.at[i];
 		struct msg *m = &c->msgs.at[g->id];
-		if (!g->id || (g->call.begin && g->call.begin > c->at))
+		if (!g->id || g->by_id ||
+		    (g->call.begin && g->call.begin > c->at))
 			continue;
 		uint32_t *seen = &last[g->getter][m->queue][m->putter];
 		if (m->seq <= *seen && !m->returned &&

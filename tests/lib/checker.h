@@ -68,6 +68,8 @@ uint32_t checker_identify(const void *body, size_t len);
 /* Before a get outside units. Returns a number for checker_get_end(). */
 uint32_t checker_get_begin(
     struct checker *c, unsigned getter, unsigned queue, uint32_t unit);
+/* The get asks for one message by its id: it may overtake. */
+void checker_get_by_id(struct checker *c, uint32_t get);
 /* id: the message that came, 0 none; UNKNOWN: the call was cut off. */
 void checker_get_end(
     struct checker *c, uint32_t get, uint32_t id, enum checker_outcome outcome);

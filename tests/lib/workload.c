@@ -19,6 +19,7 @@
 
 #define BODY_MAX 300000u
 #define AHEAD_QUEUE 3u
+#define POSITION_PARTNER "workload"
 
 static const char *const queue_names[WORKLOAD_QUEUES] = {"A", "B", "C", "D"};
 
@@ -144,6 +145,124 @@ end(struct client *k, mqi_unit *unit, uint32_t no)
 }
 
 /* ---- deeds ---- */
+
+/* More than a unit keeps in memory: its bodies are staged. */
+static void
+put_large_unit(struct client *k)
+{
+	uint32_t no;
+	mqi_unit *unit = begin(k, &no);
+
+	if (!unit)
+		return;
+	for (unsigned bytes = 0; bytes < 1500000 && !k->lost;) {
+		unsigned q = dice(k, WORKLOAD_QUEUES);
+		uint32_t id = checker_put_begin(k->c, k->me, q, true, no);
+		size_t len = 20000 + dice(k, 50000);
+		checker_fill(id, k->body, len);
+		enum mqi_err err =
+		    mqi_put(k->queues[q], unit, NULL, k->body, len);
+		checker_put_end(k->c, id, outcome(k, "large unit", err));
+		bytes += (unsigned)len;
+	}
+	end(k, unit, no);
+}
+
+static void
+put_by_position(struct client *k)
+{
+	struct workload_position *p = &k->w->positions[k->me];
+	const uint8_t stream[MQI_STREAM_ID_LEN] = {(uint8_t)k->me};
+	uint64_t to = p->at + 1 + dice(k, 3);
+	uint32_t no;
+	mqi_unit *unit = begin(k, &no);
+
+	if (!unit)
+		return;
+	do_put(k, dice(k, WORKLOAD_QUEUES), true, unit, no);
+	enum mqi_err err =
+	    mqi_unit_position(unit, POSITION_PARTNER, stream, p->at, to);
+	if (err || k->lost) {
+		(void)outcome(k, "unit position", err);
+		(void)mqi_backout(unit);
+		return;
+	}
+	checker_unit_ending(k->c, no);
+	err = mqi_commit(unit);
+	enum checker_outcome out = outcome(k, "commit by position", err);
+	checker_unit_end(k->c, no, out);
+	if (out == CHECKER_DONE)
+		p->at = to;
+	if (out == CHECKER_UNKNOWN) {
+		p->pending = to;
+		p->unit = no;
+	}
+}
+
+/* Where the position stands tells whether the commit that was cut off was
+ * done. */
+static bool
+resolve_position(struct client *k)
+{
+	struct workload_position *p = &k->w->positions[k->me];
+	const uint8_t stream[MQI_STREAM_ID_LEN] = {(uint8_t)k->me};
+	uint64_t at;
+
+	enum mqi_err err =
+	    mqi_position_open(k->conn, POSITION_PARTNER, stream, &at);
+	if (err) {
+		(void)outcome(k, "position open", err);
+		return false;
+	}
+	if (at != p->at && (p->pending == 0 || at != p->pending)) {
+		fprintf(stderr,
+		    "workload: the position is %llu, it was %llu (or %llu)\n",
+		    (unsigned long long)at, (unsigned long long)p->at,
+		    (unsigned long long)p->pending);
+		k->w->faults++;
+	}
+	if (p->pending)
+		checker_unit_end(k->c, p->unit,
+		    at == p->pending ? CHECKER_DONE : CHECKER_NOT_DONE);
+	p->pending = 0;
+	p->at = at;
+	return true;
+}
+
+/* Browses to the third message and gets it by its id. */
+static void
+get_by_id(struct client *k)
+{
+	struct mqi_get_opts opts = {.options = MQI_GET_BROWSE_FIRST};
+	unsigned q = dice(k, WORKLOAD_QUEUES);
+	uint8_t wanted[MQI_ID_LEN];
+	enum mqi_err err = MQI_OK;
+	mqi_msg *msg = NULL;
+
+	for (int i = 0; i < 3 && !err; i++) {
+		err = mqi_get_msg(k->queues[q], NULL, &opts, &msg);
+		if (err)
+			break;
+		memcpy(wanted, mqi_msg_md(msg)->msg_id, sizeof(wanted));
+		msg = mqi_msg_free(msg);
+		opts.options = MQI_GET_BROWSE_NEXT;
+	}
+	if (outcome(k, "browse", err) != CHECKER_DONE)
+		return;
+	opts.options = MQI_GET_MATCH_MSG_ID;
+	memcpy(opts.msg_id, wanted, sizeof(wanted));
+	uint32_t id = 0, get = checker_get_begin(k->c, k->me, q, 0);
+	checker_get_by_id(k->c, get);
+	err = mqi_get_msg(k->queues[q], NULL, &opts, &msg);
+	if (!err) {
+		id = checker_identify(mqi_msg_body(msg), mqi_msg_len(msg));
+		if (!id || memcmp(mqi_msg_md(msg)->msg_id, wanted,
+			       sizeof(wanted)) != 0)
+			k->w->faults++;
+	}
+	checker_get_end(k->c, get, id, outcome(k, "get by id", err));
+	mqi_msg_free(msg);
+}
 
 static void
 put_unit(struct client *k)
@@ -290,7 +409,7 @@ browse(struct client *k)
 static void
 deed(struct client *k)
 {
-	switch (dice(k, 12)) {
+	switch (dice(k, 15)) {
 	case 0:
 	case 1:
 	case 2:
@@ -318,6 +437,16 @@ deed(struct client *k)
 	case 10:
 		get_ahead(k);
 		break;
+	case 11:
+		put_by_position(k);
+		break;
+	case 12:
+		get_by_id(k);
+		break;
+	case 13:
+		if (dice(k, 4) == 0)
+			put_large_unit(k);
+		break;
 	default:
 		browse(k);
 		break;
@@ -342,7 +471,7 @@ client_open(struct client *k)
 			return false;
 		}
 	}
-	return true;
+	return resolve_position(k);
 }
 
 static void *

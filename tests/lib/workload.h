@@ -5,7 +5,8 @@
  *
  * Each client is a thread with a connection of its own.  A client ends after
  * its number of rounds, or when the queue manager goes away; what was cut off
- * is told as unknown.  A result that no call should have is a fault.
+ * is told as unknown, and, if it was put by position, resolved at the next run.
+ * A result that no call should have is a fault.
  */
 #ifndef MQ_TESTS_WORKLOAD_H
 #define MQ_TESTS_WORKLOAD_H
@@ -22,11 +23,20 @@
 	"DEFINE QLOCAL(C) DEFPSIST(YES) MAXDEPTH(1000000)\n" \
 	"DEFINE QLOCAL(D) DEFPSIST(YES) MAXDEPTH(1000000)\n"
 
+/* Where a client's puts by position stand; from run to run. */
+struct workload_position {
+	uint64_t at; /* committed */
+	uint64_t
+	    pending;   /* a commit of unknown outcome moves it here; 0 none */
+	uint32_t unit; /* the unit of that commit */
+};
+
 struct workload {
 	const struct qm *qm;
 	struct checker *checker;
 	uint64_t seed;
 	unsigned rounds; /* of each client */
+	struct workload_position positions[WORKLOAD_CLIENTS];
 	/* result */
 	_Atomic unsigned faults; /* printed when they happen */
 	_Atomic unsigned broken; /* clients that lost the queue manager */

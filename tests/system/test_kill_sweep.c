@@ -35,6 +35,7 @@ struct fixture {
 	struct tmpdir dir;
 	struct qm qm;
 	struct checker *checker;
+	struct workload workload; /* keeps the positions from round to round */
 	uint64_t seed;
 	unsigned struck; /* rounds in which the strike came in service */
 };
@@ -52,6 +53,8 @@ setup(void **state)
 	proc_stop(&f->qm.proc);
 	qm_record(&f->qm, NULL);
 	f->checker = checker_new(NULL);
+	f->workload = (struct workload){
+	    .qm = &f->qm, .checker = f->checker, .rounds = 40};
 	*state = f;
 	return 0;
 }
@@ -129,15 +132,13 @@ static void
 run_round(struct fixture *f, enum strike strike, uint64_t n,
     struct checker_report *ret_report)
 {
-	struct workload w = {.qm = &f->qm,
-	    .checker = f->checker,
-	    .seed = mqrand_next(&f->seed),
-	    .rounds = 40};
+	struct workload *w = &f->workload;
 
+	w->seed = mqrand_next(&f->seed);
 	if (start_to_die(f, strike, n)) {
-		workload_run(&w);
-		assert_int_equal(w.faults, 0);
-		check_end(f, n, w.broken);
+		workload_run(w);
+		assert_int_equal(w->faults, 0);
+		check_end(f, n, w->broken);
 	}
 	proc_kill9(&f->qm.proc);
 	if (mqrand_next(&f->seed) % 4 == 0) {
