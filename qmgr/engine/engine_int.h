@@ -43,7 +43,7 @@
 #define ENGINE_MAX_INCOMING 4096u    /* puts whose pieces come */
 #define ENGINE_MAX_UNITS 4096u       /* of one session */
 #define ENGINE_MAX_INCOMING 4096u    /* puts in pieces of one session */
-#define ENGINE_MAX_POSITIONS 1024u   /* of one partner */
+#define ENGINE_MAX_POSITIONS 1024u   /* of one certificate */
 #define ENGINE_UNIT_RECORDS 7340032u /* bytes of a unit's records at commit */
 #define ENGINE_NEVER UINT64_MAX
 
@@ -358,6 +358,7 @@ struct handle {
 	TAILQ_ENTRY(handle) watch;
 	bool watching;
 	bool watch_told;
+	bool watch_missed; /* a get found nothing since it was told */
 	uint64_t event_pos;
 	/* read-ahead and stream: delivered, in order, not acknowledged */
 	struct getter *reader;

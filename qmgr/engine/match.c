@@ -145,6 +145,11 @@ getter_fail(struct getter *g, enum mqi_err reason)
 	uint32_t handle = g->h->id;
 	uint32_t id = g->id;
 
+	if (reason == MQI_E_NO_MSG_AVAILABLE && g->h->watching &&
+	    !g->match_msg && !g->match_correl) {
+		g->h->watch_missed = true;
+		queue_trim_later(g->q);
+	}
 	(void)getter_free(g);
 	reply_error(s, id, handle, reason);
 }

@@ -9,8 +9,8 @@
  * holder asks where the position stands and goes on from there.
  *
  * A stream that was first seen under one certificate identity is refused under
- * another (NOT_CURRENT).  Positions of one partner are bounded; a row goes only
- * by a person's command.
+ * another (NOT_CURRENT).  Positions of one certificate, or of one partner
+ * without, are bounded; a row goes only by a person's command.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -70,14 +70,19 @@ position_catalog(struct engine *e, const struct record_position *v)
 	p->state = *v;
 }
 
+/* A certificate is proved, a partner's name only claimed: so one certificate
+ * can neither take all room under ever new names nor another's. */
 static bool
-position_is_full(const struct engine *e, const char *partner)
+position_is_full(
+    const struct engine *e, const char *partner, const char *identity)
 {
 	const struct position *p;
 	unsigned n = 0;
 
 	for (p = e->positions; p != NULL; p = p->hh.next) {
-		if (strcmp(p->state.partner, partner) == 0)
+		if (strcmp(p->state.identity, identity) == 0 &&
+		    (identity[0] != '\0' ||
+			strcmp(p->state.partner, partner) == 0))
 			n++;
 	}
 	return n >= ENGINE_MAX_POSITIONS;
@@ -94,7 +99,7 @@ engine_position_open(struct engine *e, struct engine_session *s, uint32_t id,
 		reply_error(s, id, 0, MQI_E_OBJECT_NAME);
 		return;
 	}
-	if (p == NULL && position_is_full(e, req->partner)) {
+	if (p == NULL && position_is_full(e, req->partner, req->identity)) {
 		reply_error(s, id, 0, MQI_E_RESOURCE_PROBLEM);
 		return;
 	}

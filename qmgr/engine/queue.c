@@ -514,7 +514,12 @@ queue_watch(struct queue *q)
 	struct handle *h;
 
 	TAILQ_FOREACH (h, &q->watchers, watch) {
-		if (h->watch_told == ready)
+		/* who has seen the queue empty waits for the next message, also
+		 * if that has come in the same turn */
+		bool again = ready && h->watch_missed;
+
+		h->watch_missed = false;
+		if (h->watch_told == ready && !again)
 			continue;
 		h->watch_told = ready;
 		if (h->event_pos < q->pos)

@@ -311,6 +311,30 @@ test_ready_waits_for_what_it_reveals(void **state)
 	assert_non_null(rig_event(&rig, 1, ENGINE_READY));
 }
 
+/* Between two turns the last message goes to another, this handle finds
+ * nothing, and a new message comes: to the queue nothing has changed. */
+static void
+test_watch_tells_again_who_has_found_nothing(void **state)
+{
+	uint32_t h = open_q(0), h1 = open_q(1);
+	struct mqlocal_get take = {.handle = h, .max_len = 100};
+	struct mqlocal_get miss = {.handle = h1, .max_len = 100};
+	struct rig_put p = RIG_PUT(h, "b");
+	uint32_t missed;
+
+	(void)state;
+	engine_watch(rig.e, rig.sessions[1].s, 500, h1, true);
+	assert_int_equal(next_ready(1), 0);
+	assert_int_equal(rig_put(&rig, 0, h, 0, "a"), MQI_OK);
+	assert_int_equal(next_ready(1), 1);
+	(void)rig_ask_get(&rig, 0, &take);
+	missed = rig_ask_get(&rig, 1, &miss);
+	(void)rig_ask_put(&rig, 0, &p);
+	assert_int_equal(rig_result(&rig, 1, missed), MQI_E_NO_MSG_AVAILABLE);
+	assert_int_equal(next_ready(1), 1);
+	assert_int_equal(next_ready(1), -1);
+}
+
 static void
 test_watch_errors(void **state)
 {
@@ -339,6 +363,7 @@ main(void)
 	    T(test_watch_tells_each_change),
 	    T(test_watch_of_messages_in_the_store_is_ready_at_once),
 	    T(test_ready_waits_for_what_it_reveals),
+	    T(test_watch_tells_again_who_has_found_nothing),
 	    T(test_watch_errors),
 	};
 

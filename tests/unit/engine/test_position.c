@@ -14,6 +14,7 @@
 
 #include "base/crc32c.h"
 #include "base/mem.h"
+#include "qmgr/engine/engine_int.h"
 #include "tests/unit/engine/rig.h"
 
 static struct rig rig;
@@ -159,6 +160,36 @@ test_position_under_another_identity_is_refused(void **state)
 	assert_int_equal(position_open(1, "CN=A")->r.kind, ENGINE_POSITION);
 }
 
+static enum mqi_err
+claim(unsigned i, const char *identity)
+{
+	struct mqlocal_position_open req = {.stream = {1}};
+	uint32_t id = ++rig.last_id;
+	struct rig_reply *k;
+
+	(void)snprintf(req.partner, sizeof(req.partner), "P%u", i);
+	req.stream[1] = (uint8_t)i;
+	req.stream[2] = (uint8_t)(i >> 8);
+	(void)snprintf(req.identity, sizeof(req.identity), "%s", identity);
+	engine_position_open(rig.e, rig.sessions[0].s, id, &req);
+	rig_settle(&rig);
+	k = rig_reply(&rig, 0, id);
+	return k->r.kind == ENGINE_POSITION ? MQI_OK : k->r.reason;
+}
+
+/* The name of a queue manager is what a partner says. */
+static void
+test_positions_of_one_certificate_are_bounded_whatever_it_claims(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < ENGINE_MAX_POSITIONS; i++)
+		assert_int_equal(claim(i, "CN=A"), MQI_OK);
+	assert_int_equal(
+	    claim(ENGINE_MAX_POSITIONS, "CN=A"), MQI_E_RESOURCE_PROBLEM);
+	assert_int_equal(claim(7, "CN=A"), MQI_OK);
+	assert_int_equal(claim(ENGINE_MAX_POSITIONS, "CN=B"), MQI_OK);
+}
+
 static void
 test_position_errors(void **state)
 {
@@ -198,6 +229,7 @@ main(void)
 	    T(test_later_holder_fences_the_earlier_one),
 	    T(test_position_that_was_never_opened_is_fenced),
 	    T(test_position_under_another_identity_is_refused),
+	    T(test_positions_of_one_certificate_are_bounded_whatever_it_claims),
 	    T(test_position_errors),
 	    T(test_position_fence_is_durable_before_it_is_told),
 	};
