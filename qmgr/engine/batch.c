@@ -57,9 +57,7 @@ batch_room(struct engine *e, size_t n)
 	struct batch *b = batch_filling(e);
 
 	MQ_PRE(n <= STORE_BATCH_MAX);
-	if (b == NULL)
-		b = batch_begin(e);
-	else if (b->len > 0 && b->len + n > STORE_BATCH_MAX)
+	if (b == NULL || (b->len > 0 && b->len + n > STORE_BATCH_MAX))
 		b = batch_begin(e);
 	return &b->records->records;
 }

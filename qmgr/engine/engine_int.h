@@ -86,9 +86,10 @@ enum entry_list { ENTRY_UNLISTED, ENTRY_TOUCHED, ENTRY_HELD };
 TAILQ_HEAD(entry_list_head, entry);
 
 struct entry {
-	RB_ENTRY(entry) node;      /* queue.tree */
-	RB_ENTRY(entry) free_node; /* queue.available */
-	RB_ENTRY(entry) msg_node;  /* queue.by_msg, if the queue is indexed */
+	RB_ENTRY(entry) node;         /* queue.tree */
+	RB_ENTRY(entry) free_node;    /* queue.available */
+	RB_ENTRY(entry) settled_node; /* queue.settled */
+	RB_ENTRY(entry) msg_node; /* queue.by_msg, if the queue is indexed */
 	RB_ENTRY(entry) correl_node;
 	TAILQ_ENTRY(entry) touched; /* engine.touched or queue.held */
 	TAILQ_ENTRY(entry) owned;   /* its locker's list, or none */
@@ -107,6 +108,7 @@ struct entry {
 
 RB_HEAD(entry_tree, entry);
 RB_HEAD(entry_free_tree, entry);
+RB_HEAD(entry_settled_tree, entry);
 RB_HEAD(entry_msg_tree, entry);
 RB_HEAD(entry_correl_tree, entry);
 
@@ -145,7 +147,8 @@ struct queue {
 	struct queue_attrs attr;
 	struct entry_tree tree;
 	struct entry_free_tree available;
-	struct entry_msg_tree by_msg; /* available ones, once asked for */
+	struct entry_settled_tree settled; /* what may leave */
+	struct entry_msg_tree by_msg;      /* available ones, once asked for */
 	struct entry_correl_tree by_correl;
 	bool indexed;
 	/* Every message at or before `known` that exists is in the tree, and

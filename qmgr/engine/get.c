@@ -32,6 +32,7 @@ get_stats(struct queue *q)
 	q->last_get_ms = q->e->wall_us / 1000;
 	/* those who ask one by one should not wait for each load */
 	if (q->n_available < c->window_rows / 4 &&
+	    q->settled_bytes < c->window_bytes / 4 &&
 	    place_cmp(q->known, PLACE_END) != 0)
 		load_prefix(q);
 }

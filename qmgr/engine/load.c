@@ -211,6 +211,22 @@ load_count_more(struct queue *q)
 	q->damaged = true;
 }
 
+/* Rows behind the first ones that came without their bytes are better asked
+ * for again, when they are wanted, with them. */
+static void
+load_cut(struct store_load *r)
+{
+	for (uint32_t i = 1; i < r->n_rows; i++) {
+		const struct store_row *row = &r->rows[i];
+
+		if (!row->inlined || row->data != NULL || row->damaged)
+			continue;
+		while (r->n_rows > i)
+			(void)mqref_unref(r->rows[--r->n_rows].data);
+		r->end = false;
+	}
+}
+
 /* What the rows let us know, from l->after on. */
 static struct find_span
 load_span_shown(const struct load *l, const struct store_load *r)
@@ -282,6 +298,7 @@ load_rows_done(struct queue *q, struct load *l, struct store_load *r)
 			queue_fail_getters(q, r->err);
 		return;
 	}
+	load_cut(r);
 	load_merge(q, l, r, &shown);
 	if (g != NULL)
 		getter_loaded(g, &shown);

@@ -304,6 +304,18 @@ getter_try(struct getter *g, const struct find_span *extra)
 	} while (is_stream && h->reader == g);
 }
 
+/* Without a walk along the line of those who wait. */
+static bool
+getter_finds_nothing(const struct getter *g)
+{
+	struct entry *x = NULL;
+	struct place from;
+
+	return g->hurried && g->q->damage_reports == 0 &&
+	       queue_find(g->q, PLACE_START, NULL, NULL, &x, &from) ==
+		   FIND_NONE;
+}
+
 void
 getter_start(struct getter *g)
 {
@@ -318,6 +330,8 @@ getter_start(struct getter *g)
 		getter_stall(g);
 	} else if (getter_is_reader(g) || getter_has_match(g)) {
 		getter_try(g, NULL);
+	} else if (getter_finds_nothing(g)) {
+		getter_fail(g, MQI_E_NO_MSG_AVAILABLE);
 	} else {
 		struct queue *q = g->q;
 

@@ -66,6 +66,7 @@ entry_correl_cmp(const struct entry *a, const struct entry *b)
 
 MQ_RB_GENERATE(entry_tree, entry, node, entry_cmp)
 MQ_RB_GENERATE(entry_free_tree, entry, free_node, entry_cmp)
+MQ_RB_GENERATE(entry_settled_tree, entry, settled_node, entry_cmp)
 MQ_RB_GENERATE(entry_msg_tree, entry, msg_node, entry_msg_cmp)
 MQ_RB_GENERATE(entry_correl_tree, entry, correl_node, entry_correl_cmp)
 
@@ -103,9 +104,11 @@ entry_update(struct entry *x)
 		return;
 	x->settled = settled;
 	if (settled) {
+		RB_INSERT(entry_settled_tree, &q->settled, x);
 		q->n_settled++;
 		q->settled_bytes += entry_body_bytes(x);
 	} else {
+		RB_REMOVE(entry_settled_tree, &q->settled, x);
 		q->n_settled--;
 		q->settled_bytes -= entry_body_bytes(x);
 	}
@@ -599,18 +602,15 @@ queue_trim(struct queue *q)
 	queue_free_held(q);
 	if (q->n_searching > 0)
 		return;
-	x = RB_MAX(entry_free_tree, &q->available);
-	while (x != NULL && q->n_settled > 0) {
-		bool known = place_cmp(x->place, q->known) <= 0 ||
-			     queue_in_span(q, x->place);
+	for (x = RB_MAX(entry_settled_tree, &q->settled); x != NULL; x = prev) {
+		bool in_prefix = place_cmp(x->place, q->known) <= 0;
+		bool over = queue_is_over(q);
 
-		if (!queue_is_over(q) && place_cmp(x->place, q->known) <= 0)
+		if (in_prefix && !over)
 			break;
-		prev = RB_PREV(entry_free_tree, &q->available, x);
-		if (x->settled && x->touch <= load_barrier(q) &&
-		    (!known || queue_is_over(q)))
+		prev = RB_PREV(entry_settled_tree, &q->settled, x);
+		if (over || !queue_in_span(q, x->place))
 			queue_evict(q, x);
-		x = prev;
 	}
 }
 
