@@ -282,7 +282,7 @@ test_browse_leaves_and_takes_under_the_cursor(void **state)
 	struct mqi_get_opts under = {.options = MQI_GET_UNDER_CURSOR};
 	mqi_conn *c = qm_connect(&qm);
 	mqi_queue *q = open_on(c, "Q");
-	char text[8];
+	char text[12];
 	mqi_msg *msg = NULL;
 
 	(void)state;
