@@ -120,6 +120,11 @@ dir_check(const char *path, char **ret_why)
 static enum mqi_err
 dir_need(const char *path, bool create, char **ret_why)
 {
+	if (!create && access(path, F_OK) != 0 && errno == ENOENT)
+		return fail(MQI_E_Q_MGR_NAME, ret_why,
+		    "%s is missing: the creation was not finished, create the "
+		    "queue manager again",
+		    path);
 	if (create && mkdir(path, 0700) != 0 && errno != EEXIST)
 		return fail(mqsock_err(errno), ret_why, "%s cannot be made: %s",
 		    path, strerror(errno));
@@ -131,10 +136,15 @@ dir_find(const char *name, const char *root, bool create, struct qmgr_dir *ret,
     char **ret_why)
 {
 	char escaped[MQNAME_ESCAPED_LEN];
+	char *absolute = root != NULL ? realpath(root, NULL) : NULL;
 	char *tried = NULL;
 	enum mqi_err err;
 
-	err = mqname_find_root(root, create ? NULL : name, &ret->root, &tried);
+	/* agents are given it, wherever they run; one that is not there yet is
+	 * taken as it was given */
+	err = mqname_find_root(absolute != NULL ? absolute : root,
+	    create ? NULL : name, &ret->root, &tried);
+	free(absolute);
 	if (err == MQI_E_Q_MGR_NAME)
 		err = fail(err, ret_why,
 		    "the queue manager \"%s\" has not been created (%s); "

@@ -63,6 +63,30 @@ on_closed(uv_handle_t *h)
 	free(s);
 }
 
+static void
+session_set_held(struct session *s, bool held)
+{
+	struct sessions *ss = &s->qm->sessions;
+
+	if (s->is_held == held)
+		return;
+	s->is_held = held;
+	if (held) {
+		TAILQ_INSERT_TAIL(&ss->held, s, held_link);
+		ss->n_held++;
+	} else {
+		TAILQ_REMOVE(&ss->held, s, held_link);
+		ss->n_held--;
+	}
+}
+
+static void
+session_hold(struct session *s)
+{
+	session_set_held(s, true);
+	session_poll_events(s);
+}
+
 void
 session_close(struct session *s)
 {
@@ -73,11 +97,9 @@ session_close(struct session *s)
 	if (s->state.current == SESSION_AWAITING)
 		TAILQ_REMOVE(&ss->awaiting, s, hello_link);
 	session_set_dirty(s, false);
+	session_set_held(s, false);
 	mqsm_move(&s->state, SESSION_CLOSING);
 	TAILQ_REMOVE(&ss->all, s, link);
-	if (s->is_held)
-		TAILQ_REMOVE(&ss->held, s, held_link);
-	s->is_held = false;
 	if (s->is_agent)
 		agents_detach(s->qm->agents, s);
 	if (s->engine != NULL)
@@ -141,16 +163,6 @@ session_poll_events(struct session *s)
 	}
 	/* fails only for a handle that is closing */
 	MQ_INVARIANT(uv_poll_start(&s->poll, events, session_on_poll) == 0);
-}
-
-static void
-session_hold(struct session *s)
-{
-	if (s->is_held)
-		return;
-	s->is_held = true;
-	TAILQ_INSERT_TAIL(&s->qm->sessions.held, s, held_link);
-	session_poll_events(s);
 }
 
 /* Parses and carries out what is whole; returns how many bytes that was. */
@@ -287,15 +299,16 @@ session_on_poll(uv_poll_t *poll, int status, int events)
 void
 sessions_resume(struct sessions *ss)
 {
-	struct session *s = TAILQ_FIRST(&ss->held), *next;
+	/* each once: one that stays held, or is held again, goes to the end;
+	 * what one asks may end others */
+	for (unsigned n = ss->n_held; n > 0 && ss->n_held > 0; n--) {
+		struct session *s = TAILQ_FIRST(&ss->held);
 
-	/* each at most once: one that is held again goes to the end */
-	for (unsigned n = ss->n; s != NULL && n > 0; s = next, n--) {
-		next = TAILQ_NEXT(s, held_link);
-		if (!session_may_read(s))
+		session_set_held(s, false);
+		if (!session_may_read(s)) {
+			session_set_held(s, true);
 			continue;
-		TAILQ_REMOVE(&ss->held, s, held_link);
-		s->is_held = false;
+		}
 		if (s->in.len > 0)
 			session_parse_kept(s);
 		if (s->state.current != SESSION_CLOSING)

@@ -68,6 +68,7 @@ struct sessions {
 	struct session_list held;
 	struct session_list awaiting; /* hello; oldest first */
 	unsigned n_dirty;
+	unsigned n_held;
 	unsigned n; /* handles not closed yet */
 	unsigned max;
 	uv_timer_t hello_timer;

@@ -65,6 +65,26 @@ test_creation_of_one_that_exists_is_refused(void **state)
 }
 
 static void
+test_creation_that_was_cut_off_is_told_and_finished(void **state)
+{
+	struct raw_qmgr d;
+	char *out = NULL, path[PATH_MAX];
+
+	(void)state;
+	raw_init(&d, "QM1", "root");
+	(void)snprintf(path, sizeof(path), "%.3000s/QM1", d.root);
+	assert_int_equal(mkdir(d.root, 0700), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(raw_run(&d, d.name, false, &out), 1);
+	assert_non_null(strstr(out, "the creation was not finished"));
+	free(out);
+	raw_create(&d);
+	raw_start(&d);
+	proc_stop(&d.proc);
+	raw_fini(&d);
+}
+
+static void
 test_directory_open_to_others_is_refused(void **state)
 {
 	struct raw_qmgr d;
@@ -198,6 +218,8 @@ main(void)
 		test_second_process_is_refused_and_told_who_has_it),
 	    cmocka_unit_test(test_queue_manager_that_was_not_created_says_so),
 	    cmocka_unit_test(test_creation_of_one_that_exists_is_refused),
+	    cmocka_unit_test(
+		test_creation_that_was_cut_off_is_told_and_finished),
 	    cmocka_unit_test(test_directory_open_to_others_is_refused),
 	    cmocka_unit_test(test_sigterm_stops_cleanly_and_tells_clients),
 	    cmocka_unit_test(test_start_after_kill_9_replaces_the_socket),
