@@ -404,7 +404,9 @@ static bool
 link_wants_input(void *arg)
 {
 	(void)arg;
+	/* a partner that does not take our answers is not asked for more */
 	return receiver_wants_input(&me.receiver) &&
+	       link_pending(me.link) < LINK_HIGH_WATER &&
 	       channel_state(&me.receiver.c) != CHANNEL_ENDED;
 }
 

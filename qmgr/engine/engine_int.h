@@ -38,12 +38,13 @@
 #define ENGINE_EAGER_BYTES 1048576u    /* a batch of this size goes at once */
 #define ENGINE_UNAPPLIED_MAX 33554432u /* bytes durable but not applied */
 #define ENGINE_PIECES_PER_LOAD 4u
-#define ENGINE_MAX_GETTERS 65536u    /* waiting gets of one session */
-#define ENGINE_MAX_HANDLES 65536u    /* of one session */
-#define ENGINE_MAX_INCOMING 4096u    /* puts whose pieces come */
-#define ENGINE_MAX_UNITS 4096u       /* of one session */
-#define ENGINE_MAX_INCOMING 4096u    /* puts in pieces of one session */
-#define ENGINE_MAX_POSITIONS 1024u   /* of one certificate */
+#define ENGINE_MAX_GETTERS 65536u  /* waiting gets of one session */
+#define ENGINE_MAX_HANDLES 65536u  /* of one session */
+#define ENGINE_MAX_INCOMING 4096u  /* puts whose pieces come */
+#define ENGINE_MAX_UNITS 4096u     /* of one session */
+#define ENGINE_MAX_POSITIONS 1024u /* of one certificate */
+#define ENGINE_WINDOW_MSGS 65536u  /* of one handle: unacknowledged */
+#define ENGINE_WINDOW_BYTES 67108864u
 #define ENGINE_UNIT_RECORDS 7340032u /* bytes of a unit's records at commit */
 #define ENGINE_NEVER UINT64_MAX
 
@@ -712,6 +713,7 @@ void unit_free(struct engine_session *s, struct unit *u);
 
 /* ---- readahead.c ---- */
 
+void ahead_set_window(struct handle *h, uint32_t msgs, uint32_t bytes);
 bool ahead_has_credit(const struct handle *h, const struct entry *next);
 void ahead_lock(struct handle *h, struct entry *x);
 /* Everything unacknowledged returns. */

@@ -300,8 +300,6 @@ put_prepare(struct put *p)
 		err = put_check_desc(&p->info);
 	if (err == MQI_OK && req->unit != 0)
 		err = unit_get(p->s, req->unit, &p->u);
-	if (err == MQI_OK && HASH_COUNT(p->s->incoming) >= ENGINE_MAX_INCOMING)
-		err = MQI_E_RESOURCE_PROBLEM;
 	if (err == MQI_OK && p->u != NULL &&
 	    !unit_has_room(p->u, PUT_RECORD_ROOM))
 		err = MQI_E_SYNCPOINT_LIMIT;

@@ -19,6 +19,15 @@
 #include "base/mem.h"
 #include "qmgr/engine/engine_int.h"
 
+/* What was handed out is in memory until it is acknowledged. */
+void
+ahead_set_window(struct handle *h, uint32_t msgs, uint32_t bytes)
+{
+	h->window_msgs = msgs < ENGINE_WINDOW_MSGS ? msgs : ENGINE_WINDOW_MSGS;
+	h->window_bytes =
+	    bytes < ENGINE_WINDOW_BYTES ? bytes : ENGINE_WINDOW_BYTES;
+}
+
 bool
 ahead_has_credit(const struct handle *h, const struct entry *next)
 {
@@ -143,8 +152,7 @@ engine_consume(struct engine *e, struct engine_session *s, uint32_t id,
 	reply_give(s, &r);
 	if (r.reason != MQI_OK)
 		return;
-	h->window_msgs = max_msgs;
-	h->window_bytes = max_bytes;
+	ahead_set_window(h, max_msgs, max_bytes);
 	if (h->reader == NULL)
 		h->reader = getter_new(h, GETTER_AHEAD, 0);
 	if (h->reader->where == GETTER_NOWHERE)

@@ -313,8 +313,7 @@ engine_stream_credit(struct engine *e, struct engine_session *s,
 	/* nothing leaves before the stream is bound */
 	if (h == NULL || !stream_is_bound(h->q->stream))
 		return;
-	h->window_msgs = max_msgs;
-	h->window_bytes = max_bytes;
+	ahead_set_window(h, max_msgs, max_bytes);
 	if (h->reader == NULL) {
 		h->stream_next = after;
 		h->stream_previous = after;

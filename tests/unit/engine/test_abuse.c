@@ -221,6 +221,19 @@ test_a_handle_that_is_closed_answers_what_was_asked(void **state)
 	    MQI_OK);
 }
 
+static void
+test_a_window_is_bounded(void **state)
+{
+	uint32_t h = open_q("Q", MQI_OO_INPUT_SHARED);
+	const struct handle *handle = handle_find(rig.sessions[0].s, h);
+
+	(void)state;
+	engine_consume(
+	    rig.e, rig.sessions[0].s, ++rig.last_id, h, UINT32_MAX, UINT32_MAX);
+	assert_int_equal(handle->window_msgs, ENGINE_WINDOW_MSGS);
+	assert_int_equal(handle->window_bytes, ENGINE_WINDOW_BYTES);
+}
+
 int
 main(void)
 {
@@ -239,6 +252,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(
 		test_a_handle_that_is_closed_answers_what_was_asked, setup,
 		teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_a_window_is_bounded, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
