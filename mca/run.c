@@ -37,6 +37,14 @@ run_now_ms(void)
 }
 
 void
+run_check_expiry(struct channel *c, int64_t not_after)
+{
+	if ((int64_t)(mqclock_wall_us() / 1000000) > not_after)
+		channel_fail(c, MQI_E_CERTIFICATE, 0, 0,
+		    "the certificate of one of the ends has expired");
+}
+
+void
 run_end(struct run *r, int status)
 {
 	if (r->ended)

@@ -86,6 +86,9 @@ void run_status_channel(struct mqctl_list *l, const struct channel *c);
 void run_flush_local(struct run *r);
 
 uint64_t run_now_ms(void);
+/* Ends the channel if the wall clock is past this (seconds since 1970): TLS
+ * looks at certificates only when a connection begins. */
+void run_check_expiry(struct channel *c, int64_t not_after);
 
 /* ---- definitions, by DISPLAY ---- */
 

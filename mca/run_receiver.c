@@ -45,6 +45,8 @@ static struct {
 	uint64_t fence;
 	char channel[MQI_CHANNEL_NAME_LEN + 1];
 	char partner[CHANNEL_IDENTITY_LEN];
+	int64_t not_after; /* the first of both certificates' ends; 0: none
+			      yet */
 	/* the large body on its way */
 	struct receiver_msg *big;
 	mqi_queue *big_handle;
@@ -379,11 +381,12 @@ on_up(void *arg)
 	enum mqi_err err = mqtls_peer(link_tls(me.link), &cert);
 
 	(void)arg;
-	if (err != MQI_OK)
+	if (err != MQI_OK) {
 		finish(err, "the partner's certificate cannot be read");
-	else
-		(void)snprintf(
-		    me.partner, sizeof(me.partner), "%s", cert.subject);
+		return;
+	}
+	(void)snprintf(me.partner, sizeof(me.partner), "%s", cert.subject);
+	me.not_after = mqtls_ctx_until(me.tls, &cert);
 }
 
 static void
@@ -444,6 +447,8 @@ static void
 tick(struct run *r, uint64_t now_ms)
 {
 	(void)r;
+	if (me.not_after != 0)
+		run_check_expiry(&me.receiver.c, me.not_after);
 	receiver_tick(&me.receiver, now_ms);
 }
 

@@ -45,6 +45,7 @@ static struct {
 	char partner[CHANNEL_IDENTITY_LEN];
 	char error[CHANNEL_TEXT_LEN];
 	uint64_t disc_ms;
+	int64_t not_after; /* the first of both certificates' ends */
 	enum mqi_err stream_gone;
 	bool started;  /* the machine lives */
 	bool stopping; /* told to, before it lived */
@@ -153,6 +154,7 @@ on_up(void *arg)
 	if (err == MQI_OK) {
 		(void)snprintf(
 		    me.partner, sizeof(me.partner), "%s", cert.subject);
+		me.not_after = mqtls_ctx_until(me.tls, &cert);
 		err = mqtls_peer_match(tls, me.peer, &match, why);
 	}
 	if (err == MQI_OK && !match) {
@@ -252,8 +254,10 @@ static void
 tick(struct run *r, uint64_t now_ms)
 {
 	(void)r;
-	if (me.started)
-		sender_tick(&me.sender, now_ms);
+	if (!me.started)
+		return;
+	run_check_expiry(&me.sender.c, me.not_after);
+	sender_tick(&me.sender, now_ms);
 }
 
 static void

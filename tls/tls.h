@@ -49,6 +49,10 @@ struct mqtls_cert {
 
 /* Our own certificate. */
 void mqtls_ctx_cert(const struct mqtls_ctx *ctx, struct mqtls_cert *ret);
+/* When a connection with this partner must end: the earlier not_after of its
+ * certificate and ours. */
+int64_t mqtls_ctx_until(
+    const struct mqtls_ctx *ctx, const struct mqtls_cert *partner);
 
 /* alpn: the one protocol spoken; a partner that offers another is refused.
  * Errors: SSL_INITIALIZATION_ERROR, NO_MEMORY. */

@@ -91,6 +91,16 @@ mqtls_ctx_cert(const struct mqtls_ctx *ctx, struct mqtls_cert *ret)
 	MQ_POST(err == MQI_OK); /* it was read when it was loaded */
 }
 
+int64_t
+mqtls_ctx_until(const struct mqtls_ctx *ctx, const struct mqtls_cert *partner)
+{
+	struct mqtls_cert own;
+
+	mqtls_ctx_cert(ctx, &own);
+	return own.not_after < partner->not_after ? own.not_after
+						  : partner->not_after;
+}
+
 static SSL_CTX *
 new_ssl_ctx(void)
 {

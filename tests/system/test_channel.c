@@ -280,6 +280,20 @@ finish_putting(struct fixture *f)
 	}
 }
 
+static bool
+log_has(const struct qm *q, const char *text)
+{
+	char line[8192];
+	FILE *file = fopen(q->proc.log, "re");
+	bool found = false;
+
+	assert_non_null(file);
+	while (!found && fgets(line, sizeof(line), file) != NULL)
+		found = strstr(line, text) != NULL;
+	(void)fclose(file);
+	return found;
+}
+
 /* ---- killing ---- */
 
 /* Whether the process is `mca KIND --qmgr QM ...` of our root. */
@@ -307,9 +321,9 @@ is_agent(const char *pid, const char *kind, const struct qm *q)
 	return is_kind && is_qmgr && is_root;
 }
 
-/* Kills the agents of this kind; returns how many there were. */
+/* Gives a signal to the agents of this kind; returns how many there were. */
 static unsigned
-kill_agents(const char *kind, const struct qm *q)
+signal_agents(const char *kind, const struct qm *q, int signum)
 {
 	DIR *proc = opendir("/proc");
 	struct dirent *e;
@@ -320,7 +334,7 @@ kill_agents(const char *kind, const struct qm *q)
 		if (!isdigit((unsigned char)e->d_name[0]) ||
 		    !is_agent(e->d_name, kind, q))
 			continue;
-		n += kill((pid_t)atoi(e->d_name), SIGKILL) == 0;
+		n += kill((pid_t)atoi(e->d_name), signum) == 0;
 	}
 	(void)closedir(proc);
 	return n;
@@ -331,10 +345,10 @@ kill_one(struct fixture *f, unsigned which)
 {
 	switch (which) {
 	case 0:
-		(void)kill_agents("sender", &f->qm[0]);
+		(void)signal_agents("sender", &f->qm[0], SIGKILL);
 		break;
 	case 1:
-		(void)kill_agents("receiver", &f->qm[1]);
+		(void)signal_agents("receiver", &f->qm[1], SIGKILL);
 		break;
 	default:
 		proc_kill9(&f->qm[which - 2].proc);
@@ -363,6 +377,30 @@ test_nothing_is_lost_doubled_or_reordered_by_kill_9(void **state)
 	missing = get_all(&f->qm[1], f->put);
 	printf("%u messages, %u kills; %u non-persistent ones lost\n", f->put,
 	    kills, missing);
+}
+
+/* A receiver that hangs is given up after two heartbeats without a word; its
+ * successor takes the position over, and what the old one does when it wakes
+ * up has no effect. */
+static void
+test_a_hung_receiver_is_replaced(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t start;
+
+	qm_mqsc(&f->qm[0], "ALTER CHANNEL(QM1.QM2) CHLTYPE(SDR) HBINT(1)\n");
+	qm_mqsc(&f->qm[1], "ALTER CHANNEL(QM1.QM2) CHLTYPE(RCVR) HBINT(1)\n");
+	put_to(&f->qm[0], "IN", "QM2", "one", 3);
+	wait_for_depth(f, 1, "IN", 1);
+	assert_int_equal(signal_agents("receiver", &f->qm[1], SIGSTOP), 1);
+	start = test_now_ms();
+	put_to(&f->qm[0], "IN", "QM2", "two", 3);
+	wait_for_depth(f, 1, "IN", 2);
+	assert_true(test_now_ms() - start >= 1000);
+	assert_int_equal(signal_agents("receiver", &f->qm[1], SIGCONT), 2);
+	put_to(&f->qm[0], "IN", "QM2", "three", 5);
+	wait_for_depth(f, 0, "QM2", 0);
+	assert_int_equal(depth_of(&f->qm[1], "IN"), 3);
 }
 
 /* ---- what cannot be delivered ---- */
@@ -428,6 +466,44 @@ test_without_a_dead_letter_queue_the_message_waits_at_the_sender(void **state)
 	wait_for_depth(f, 0, "QM2", 0);
 }
 
+/* QM1 thinks that QMX is behind QM2, and QM2 that it is behind QM1. */
+static void
+test_a_loop_ends_at_the_hop_limit(void **state)
+{
+	struct fixture *f = *state;
+	int port = proc_free_port();
+	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
+	char text[1024];
+
+	(void)snprintf(text, sizeof(text),
+	    "DEFINE QREMOTE(QMX) RQMNAME(QMX) XMITQ(QM2)\n"
+	    "DEFINE QLOCAL(DLQ) DEFPSIST(YES)\n"
+	    "ALTER QMGR DEADQ(DLQ) HOPLIMIT(5)\n"
+	    "DEFINE CHANNEL(QM2.QM1) CHLTYPE(RCVR) SSLPEER('CN=QM2')\n"
+	    "DEFINE LISTENER(TCP) TRPTYPE(TCP) IPADDR('127.0.0.1') PORT(%d)\n"
+	    "START LISTENER(TCP)\n",
+	    port);
+	qm_mqsc(&f->qm[0], text);
+	(void)snprintf(text, sizeof(text),
+	    "DEFINE QREMOTE(QMX) RQMNAME(QMX) XMITQ(QM1)\n"
+	    "DEFINE QLOCAL(QM1) USAGE(XMITQ)\n"
+	    "ALTER QMGR HOPLIMIT(5)\n"
+	    "DEFINE CHANNEL(QM2.QM1) CHLTYPE(SDR) XMITQ(QM1) "
+	    "CONNAME('127.0.0.1(%d)') SSLPEER('CN=QM1') SHORTTMR(1)\n",
+	    port);
+	qm_mqsc(&f->qm[1], text);
+	put_to(&f->qm[0], "ANY", "QMX", "round", 5);
+	while (depth_of(&f->qm[0], "DLQ") + depth_of(&f->qm[1], "DLQ") == 0) {
+		if (test_now_ms() > end)
+			proc_die(&f->qm[0].proc, "it goes round and round");
+		(void)poll(NULL, 0, 20);
+	}
+	assert_true(log_has(&f->qm[0], "reason=10018") ||
+		    log_has(&f->qm[1], "reason=10018"));
+	wait_for_depth(f, 0, "QM2", 0);
+	wait_for_depth(f, 1, "QM1", 0);
+}
+
 /* ---- large ones ---- */
 
 static void
@@ -475,20 +551,6 @@ stop_and_copy(struct qm *q, const char *from, const char *to)
 	qm_start(q);
 }
 
-static bool
-log_has(const struct qm *q, const char *text)
-{
-	char line[8192];
-	FILE *file = fopen(q->proc.log, "re");
-	bool found = false;
-
-	assert_non_null(file);
-	while (!found && fgets(line, sizeof(line), file) != NULL)
-		found = strstr(line, text) != NULL;
-	(void)fclose(file);
-	return found;
-}
-
 /* Two messages; the one between them is not in the restored manager. */
 static void
 restore_and_expect(struct fixture *f, int which, const char *text)
@@ -533,6 +595,8 @@ main(void)
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_nothing_is_lost_doubled_or_reordered_by_kill_9),
+	    TEST(test_a_hung_receiver_is_replaced),
+	    TEST(test_a_loop_ends_at_the_hop_limit),
 	    TEST(test_undeliverable_messages_are_dead_lettered_in_their_place),
 	    TEST(
 		test_without_a_dead_letter_queue_the_message_waits_at_the_sender),
