@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 
 #include "tls/tls.h"
 #include "tls/tls_ca.h"
@@ -266,6 +268,77 @@ test_a_key_that_others_can_read_does_not_load(void **state)
 	    mqtls_ctx_new(path("nothing"), why, &ctx), MQI_E_CERTIFICATE);
 }
 
+static X509 *
+load_cert(const char *name)
+{
+	FILE *f = fopen(path(name), "re");
+	X509 *cert;
+
+	assert_non_null(f);
+	cert = PEM_read_X509(f, NULL, NULL, NULL);
+	assert_int_equal(fclose(f), 0);
+	assert_non_null(cert);
+	return cert;
+}
+
+/* Writes DIR/crl.pem of the authority, with this certificate in it. */
+static void
+write_crl(const char *dir, const char *revoked)
+{
+	X509 *ca = load_cert("ca/ca.pem"), *cert = load_cert(revoked);
+	FILE *f = fopen(path("ca/ca.key"), "re");
+	EVP_PKEY *key = PEM_read_PrivateKey(f, NULL, NULL, NULL);
+	X509_REVOKED *entry = X509_REVOKED_new();
+	X509_CRL *crl = X509_CRL_new();
+	ASN1_TIME *now = ASN1_TIME_adj(NULL, time(NULL), 0, -60);
+	ASN1_TIME *next = ASN1_TIME_adj(NULL, time(NULL), 1, 0);
+	char name[64];
+
+	assert_int_equal(fclose(f), 0);
+	assert_true(
+	    X509_CRL_set_version(crl, X509_CRL_VERSION_2) == 1 &&
+	    X509_CRL_set_issuer_name(crl, X509_get_subject_name(ca)) == 1 &&
+	    X509_CRL_set1_lastUpdate(crl, now) == 1 &&
+	    X509_CRL_set1_nextUpdate(crl, next) == 1 &&
+	    X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(cert)) ==
+		1 &&
+	    X509_REVOKED_set_revocationDate(entry, now) == 1 &&
+	    X509_CRL_add0_revoked(crl, entry) == 1 &&
+	    X509_CRL_sign(crl, key, EVP_sha256()) > 0);
+	(void)snprintf(name, sizeof(name), "%s/crl.pem", dir);
+	f = fopen(path(name), "we");
+	assert_non_null(f);
+	assert_int_equal(PEM_write_X509_CRL(f, crl), 1);
+	assert_int_equal(fclose(f), 0);
+	ASN1_TIME_free(now);
+	ASN1_TIME_free(next);
+	X509_CRL_free(crl);
+	EVP_PKEY_free(key);
+	X509_free(ca);
+	X509_free(cert);
+}
+
+static void
+test_a_revoked_certificate_is_refused(void **state)
+{
+	enum mqi_err server;
+	struct pair p;
+
+	(void)state;
+	issue("ca", "strict", "QM2", 5);
+	issue("ca", "stolen", "QM1", 5);
+	write_crl("strict", "stolen/cert.pem");
+	pair_init(&p, "qm1", "strict", "sluice-chan/1");
+	assert_int_equal(shake(&p, &server), MQI_OK);
+	assert_int_equal(server, MQI_OK);
+	pair_fini(&p);
+	pair_init(&p, "stolen", "strict", "sluice-chan/1");
+	(void)shake(&p, &server);
+	assert_int_equal(server, MQI_E_CERTIFICATE);
+	assert_non_null(strstr(mqtls_error(p.server), "revoked"));
+	pair_fini(&p);
+}
+
 static void
 test_another_protocol_is_refused(void **state)
 {
@@ -325,6 +398,7 @@ main(void)
 	    cmocka_unit_test(test_a_foreign_certificate_is_refused),
 	    cmocka_unit_test(test_an_expired_certificate_does_not_load),
 	    cmocka_unit_test(test_a_key_that_others_can_read_does_not_load),
+	    cmocka_unit_test(test_a_revoked_certificate_is_refused),
 	    cmocka_unit_test(test_another_protocol_is_refused),
 	    cmocka_unit_test(test_plain_bytes_are_refused),
 	    cmocka_unit_test(test_nothing_is_overwritten),
