@@ -119,6 +119,13 @@ batch_free_all(struct engine *e)
 	}
 }
 
+void
+batch_want_at(struct engine *e, uint64_t pos)
+{
+	if (pos > e->durable)
+		batch_at(e, pos)->wanted = true;
+}
+
 /* ---- what waits ---- */
 
 static void

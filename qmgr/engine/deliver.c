@@ -179,6 +179,7 @@ deliver_load(struct delivery *d)
 		if (!d->waits)
 			TAILQ_INSERT_TAIL(&e->wait_applied, d, wait_applied);
 		d->waits = true;
+		batch_want_at(e, d->m.body_pos);
 		return;
 	}
 	if (d->state == DELIVERY_LOADING) {

@@ -553,6 +553,7 @@ struct mqbuf *batch_room(struct engine *e, size_t n);
 uint64_t batch_appended(struct engine *e);
 uint64_t batch_number(const struct engine *e);
 void batch_want(struct engine *e); /* what was appended must not wait */
+void batch_want_at(struct engine *e, uint64_t pos);
 void batch_free_all(struct engine *e);
 
 /* Gives the reply when pos is durable. */

@@ -160,6 +160,21 @@ test_long_non_persistent_message_does_not_wait_for_its_batch(void **state)
 }
 
 static void
+test_long_non_persistent_message_reaches_a_getter_without_delay(void **state)
+{
+	struct mqlocal_get get = RIG_GET(open_q(1));
+	uint32_t h = open_q(0), id;
+
+	(void)state;
+	get.wait_ms = MQI_WAIT_FOREVER;
+	id = rig_ask_get(&rig, 1, &get);
+	(void)ask_long(0, h, 0, MQI_PERSISTENCE_NO);
+	/* no time passes */
+	rig_settle(&rig);
+	assert_long(rig_reply(&rig, 1, id));
+}
+
+static void
 test_long_delivery_waits_while_the_socket_is_full(void **state)
 {
 	struct mqlocal_get get = RIG_GET(open_q(1));
@@ -501,6 +516,7 @@ main(void)
 	    T(test_long_message_survives_a_restart),
 	    T(test_long_message_in_a_unit),
 	    T(test_long_non_persistent_message_does_not_wait_for_its_batch),
+	    T(test_long_non_persistent_message_reaches_a_getter_without_delay),
 	    T(test_long_delivery_waits_while_the_socket_is_full),
 	    T(test_long_get_cut_off_returns_to_its_place),
 	    T(test_put_cut_off_between_pieces_leaves_nothing),
