@@ -180,16 +180,13 @@ hand_on(struct link *l)
 	return false;
 }
 
-void
-link_update(struct link *l)
+/* Polls for what is needed next. */
+static void
+poll_link(struct link *l)
 {
 	bool reading, writing;
 	int rc;
 
-	if (l->held && !l->down && l->ev.wants_input(l->ev.arg)) {
-		l->held = false;
-		(void)hand_on(l);
-	}
 	if (l->down)
 		return;
 	reading = !l->up || l->ev.wants_input(l->ev.arg);
@@ -206,6 +203,16 @@ link_update(struct link *l)
 		: uv_poll_stop(&l->poll);
 	if (rc != 0)
 		go_down(l, MQI_E_IO, uv_strerror(rc));
+}
+
+void
+link_update(struct link *l)
+{
+	if (l->held && !l->down && l->ev.wants_input(l->ev.arg)) {
+		l->held = false;
+		(void)hand_on(l);
+	}
+	poll_link(l);
 }
 
 /* One read from the socket.  False: nothing more now. */
@@ -263,7 +270,7 @@ link_write(struct link *l, const void *data, size_t len)
 		return;
 	}
 	flush_or_down(l);
-	link_update(l);
+	poll_link(l); /* nothing is handed on inside the caller's write */
 }
 
 size_t

@@ -151,9 +151,9 @@ message_arrived(struct receiver *r, struct receiver_msg *m)
 		return;
 	}
 	r->tail = m->number;
-	r->held += m->body_len;
+	r->held += receiver_msg_bytes(m);
 	r->n_held++;
-	r->arrived_bytes += m->body_len;
+	r->arrived_bytes += receiver_msg_bytes(m);
 	r->n_arrived++;
 	r->c.stats.msgs++;
 	r->c.stats.bytes += m->body_len;

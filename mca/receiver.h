@@ -124,7 +124,7 @@ struct receiver {
 	uint32_t n_arrived;
 	size_t arrived_bytes;
 	uint32_t n_held;      /* messages in arrived and units */
-	size_t held;          /* bytes of their bodies */
+	size_t held;          /* their bytes: bodies and descriptors */
 	bool rolling_back;    /* a put failed: units are being taken back */
 	uint64_t careful_to;  /* one message per unit up to this number */
 	uint64_t retry_at_ms; /* PAUSED until then */
@@ -149,6 +149,14 @@ bool receiver_wants_input(const struct receiver *r);
 /* ---- between receiver.c and receiver_unit.c ---- */
 
 struct receiver_msg *receiver_msg_free(struct receiver_msg *m); /* NULL */
+
+/* What it takes of our memory and of a unit. */
+static inline size_t
+receiver_msg_bytes(const struct receiver_msg *m)
+{
+	return sizeof(*m) + (size_t)m->desc_len + m->body_len;
+}
+
 void receiver_units_fini(struct receiver *r);
 
 /* Turns m into what goes to a dead-letter queue: MQDLH in front of its body,

@@ -144,7 +144,7 @@ dead_letter(struct receiver *r, struct receiver_msg *m, enum mqi_err reason)
 			   ? FB_XMIT_Q_MSG_ERROR
 			   : (uint32_t)reason;
 	char name[MQI_NAME_LEN + 1] = "";
-	uint32_t old_len = m->body_len;
+	size_t before = receiver_msg_bytes(m);
 	enum mqi_err err = MQI_OK;
 
 	if (r->def.use_dead_queue)
@@ -165,8 +165,8 @@ dead_letter(struct receiver *r, struct receiver_msg *m, enum mqi_err reason)
 		return;
 	}
 	r->io.report(r->io.arg, m, (enum mqi_err)why, "dead-lettered");
-	r->held += m->body_len - old_len;
-	r->arrived_bytes += m->body_len - old_len;
+	r->held += receiver_msg_bytes(m) - before;
+	r->arrived_bytes += receiver_msg_bytes(m) - before;
 	m->dead = true;
 	memcpy(m->route.queue, name, sizeof(m->route.queue));
 	memcpy(m->route.qmgr, r->c.def.qmgr, sizeof(m->route.qmgr));
@@ -296,13 +296,13 @@ put_one(struct receiver *r, struct receiver_unit *u, struct receiver_msg *m)
 
 	TAILQ_REMOVE(&r->arrived, m, link);
 	r->n_arrived--;
-	r->arrived_bytes -= m->body_len;
+	r->arrived_bytes -= receiver_msg_bytes(m);
 	TAILQ_INSERT_TAIL(&u->msgs, m, link);
 	m->unit = u;
 	m->answered = false;
 	m->result = MQI_OK;
 	u->n_msgs++;
-	u->bytes += m->body_len;
+	u->bytes += receiver_msg_bytes(m);
 	u->to = m->number;
 	u->pending++;
 	if (err == MQI_OK)
@@ -325,7 +325,7 @@ takes_next(
 		return false;
 	return u->n_msgs == 0 ||
 	       (u->n_msgs < max_msgs &&
-		   u->bytes + m->body_len <= RECEIVER_GROUP_BYTES &&
+		   u->bytes + receiver_msg_bytes(m) <= RECEIVER_GROUP_BYTES &&
 		   r->io.ready(r->io.arg));
 }
 
@@ -450,8 +450,8 @@ drop_arrived(struct receiver *r)
 		TAILQ_REMOVE(&r->arrived, m, link);
 		r->n_arrived--;
 		r->n_held--;
-		r->arrived_bytes -= m->body_len;
-		r->held -= m->body_len;
+		r->arrived_bytes -= receiver_msg_bytes(m);
+		r->held -= receiver_msg_bytes(m);
 		receiver_msg_free(m);
 	}
 }

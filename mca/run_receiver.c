@@ -53,7 +53,7 @@ static struct {
 	uint32_t big_at;
 	bool big_answered;
 	enum mqi_err big_result;
-	bool stale; /* a put failed: open its queue anew */
+	bool stale; /* a put failed: open the queues anew */
 	enum channel_state told;
 } me;
 
@@ -279,7 +279,7 @@ io_put(void *arg, void *unit, const char *queue, const char *qmgr,
 	(void)arg;
 	if (me.stale) {
 		me.stale = false;
-		targets_forget(&me.targets, queue, qmgr);
+		targets_forget(&me.targets);
 	}
 	err = targets_get(&me.targets, me.run.conn, queue, qmgr, &handle);
 	if (err != MQI_OK)

@@ -29,6 +29,9 @@
 #define FINISH_MS 2000u
 #define WINDOW_MSGS 8192u
 #define WINDOW_BYTES 16777216u
+/* More than a window and the longest message: the partner asks for answers and
+ * does not read them. */
+#define STALLED_BYTES 268435456u
 
 static struct {
 	struct run run;
@@ -200,9 +203,7 @@ static bool
 link_wants_input(void *arg)
 {
 	(void)arg;
-	/* far beyond what our own messages add up to: a partner that asks and
-	 * does not take the answers */
-	return me.link == NULL || link_pending(me.link) < 8 * LINK_HIGH_WATER;
+	return me.link == NULL || link_pending(me.link) < STALLED_BYTES;
 }
 
 /* ---- the loop's events ---- */
@@ -238,6 +239,7 @@ turn(struct run *r)
 	}
 	link_write(me.link, c->out.data, c->out.len);
 	channel_drained(c);
+	link_update(me.link);
 	if (channel_state(c) != me.told) {
 		me.told = channel_state(c);
 		if (me.told == CHANNEL_RUNNING)

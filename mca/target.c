@@ -7,8 +7,10 @@
  * least recently is closed.  Puts are executed in order, so closing a handle
  * with puts under way does them no harm.
  *
- * A failed put makes its handle be forgotten: an object that was defined or
- * altered meanwhile is then seen by the next attempt.
+ * A failed put makes all handles be forgotten, since the next one is for the
+ * first message of what was taken back, and not for the one that failed: an
+ * object that was defined or altered meanwhile is then seen by its next
+ * attempt.
  */
 #include "mca/target.h"
 
@@ -85,10 +87,10 @@ targets_get(struct targets *t, mqi_conn *conn, const char *queue,
 }
 
 void
-targets_forget(struct targets *t, const char *queue, const char *qmgr)
+targets_forget(struct targets *t)
 {
-	struct target *it = find(t, queue, qmgr);
-
-	if (it != NULL)
-		close_one(it);
+	for (unsigned i = 0; i < TARGET_MAX; i++) {
+		if (t->all[i].handle != NULL)
+			close_one(&t->all[i]);
+	}
 }

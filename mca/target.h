@@ -27,7 +27,7 @@ struct targets {
  * Errors: as mqi_open(). */
 MQI_CHECK enum mqi_err targets_get(struct targets *t, mqi_conn *conn,
     const char *queue, const char *qmgr, mqi_queue **ret_handle);
-/* Closes the one of this name, so that the next message resolves it anew. */
-void targets_forget(struct targets *t, const char *queue, const char *qmgr);
+/* Closes all, so that the next messages resolve their names anew. */
+void targets_forget(struct targets *t);
 
 #endif

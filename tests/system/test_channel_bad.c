@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -402,6 +403,51 @@ test_one_that_stops_within_a_frame_is_logged(void **state)
 	real_one_works(f);
 }
 
+/* Whether the socket takes nothing more for so long. */
+static bool
+is_stuck(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+
+	return poll(&p, 1, 3000) == 0;
+}
+
+/* A partner that asks for answers and does not read them: it is not read
+ * either, so that the answers do not fill the memory. */
+static void
+test_answers_that_nobody_reads_are_bounded(void **state)
+{
+	struct fixture *f = *state;
+	const size_t frames = 10000, limit = 64u * 1024 * 1024;
+	struct mqbuf b;
+	SSL_CTX *ctx;
+	SSL *ssl = tls_knock(f, "qm3", &ctx);
+	size_t sent = 0;
+	int n, fd = SSL_get_fd(ssl);
+
+	assert_true(SSL_is_init_finished(ssl));
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	mqbuf_init(&b, frames * MQFRAME_HEADER);
+	for (size_t i = 0; i < frames; i++)
+		mqchan_encode_empty(&b, MQCHAN_HEARTBEAT);
+	/* the socket takes no more, or it has ended */
+	while (sent < limit) {
+		n = SSL_write(ssl, b.data, (int)b.len);
+		if (n > 0)
+			sent += (size_t)n;
+		else if (SSL_get_error(ssl, n) != SSL_ERROR_WANT_WRITE ||
+			 is_stuck(fd))
+			break;
+	}
+	assert_true(sent < limit);
+	(void)close(fd);
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+	ERR_clear_error();
+	mqbuf_fini(&b);
+	real_one_works(f);
+}
+
 /* More than may be unauthenticated at once say nothing: the real channel,
  * which runs, goes on; a new connection gets its turn when their 10 s are
  * over. */
@@ -437,6 +483,7 @@ main(void)
 	    TEST(test_an_unknown_channel_is_refused),
 	    TEST(test_broken_frames_are_refused),
 	    TEST(test_one_that_stops_within_a_frame_is_logged),
+	    TEST(test_answers_that_nobody_reads_are_bounded),
 	    TEST(test_a_silent_crowd_is_sent_away_after_ten_seconds),
 	};
 

@@ -455,6 +455,52 @@ test_too_long_a_message_ends_it(void **state)
 	mqbuf_fini(&b);
 }
 
+/* Messages without a body and with as much descriptor as there may be. */
+static void
+test_descriptors_count_as_memory(void **state)
+{
+	struct fixture *f = *state;
+	char *text = calloc(1, 16000);
+	struct mqi_prop prop = {.name = "p", .type = MQI_PROP_STRING};
+	struct mqdesc_route route = {.queue = "Q", .qmgr = "QM2"};
+	struct mqdesc_stamp stamp = {.route = &route};
+	struct mqbuf keep, b, plain, desc;
+	struct mqchan_msg m;
+	struct mqi_md md;
+	uint64_t n = 1;
+
+	memset(text, 'x', 16000);
+	prop.value.bytes.data = text;
+	prop.value.bytes.len = 16000;
+	mqi_md_init(&md);
+	md.props = &prop;
+	md.n_props = 1;
+	mqbuf_init(&keep, 4096);
+	mqbuf_init(&b, 262144);
+	mqbuf_init(&plain, MQDESC_MAX);
+	mqbuf_init(&desc, MQDESC_MAX);
+	assert_int_equal(mqdesc_encode(&md, &plain), MQI_OK);
+	assert_int_equal(
+	    mqdesc_stamp(plain.data, plain.len, &stamp, &desc), MQI_OK);
+	m = sample(f, &keep);
+	m.desc = desc.data;
+	m.desc_len = (uint32_t)desc.len;
+	m.body_len = 0;
+	m.body_crc = 0;
+	while (receiver_wants_input(&f->r) && n < RECEIVER_HELD_MSGS) {
+		encode_small(&b, n + 1, n, &m);
+		feed(f, &b);
+		n++;
+	}
+	assert_int_equal(channel_state(&f->r.c), CHANNEL_RUNNING);
+	assert_true(n * 16000 <= RECEIVER_HELD_BYTES + 32000);
+	mqbuf_fini(&keep);
+	mqbuf_fini(&b);
+	mqbuf_fini(&plain);
+	mqbuf_fini(&desc);
+	free(text);
+}
+
 static void
 test_a_dead_letter_says_why_and_keeps_the_body(void **state)
 {
@@ -518,6 +564,7 @@ main(void)
 	    T(test_a_damaged_body_ends_it),
 	    T(test_pieces_out_of_place_end_it),
 	    T(test_too_long_a_message_ends_it),
+	    T(test_descriptors_count_as_memory),
 	    cmocka_unit_test(test_a_dead_letter_says_why_and_keeps_the_body),
 	};
 
