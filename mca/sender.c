@@ -133,11 +133,13 @@ judge(const struct sender *s, const struct mqchan_resume *r)
 		return "the partner's position was numbered in an incarnation "
 		       "that is not in this stream's history: this store was "
 		       "restored from a backup or copied";
+	/* after RESOLVE CHANNEL, or with a partner from before, its own
+	 * position alone says what it has */
+	if (s->rebound)
+		return NULL;
 	if (r->position > st->handed)
 		return "the partner's position is beyond what was handed out: "
 		       "this store was restored from a backup or copied";
-	if (s->rebound)
-		return NULL;
 	if (r->position < st->acked)
 		return "the partner's position is behind what it has "
 		       "acknowledged: its store was restored from a backup";

@@ -206,6 +206,7 @@ test_only_positions_of_our_history_are_believed(void **state)
 	    {5, 200, 110, 3, false, false, "not in this stream's history"},
 	    {5, 20, 0, 0, true, true, ""},
 	    {5, 20, 3, 1, true, true, ""},
+	    {5, 5, 9, 1, true, true, ""}, /* after RESOLVE ... BACKOUT */
 	    {5, 20, 3, 7, true, false, "not in this stream's history"},
 	};
 	struct fixture *f = *state;
