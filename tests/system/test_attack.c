@@ -51,6 +51,10 @@ static const char setup_mqsc[] =
     "DEFINE QLOCAL(ATTACK.XMIT) USAGE(XMITQ) MAXDEPTH(2000)\n"
     "DEFINE QREMOTE(ATTACK.REMOTE) RNAME(A) RQMNAME(B) XMITQ(ATTACK.XMIT)\n";
 
+static const char setup_again_mqsc[] =
+    "DEFINE QLOCAL(ATTACK.1) MAXDEPTH(5000) DEFPSIST(YES)\n"
+    "DEFINE QLOCAL(ATTACK.2) MAXDEPTH(50) DEFPSIST(NO)\n";
+
 static const char teardown_mqsc[] = "DELETE QREMOTE(ATTACK.REMOTE)\n"
 				    "DELETE QALIAS(ATTACK.ALIAS)\n"
 				    "DELETE QLOCAL(ATTACK.1) PURGE\n"
@@ -75,7 +79,7 @@ static struct {
 	struct tmpdir dir;
 	char run[PATH_MAX];
 	uint64_t random;
-	uint32_t crc; /* of BODY_MAX zeros, up to each length asked */
+	bool stopping;
 	uint64_t n_frames;
 	uint64_t n_sessions;
 	struct attacker clients[CLIENTS];
@@ -110,8 +114,12 @@ join(struct attacker *a)
 	    .app_name = "attack",
 	    .is_agent = pick(3) == 0};
 
-	if (mqsock_connect_unix(t.run, MQLOCAL_SOCKET, &a->fd) != MQI_OK)
-		proc_die(&t.q.proc, "the queue manager takes no connection");
+	if (mqsock_connect_unix(t.run, MQLOCAL_SOCKET, &a->fd) != MQI_OK) {
+		if (!t.stopping)
+			proc_die(&t.q.proc, "no connection is taken");
+		a->fd = -1;
+		return;
+	}
 	t.n_sessions++;
 	(void)snprintf(h.qmgr, sizeof(h.qmgr), "%s", t.q.name);
 	if (h.is_agent && pick(2) == 0)
@@ -477,6 +485,8 @@ step(struct attacker *a)
 {
 	if (a->fd < 0)
 		join(a);
+	if (a->fd < 0)
+		return;
 	for (uint32_t n = pick(20); n > 0 && a->out.len < OUT_MAX; n--)
 		ask_something(a);
 	write_some(a);
@@ -511,6 +521,11 @@ attack(uint64_t ms)
 		conn = qm_connect(&t.q);
 		(void)mqi_disconnect(conn);
 	}
+}
+
+static void
+drop_all(void)
+{
 	for (uint32_t i = 0; i < CLIENTS; i++)
 		drop(&t.clients[i]);
 }
@@ -557,6 +572,7 @@ test_attack(void **state)
 	(void)state;
 	qm_mqsc(&t.q, setup_mqsc);
 	attack(ms != NULL ? strtoull(ms, NULL, 10) : 6000);
+	drop_all();
 	print_message("%llu sessions, %llu requests\n",
 	    (unsigned long long)t.n_sessions, (unsigned long long)t.n_frames);
 	assert_alive();
@@ -569,6 +585,36 @@ test_attack(void **state)
 	qm_start(&t.q);
 	drain("ATTACK.FIFO");
 	qm_mqsc(&t.q, teardown_mqsc);
+	proc_stop(&t.q.proc);
+}
+
+/* Told twice, it waits for nobody. */
+static void
+test_stop_under_attack(void **state)
+{
+	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
+	int status = 0;
+
+	(void)state;
+	qm_start(&t.q);
+	qm_mqsc(&t.q, setup_again_mqsc);
+	attack(1000);
+	t.stopping = true;
+	for (int i = 0; i < 2; i++) {
+		assert_alive();
+		assert_int_equal(kill(t.q.proc.pid, SIGTERM), 0);
+		for (int k = 0; k < 100; k++)
+			step(&t.clients[pick(CLIENTS)]);
+	}
+	while (proc_runs(&t.q.proc, &status)) {
+		step(&t.clients[pick(CLIENTS)]);
+		if (test_now_ms() > end)
+			proc_die(&t.q.proc, "the queue manager does not stop");
+	}
+	assert_int_equal(status, 0);
+	drop_all();
+	qm_start(&t.q);
+	drain("ATTACK.1");
 	proc_stop(&t.q.proc);
 }
 
@@ -601,6 +647,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_attack),
+	    cmocka_unit_test(test_stop_under_attack),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
