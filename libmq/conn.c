@@ -232,6 +232,7 @@ mqconn_new(const char *qmgr, const char *root, const char *app_name,
 	if (c == NULL)
 		return MQI_E_NO_MEMORY;
 	c->fd = -1;
+	c->wake_fd = -1;
 	c->pid = getpid();
 	c->max_async_puts = MQLIB_ASYNC_PUTS;
 	c->timeout_ms = timeout_ms > 0 ? timeout_ms : DEFAULT_TIMEOUT_MS;
@@ -277,6 +278,8 @@ mqconn_free(mqi_conn *c)
 		c->agent->free(c);
 	if (c->fd >= 0)
 		(void)close(c->fd);
+	if (c->wake_fd >= 0)
+		(void)close(c->wake_fd);
 	mqwire_fini(c);
 	(void)pthread_mutex_destroy(&c->lock);
 	free(c->root);

@@ -181,6 +181,8 @@ struct mqi_conn {
 	struct mqbuf desc;          /* scratch */
 
 	bool has_thread;
+	bool serving; /* it is reading, or waiting to */
+	int wake_fd;  /* ends that; -1: no thread yet */
 	pthread_t thread;
 
 	struct mqagent_state *agent;
@@ -323,6 +325,8 @@ void mqwire_poll(mqi_conn *c);
 /* The library's thread: reads once, or sleeps while threads in calls read, or
  * while the connection is lost. */
 void mqwire_serve(mqi_conn *c);
+/* Something is to be done by the library's thread. */
+void mqwire_wake_thread(mqi_conn *c);
 /* The connection is lost, or must end. */
 void mqwire_fail(mqi_conn *c, enum mqi_err why, const char *text);
 /* Wakes everybody who waits: something that they may wait for has changed. */

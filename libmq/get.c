@@ -106,6 +106,7 @@ struct get_call {
 	uint32_t buf_len;
 	mqi_msg *msg; /* the answer */
 	bool no_memory;
+	bool is_any; /* any message would do */
 	char text[MQLIB_TEXT_LEN];
 };
 
@@ -146,6 +147,17 @@ take_message(mqi_conn *c, struct get_call *g, const struct mqframe *f)
 	return MQI_OK;
 }
 
+/* An empty-handed get of any message says that the queue is not ready, as a
+ * READY would; the queue manager tells again when it is. */
+static void
+note_empty(const struct get_call *g, enum mqi_err reason)
+{
+	if (reason == MQI_E_NO_MSG_AVAILABLE && g->is_any) {
+		g->queue->ready = false;
+		mqnotify_update(g->queue);
+	}
+}
+
 static enum mqi_err
 get_answered(
     mqi_conn *c, struct mqreq *r, const struct mqframe *f, enum mqi_err lost)
@@ -168,6 +180,7 @@ get_answered(
 		err = mqcall_result(f, g->text, NULL, &lost);
 		if (err != MQI_OK || lost == MQI_OK || r->rx != NULL)
 			return MQI_E_PROTOCOL;
+		note_empty(g, lost);
 		mqreq_finish(c, r, lost);
 		return MQI_OK;
 	}
@@ -184,19 +197,6 @@ check_opts(const struct mqi_get_opts *o)
 	    (o->options & BROWSE) != 0)
 		return MQI_E_OPTIONS;
 	return MQI_OK;
-}
-
-/* What an empty-handed answer tells about the queue. */
-static void
-note_result(
-    mqi_queue *q, const struct mqi_get_opts *o, const struct get_call *g)
-{
-	if (g->req.err == MQI_E_NO_MSG_AVAILABLE && q->watching &&
-	    (o->options & (GET_OPTIONS & ~MQI_GET_ACCEPT_TRUNCATED)) == 0 &&
-	    o->wait_ms == 0) {
-		q->ready = false;
-		mqnotify_update(q);
-	}
 }
 
 static enum mqi_err
@@ -226,7 +226,6 @@ send_get(mqi_queue *q, struct get_call *g, const struct mqi_get_opts *o)
 	if (g->unit != NULL)
 		g->unit->used = true;
 	mqwire_wait(c, &g->req);
-	note_result(q, o, g);
 	return g->req.err;
 }
 
@@ -262,6 +261,7 @@ get_message(mqi_queue *q, struct get_call *g, const struct mqi_get_opts *o)
 		return mqconn_leave(c, err, NULL);
 	q->in_get = true;
 	g->queue = q;
+	g->is_any = (o->options & ~MQI_GET_ACCEPT_TRUNCATED) == 0;
 	g->req.effect = g->unit != NULL ? MQREQ_IN_UNIT
 			: browse        ? MQREQ_READS
 					: MQREQ_CHANGES;

@@ -62,7 +62,7 @@ mqnotify_update(mqi_queue *q)
 	if (ready && !q->was_ready && q->handler != NULL) {
 		q->handler_due = true;
 		if (q->event_fd < 0)
-			mqwire_wake_all(q->conn);
+			mqwire_wake_thread(q->conn);
 	}
 	q->was_ready = ready;
 	set_event(q, ready);
@@ -142,6 +142,10 @@ start_thread(mqi_conn *c)
 
 	if (c->has_thread)
 		return MQI_OK;
+	if (c->wake_fd < 0)
+		c->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (c->wake_fd < 0)
+		return MQI_E_RESOURCE_PROBLEM;
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
 	rc = pthread_create(&c->thread, NULL, serve, c);

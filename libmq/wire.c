@@ -478,6 +478,39 @@ mqwire_wait_until(mqi_conn *c, bool (*ready)(const void *arg), const void *arg)
 	mqwire_wait_until_time(c, ready, arg, UINT64_MAX);
 }
 
+/* Reads, until there is something or mqwire_wake_thread(). */
+static void
+read_or_wake(mqi_conn *c)
+{
+	struct pollfd p[2] = {{.fd = c->fd, .events = POLLIN},
+	    {.fd = c->wake_fd, .events = POLLIN}};
+	uint64_t n;
+
+	c->reading = true;
+	c->serving = true;
+	(void)pthread_mutex_unlock(&c->lock);
+	(void)poll(p, 2, -1);
+	(void)pthread_mutex_lock(&c->lock);
+	c->serving = false;
+	/* an eventfd that poll(2) calls readable can be read */
+	if (p[1].revents != 0 && read(c->wake_fd, &n, sizeof(n)) < 0)
+		n = 0;
+	if (p[0].revents != 0)
+		(void)mqread_once(c, false);
+	drop_reader(c);
+}
+
+void
+mqwire_wake_thread(mqi_conn *c)
+{
+	const uint64_t one = 1;
+
+	mqwire_wake_all(c);
+	/* it cannot be full: the thread empties it each time */
+	if (c->serving && write(c->wake_fd, &one, sizeof(one)) < 0)
+		mqwire_fail(c, MQI_E_RESOURCE_PROBLEM, NULL);
+}
+
 void
 mqwire_serve(mqi_conn *c)
 {
@@ -488,7 +521,10 @@ mqwire_serve(mqi_conn *c)
 		pass_role_on(c);
 		sleep_until_woken(c, NULL, false, UINT64_MAX);
 	} else {
-		wait_step(c, NULL, UINT64_MAX);
+		mqahead_send_acks(c);
+		mqwire_flush(c);
+		if (!c->reading && !c->broken)
+			read_or_wake(c);
 	}
 	pass_role_on(c);
 }

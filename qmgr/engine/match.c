@@ -409,8 +409,12 @@ line_fail_hurried(struct queue *q)
 	if (q->n_hurried == 0)
 		return;
 	TAILQ_FOREACH_SAFE (g, &q->any, link, next) {
-		if (g->hurried)
-			getter_fail(g, MQI_E_NO_MSG_AVAILABLE);
+		if (!g->hurried)
+			continue;
+		/* the answer tells what a READY would: a message that comes
+		 * before the turn's end must be told again */
+		g->h->watch_told = false;
+		getter_fail(g, MQI_E_NO_MSG_AVAILABLE);
 	}
 }
 

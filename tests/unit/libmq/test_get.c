@@ -340,6 +340,41 @@ test_handler_runs_each_time_the_queue_becomes_ready(void **state)
 	fake_stop(&f);
 }
 
+static void
+script_ready_at_once(struct fake *f)
+{
+	struct mqframe fr;
+
+	fake_hello(f);
+	fake_open(f, 1);
+	fr = fake_expect(f, MQLOCAL_WATCH);
+	send_ready(f, 1);
+	fake_result(f, fr.id, MQI_OK);
+	fake_send(f);
+	fake_until_end(f);
+}
+
+static void
+test_handler_set_while_ready_runs_although_nothing_arrives(void **state)
+{
+	mqi_queue *q = NULL;
+	mqi_conn *c;
+	struct fake f;
+	int n = 0;
+
+	(void)state;
+	(void)sem_init(&handled, 0, 0);
+	fake_start(&f, script_ready_at_once, NULL);
+	open_queue(&f, &c, &q);
+	for (int i = 1; i < 20; i++) {
+		assert_int_equal(mqi_notify(q, on_ready, &n), MQI_OK);
+		(void)sem_wait(&handled);
+		assert_int_equal(n, i);
+	}
+	assert_int_equal(mqi_disconnect(c), MQI_OK);
+	fake_stop(&f);
+}
+
 static int
 readable(int fd, int ms)
 {
@@ -432,6 +467,8 @@ main(void)
 		test_ack_of_a_message_of_before_the_loss_is_not_done),
 	    cmocka_unit_test(
 		test_handler_runs_each_time_the_queue_becomes_ready),
+	    cmocka_unit_test(
+		test_handler_set_while_ready_runs_although_nothing_arrives),
 	    cmocka_unit_test(test_descriptor_is_readable_while_ready),
 	    cmocka_unit_test(test_loss_makes_a_descriptor_readable),
 	};
