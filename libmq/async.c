@@ -22,7 +22,7 @@
 #include "base/clock.h"
 #include "libmq/conn.h"
 
-#define WRITE_BYTES (32u * 1024)
+#define WRITE_BYTES ((size_t)32 << 10)
 #define WRITE_US 200u
 
 struct mqasync {

@@ -27,7 +27,7 @@
 
 #define MQLIB_TEXT_LEN 512
 #define MQLIB_ASYNC_PUTS 1024u /* unanswered, per connection */
-#define MQLIB_ASYNC_BYTES (4u * 1024 * 1024)
+#define MQLIB_ASYNC_BYTES ((size_t)4 << 20)
 #define MQLIB_BUCKETS 64u
 #define MQLIB_MAX_REQUESTS 65536u /* unanswered, per connection */
 

@@ -52,7 +52,7 @@ mqi_position_open(mqi_conn *conn, const char *partner,
     const uint8_t stream[MQI_STREAM_ID_LEN], uint64_t *ret_position)
 {
 	struct mqlocal_position_open v;
-	struct mqlocal_position pos;
+	struct mqlocal_position pos = {0};
 	enum mqi_err err;
 
 	if (conn == NULL || partner == NULL || stream == NULL ||

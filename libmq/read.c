@@ -22,7 +22,7 @@
 
 #include "libmq/wire.h"
 
-#define IN_FIRST (16u * 1024)
+#define IN_FIRST ((size_t)16 << 10)
 #define IN_MAX (MQFRAME_HEADER + MQFRAME_MAX_PAYLOAD)
 #define IN_ROOM 4096u    /* free bytes worth a system call */
 #define DIRECT_MIN 2048u /* bytes worth receiving in place */

@@ -36,8 +36,8 @@
 #include "proto/desc.h"
 
 #define OUT_MAX (1u << 20)
-#define OUT_HIGH (256u * 1024) /* appenders wait for the writer */
-#define OUT_KEEP (128u * 1024) /* memory kept when idle */
+#define OUT_HIGH ((size_t)256 << 10) /* appenders wait for the writer */
+#define OUT_KEEP ((size_t)128 << 10) /* memory kept when idle */
 
 enum mqi_err
 mqwire_init(mqi_conn *c)
