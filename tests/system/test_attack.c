@@ -55,6 +55,11 @@ static const char setup_again_mqsc[] =
     "DEFINE QLOCAL(ATTACK.1) MAXDEPTH(5000) DEFPSIST(YES)\n"
     "DEFINE QLOCAL(ATTACK.2) MAXDEPTH(50) DEFPSIST(NO)\n";
 
+static const char enable_mqsc[] =
+    "DEFINE QLOCAL(ATTACK.1) REPLACE GET(ENABLED)\n"
+    "DEFINE QLOCAL(ATTACK.2) REPLACE GET(ENABLED)\n"
+    "DEFINE QLOCAL(ATTACK.FIFO) REPLACE GET(ENABLED)\n";
+
 static const char teardown_mqsc[] = "DELETE QREMOTE(ATTACK.REMOTE)\n"
 				    "DELETE QALIAS(ATTACK.ALIAS)\n"
 				    "DELETE QLOCAL(ATTACK.1) PURGE\n"
@@ -549,7 +554,13 @@ drain(const char *name)
 		(void)poll(NULL, 0, 5);
 	}
 	assert_int_equal(err, MQI_OK);
-	assert_int_equal(mqi_inquire(q, &info), MQI_OK);
+	for (;;) {
+		assert_int_equal(mqi_inquire(q, &info), MQI_OK);
+		if (info.open_output == 0)
+			break;
+		assert_true(test_now_ms() < end);
+		(void)poll(NULL, 0, 5);
+	}
 	for (;;) {
 		mqi_msg *msg = NULL;
 
@@ -576,9 +587,7 @@ test_attack(void **state)
 	print_message("%llu sessions, %llu requests\n",
 	    (unsigned long long)t.n_sessions, (unsigned long long)t.n_frames);
 	assert_alive();
-	qm_mqsc(&t.q, "DEFINE QLOCAL(ATTACK.1) REPLACE GET(ENABLED)\n"
-		      "DEFINE QLOCAL(ATTACK.2) REPLACE GET(ENABLED)\n"
-		      "DEFINE QLOCAL(ATTACK.FIFO) REPLACE GET(ENABLED)\n");
+	qm_mqsc(&t.q, enable_mqsc);
 	drain("ATTACK.1");
 	drain("ATTACK.2");
 	proc_stop(&t.q.proc);
@@ -614,6 +623,7 @@ test_stop_under_attack(void **state)
 	assert_int_equal(status, 0);
 	drop_all();
 	qm_start(&t.q);
+	qm_mqsc(&t.q, enable_mqsc);
 	drain("ATTACK.1");
 	proc_stop(&t.q.proc);
 }
