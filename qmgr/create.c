@@ -34,8 +34,7 @@ set_times(struct mqattr_set *s, uint64_t wall_us)
 }
 
 static enum mqi_err
-create_queue(
-    struct engine *e, const char *name, const char *descr, uint64_t wall_us)
+create_default_queue(struct engine *e, uint64_t wall_us)
 {
 	struct mqattr_set *s = mqattr_set_new(MQATTR_QLOCAL);
 	uint64_t pos;
@@ -44,8 +43,29 @@ create_queue(
 	if (s == NULL)
 		return MQI_E_NO_MEMORY;
 	set_times(s, wall_us);
-	mqattr_set_own(s, MQATTR_ID_DESCR, descr);
-	err = engine_object_set(e, MQATTR_QLOCAL, name, s, &pos);
+	mqattr_set_own(
+	    s, MQATTR_ID_DESCR, "what DEFINE QLOCAL takes its attributes from");
+	err = engine_object_set(e, MQATTR_QLOCAL, DEFAULT_QUEUE, s, &pos);
+	mqattr_set_free(s);
+	return err;
+}
+
+/* A dead-letter queue that refuses a message stops a channel: it takes all. */
+static enum mqi_err
+create_dead_letter_queue(struct engine *e, uint64_t wall_us)
+{
+	struct mqattr_set *s = mqattr_set_new(MQATTR_QLOCAL);
+	uint64_t pos;
+	enum mqi_err err;
+
+	if (s == NULL)
+		return MQI_E_NO_MEMORY;
+	set_times(s, wall_us);
+	mqattr_set_own(
+	    s, MQATTR_ID_DESCR, "messages that could not be delivered");
+	mqattr_set_own(s, MQATTR_ID_MAXDEPTH, "999999999");
+	mqattr_set_own(s, MQATTR_ID_MAXMSGL, "104857600");
+	err = engine_object_set(e, MQATTR_QLOCAL, DEAD_LETTER_QUEUE, s, &pos);
 	mqattr_set_free(s);
 	return err;
 }
@@ -82,11 +102,9 @@ create_objects(struct engine *e, const char *name, uint64_t wall_us)
 	enum mqi_err err;
 
 	MQ_PRE(!create_is_done(e, name));
-	err = create_queue(e, DEFAULT_QUEUE,
-	    "what DEFINE QLOCAL takes its attributes from", wall_us);
+	err = create_default_queue(e, wall_us);
 	if (err == MQI_OK)
-		err = create_queue(e, DEAD_LETTER_QUEUE,
-		    "messages that could not be delivered", wall_us);
+		err = create_dead_letter_queue(e, wall_us);
 	if (err == MQI_OK)
 		err = create_qmgr(e, name, wall_us);
 	return err;

@@ -750,6 +750,9 @@ struct handle *handle_new(struct engine_session *s, struct queue *q);
 void handle_close(struct handle *h);
 void handle_unref(struct handle *h); /* one delivery less */
 /* Says and takes nothing any more. */
+/* A channel's agent opens or has opened the dead-letter queue. */
+bool session_dead_letters(
+    const struct engine_session *s, const struct route *r);
 void session_mute(struct engine_session *s);
 bool session_is_full(const struct engine_session *s);
 void session_resume(struct engine_session *s);

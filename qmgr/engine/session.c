@@ -193,12 +193,23 @@ open_is_system(const char *name)
 	return strncmp(name, "SYSTEM.", 7) == 0;
 }
 
-/* Partners' receivers may put to every queue but the system's. */
+bool
+session_dead_letters(const struct engine_session *s, const struct route *r)
+{
+	return s->who.channel[0] != '\0' &&
+	       strcmp(r->opened->name,
+		   mqattr_text(s->e->qmgr->attrs, MQATTR_ID_DEADQ)) == 0;
+}
+
+/* Partners' receivers may put to every queue but the system's.  Of these they
+ * need the dead-letter queue; that no message is addressed to it they see to
+ * themselves. */
 static enum mqi_err
 open_check_authority(
     const struct engine_session *s, const struct route *r, uint32_t options)
 {
-	if ((options & MQI_OO_OUTPUT) == 0 || s->who.channel[0] == '\0')
+	if ((options & MQI_OO_OUTPUT) == 0 || s->who.channel[0] == '\0' ||
+	    session_dead_letters(s, r))
 		return MQI_OK;
 	if (open_is_system(r->opened->name) || open_is_system(r->queue->name))
 		return MQI_E_NOT_AUTHORIZED;

@@ -58,8 +58,7 @@ setup(void **state)
 	    "DEFINE QLOCAL(IN) DEFPSIST(YES) MAXDEPTH(1000000) "
 	    "MAXMSGL(104857600)\n"
 	    "DEFINE QLOCAL(SMALL) DEFPSIST(YES) MAXDEPTH(2)\n"
-	    "DEFINE QLOCAL(DLQ) DEFPSIST(YES) MAXMSGL(104857600)\n"
-	    "ALTER QMGR DEADQ(DLQ) MAXMSGL(104857600)\n"
+	    "ALTER QMGR MAXMSGL(104857600)\n"
 	    "DEFINE CHANNEL(QM1.QM2) CHLTYPE(RCVR) SSLPEER('CN=QM1') "
 	    "MRRTY(2) MRTMR(300) MAXMSGL(104857600)\n"
 	    "DEFINE LISTENER(TCP) TRPTYPE(TCP) IPADDR('127.0.0.1') PORT(%d) "
@@ -410,7 +409,8 @@ get_dead_letter(
     const struct qm *q, uint32_t reason, const char *queue, const char *body)
 {
 	mqi_conn *conn = qm_connect(q);
-	mqi_queue *dlq = open_queue(conn, "DLQ", MQI_OO_INPUT_SHARED);
+	mqi_queue *dlq =
+	    open_queue(conn, "SYSTEM.DEAD.LETTER.QUEUE", MQI_OO_INPUT_SHARED);
 	struct mqi_get_opts opts = {.wait_ms = PROC_DEADLINE_MS};
 	mqi_msg *msg = NULL;
 	struct mqdlh h;

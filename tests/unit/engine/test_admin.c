@@ -83,6 +83,8 @@ test_open_errors(void **state)
 	assert_int_equal(
 	    open_err(2, "SYSTEM.X", MQI_OO_OUTPUT), MQI_E_NOT_AUTHORIZED);
 	assert_int_equal(open_err(2, "Q", MQI_OO_OUTPUT), MQI_OK);
+	rig_define(&rig, MQATTR_QMGR, "QM", "DEADQ=SYSTEM.X", NULL);
+	assert_int_equal(open_err(2, "SYSTEM.X", MQI_OO_OUTPUT), MQI_OK);
 	assert_int_equal(open_err(0, "SYSTEM.X", MQI_OO_OUTPUT), MQI_OK);
 	engine_close(rig.e, rig.sessions[0].s, 500, 77);
 	assert_int_equal(rig_result(&rig, 0, 500), MQI_E_HOBJ);
@@ -123,6 +125,8 @@ test_put_errors(void **state)
 	uint32_t in = open_as(0, "Q", MQI_OO_INPUT_SHARED);
 	uint32_t h = open_q(0);
 	struct rig_put p = RIG_PUT(h, "x");
+	struct engine_identity agent = {
+	    .user = "u", .is_owner = true, .is_agent = true, .channel = "C"};
 
 	(void)state;
 	assert_int_equal(rig_put(&rig, 0, 77, 0, "x"), MQI_E_HOBJ);
@@ -137,6 +141,12 @@ test_put_errors(void **state)
 	rig_define(&rig, MQATTR_QMGR, "QM", "MAXMSGL=5", NULL);
 	assert_int_equal(
 	    rig_put(&rig, 0, h, 0, "xxxxxx"), MQI_E_MSG_TOO_BIG_FOR_Q_MGR);
+	rig_connect_as(&rig, 2, &agent);
+	rig_define(&rig, MQATTR_QMGR, "QM", "MAXMSGL=5", "DEADQ=Q", NULL);
+	assert_int_equal(
+	    rig_put(&rig, 2, open_as(2, "Q", MQI_OO_OUTPUT), 0, "xxxxxx"),
+	    MQI_OK);
+	assert_int_equal(rig_get(&rig, 0, in, 0, NULL, 0), MQI_OK);
 	rig_define(&rig, MQATTR_QLOCAL, "Q", "MAXDEPTH=1", NULL);
 	assert_int_equal(rig_put(&rig, 0, h, 0, "x"), MQI_OK);
 	assert_int_equal(rig_put(&rig, 0, h, 0, "x"), MQI_E_Q_FULL);
