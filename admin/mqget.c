@@ -22,6 +22,7 @@
 
 #include "admin/mqget_file.h"
 #include "admin/mqtool.h"
+#include "proto/dlh.h"
 
 #define DEFAULT_PER_UNIT 100
 
@@ -83,12 +84,11 @@ prop_json(const struct mqi_prop *p)
 	}
 }
 
-/* The body as text if it is UTF-8, else in hexadecimal. */
+/* Data as text if it is UTF-8, else in hexadecimal. */
 static int
-add_body(json_t *o, const mqi_msg *msg)
+add_text(json_t *o, const char *data, size_t len)
 {
-	size_t len = mqi_msg_len(msg);
-	json_t *text = json_stringn(mqi_msg_body(msg), len);
+	json_t *text = json_stringn(data, len);
 	char *hex;
 	int rc;
 
@@ -97,10 +97,31 @@ add_body(json_t *o, const mqi_msg *msg)
 	hex = malloc(2 * len + 1);
 	if (hex == NULL)
 		return -1;
-	mqtool_hex(mqi_msg_body(msg), len, hex);
+	mqtool_hex(data, len, hex);
 	rc = json_object_set_new(o, "bodyHex", json_string(hex));
 	free(hex);
 	return rc;
+}
+
+/* The body; a dead letter's header goes before it. */
+static int
+add_body(json_t *o, const mqi_msg *msg)
+{
+	const char *body = mqi_msg_body(msg);
+	size_t len = mqi_msg_len(msg);
+	struct mqdlh h;
+	json_t *dead;
+
+	if (strcmp(mqi_msg_md(msg)->format, MQDLH_FORMAT) != 0 ||
+	    mqdlh_decode(body, len, &h) != MQI_OK)
+		return add_text(o, body, len);
+	dead = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "reason",
+	    (int)h.reason, "reasonName", mqi_err_name((enum mqi_err)h.reason),
+	    "queue", h.queue, "qmgr", h.qmgr, "format", h.format, "putApplName",
+	    h.put_appl_name, "putDate", h.put_date, "putTime", h.put_time);
+	if (json_object_set_new(o, "deadLetter", dead) != 0)
+		return -1;
+	return add_text(o, body + MQDLH_LEN, len - MQDLH_LEN);
 }
 
 static bool
@@ -209,9 +230,9 @@ end_unit(struct run *r)
 }
 
 static enum mqi_err
-get_next(struct run *r, mqi_msg **ret_msg)
+get_next(struct run *r, int64_t wait_ms, mqi_msg **ret_msg)
 {
-	struct mqi_get_opts opts = {.wait_ms = r->o->wait_ms};
+	struct mqi_get_opts opts = {.wait_ms = wait_ms};
 	enum mqi_err err = MQI_OK;
 
 	if (r->o->by_correl) {
@@ -236,7 +257,13 @@ get_all(struct run *r)
 	mqi_msg *msg;
 
 	while (r->n_got < r->o->count && status == MQTOOL_DONE) {
-		err = get_next(r, &msg);
+		/* what has been got is not held back while we wait */
+		err = get_next(r, r->in_unit > 0 ? 0 : r->o->wait_ms, &msg);
+		if (err == MQI_E_NO_MSG_AVAILABLE && r->in_unit > 0 &&
+		    r->o->wait_ms != 0) {
+			status = end_unit(r);
+			continue;
+		}
 		if (err == MQI_E_NO_MSG_AVAILABLE)
 			break;
 		if (err != MQI_OK) {
@@ -247,7 +274,8 @@ get_all(struct run *r)
 			status = MQTOOL_FAILED;
 		msg = mqi_msg_free(msg);
 		r->n_got++;
-		if (status == MQTOOL_DONE && ++r->in_unit == r->o->per_unit)
+		if (status == MQTOOL_DONE && r->unit != NULL &&
+		    ++r->in_unit == r->o->per_unit)
 			status = end_unit(r);
 	}
 	if (status != MQTOOL_DONE) {
@@ -377,7 +405,7 @@ set_option(struct options *o, int opt, int argc, char **argv)
 		o->quiet = true;
 		break;
 	default:
-		return mqtool_usage("that is not an option");
+		return mqtool_usage("nothing was got");
 	}
 	return MQTOOL_DONE;
 }
