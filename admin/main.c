@@ -44,6 +44,8 @@ help(void)
 int
 main(int argc, char **argv)
 {
+	static char program[64];
+
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (argc < 2)
 		return cmd_usage("", "a subcommand is missing");
@@ -52,8 +54,14 @@ main(int argc, char **argv)
 		help();
 		return CMD_OK;
 	}
-	for (size_t i = 0; i < MQ_ARRAY_LEN(commands); i++)
-		if (strcmp(argv[1], commands[i].name) == 0)
-			return commands[i].fn(argc - 1, argv + 1);
+	for (size_t i = 0; i < MQ_ARRAY_LEN(commands); i++) {
+		if (strcmp(argv[1], commands[i].name) != 0)
+			continue;
+		/* as getopt_long() will call us when it complains */
+		(void)snprintf(
+		    program, sizeof(program), "mqadmin %s", commands[i].name);
+		argv[1] = program;
+		return commands[i].fn(argc - 1, argv + 1);
+	}
 	return cmd_usage("", "'%s' is not a subcommand", argv[1]);
 }

@@ -117,18 +117,26 @@ static enum mqtool_status
 put_lines(struct run *r)
 {
 	enum mqi_err err = MQI_OK;
-	char *line = NULL;
+	char *line = NULL, what[MQI_NAME_LEN + 32];
+	unsigned long long n = 0;
 	size_t cap = 0;
 	ssize_t len;
 
 	while (err == MQI_OK && (len = getline(&line, &cap, stdin)) >= 0) {
+		n++;
 		if (len > 0 && line[len - 1] == '\n')
 			len--;
 		err = put_one(r, &r->o->md, line, (size_t)len);
 	}
 	free(line);
-	if (err != MQI_OK)
-		return mqtool_failed(r->conn, err, "put");
+	if (err != MQI_OK) {
+		/* of a unit it may be any line, and none of them is put */
+		if (r->o->with_unit)
+			return mqtool_failed(r->conn, err, r->o->queue);
+		(void)snprintf(what, sizeof(what), "%.*s: line %llu",
+		    MQI_NAME_LEN, r->o->queue, n);
+		return mqtool_failed(r->conn, err, what);
+	}
 	if (ferror(stdin)) {
 		mqtool_say("standard input: %s", strerror(errno));
 		return MQTOOL_FAILED;
@@ -358,7 +366,7 @@ set_option(struct options *o, int opt, int argc, char **argv)
 		o->verbose = true;
 		break;
 	default:
-		return mqtool_usage("that is not an option");
+		return mqtool_usage("nothing was put");
 	}
 	return MQTOOL_DONE;
 }
@@ -403,7 +411,7 @@ put_all(struct run *r)
 	if (status == MQTOOL_DONE) {
 		err = end_unit(r);
 		if (err != MQI_OK)
-			status = mqtool_failed(r->conn, err, "commit");
+			status = mqtool_failed(r->conn, err, r->o->queue);
 	} else if (r->unit != NULL) {
 		(void)mqi_backout(r->unit);
 	}

@@ -237,8 +237,8 @@ read_name(struct parser *p, char *ret, size_t max)
 		return false;
 	size_t len = strlen(value);
 	if (len > max)
-		return fail(
-		    p, start, "the name is longer than %zu characters", max);
+		return fail(p, start, "the name is longer than %d characters",
+		    MQI_NAME_LEN);
 	memcpy(ret, value, len + 1);
 	return true;
 }

@@ -158,7 +158,7 @@ socket_dir(const mqi_conn *c, char **ret_dir)
 
 	err = mqname_find_root(c->root, c->hello.qmgr, &root, &tried);
 	if (err == MQI_E_Q_MGR_NAME)
-		err = mqlib_failf(NULL, err, "no queue manager %s: tried %s",
+		err = mqlib_failf(NULL, err, "no queue manager %s: %s",
 		    c->hello.qmgr, tried != NULL ? tried : "");
 	if (err == MQI_OK) {
 		mqname_escape(c->hello.qmgr, escaped);

@@ -107,7 +107,7 @@ const struct mqattr_def mqattr_table[] = {
     INT(MAXMSGL, 0, MQI_MAX_BODY, "4194304", QM | QL | CH, BOTH,
 	"bytes of the longest message"),
     INT(MAXUMSGS, 1, MANY, "10000", QM, 0,
-	"messages that a unit of work may put and get"),
+	"messages that a unit may put and get; some 14,000 puts fit in one"),
     INT(MRRTY, 0, MANY, "10", CH, RCVR,
 	"attempts to put a message that was refused"),
     INT(MRTMR, 0, MANY, "1000", CH, RCVR,

@@ -351,8 +351,8 @@ qmgr_main(const struct qmgr_options *opts)
 	(void)snprintf(qm->name, sizeof(qm->name), "%s", opts->name);
 	run(qm, opts);
 	if (!qm->failed) {
-		mqlog(MQLOG_INFO, qm->create ? "qmgr.created" : "qmgr.stopped",
-		    "%s", qm->dir.path);
+		if (!qm->create)
+			mqlog(MQLOG_INFO, "qmgr.stopped", "%s", qm->dir.path);
 		status = 0;
 	}
 out:

@@ -32,7 +32,7 @@ extern "C" {
 	X(2018, HCONN, FAIL, "the connection handle is not valid")             \
 	X(2019, HOBJ, FAIL, "the object handle is not valid")                  \
 	X(2024, SYNCPOINT_LIMIT, FAIL,                                         \
-	    "the unit of work has reached its limit of messages")              \
+	    "the unit of work has reached its limit of messages or bytes")     \
 	X(2026, MD, FAIL, "the message descriptor is not valid")               \
 	X(2027, MISSING_REPLY_TO_Q, FAIL, "a reply-to queue is needed")        \
 	X(2029, MSG_TYPE, FAIL, "the message type is not valid")               \
