@@ -340,7 +340,7 @@ mqconn_enter(mqi_conn *c)
 	if (err != MQI_OK || !c->broken)
 		return err;
 	err = MQI_E_CONNECTION_BROKEN;
-	if ((c->flags & MQI_CONNECT_RECONNECT) != 0)
+	if ((c->flags & MQI_CONNECT_RECONNECT) != 0 && !c->closing)
 		err = mqreconnect_locked(c, c->timeout_ms, text);
 	if (err == MQI_OK)
 		return MQI_OK;

@@ -217,6 +217,8 @@ mqi_close(mqi_queue *queue)
 	if (!c->broken)
 		mqahead_send_acks(c);
 	mqwire_wait_until(c, nothing_pending, queue);
+	while (c->reconnecting) /* another thread, which opens it again */
+		(void)pthread_cond_wait(&c->idle, &c->lock);
 	async_err = queue->async_err;
 	if (async_err != MQI_OK && queue->async_text != NULL)
 		(void)snprintf(text, sizeof(text), "%s", queue->async_text);

@@ -211,7 +211,9 @@ mqnotify_start(mqi_queue *q, char *ret_text)
 	enum mqi_err err;
 
 	err = watch(q, true, ret_text);
-	q->watching = err == MQI_OK;
+	/* a handle that watched before the loss goes on wanting it */
+	if (err == MQI_OK)
+		q->watching = true;
 	return err;
 }
 

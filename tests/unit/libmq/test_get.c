@@ -455,6 +455,54 @@ test_loss_makes_a_descriptor_readable(void **state)
 	close_all(&f, c);
 }
 
+/* First connection: is lost; second: is lost while the handle is made again;
+ * third: works. */
+static void
+script_third_time_works(struct fake *f)
+{
+	struct mqlocal_ready ready = {.handle = 1, .ready = 1};
+	struct mqframe fr;
+
+	fake_hello(f);
+	fake_open(f, 1);
+	fr = fake_expect(f, MQLOCAL_WATCH);
+	if (f->n_connections == 2)
+		return;
+	fake_result(f, fr.id, MQI_OK);
+	fake_send(f);
+	if (f->n_connections == 1) {
+		(void)sem_wait(&go);
+		return;
+	}
+	(void)sem_wait(&go);
+	mqlocal_encode_ready(&f->out, 0, &ready);
+	fake_send(f);
+	fake_until_end(f);
+}
+
+static void
+test_a_loss_while_reconnecting_forgets_no_watch(void **state)
+{
+	mqi_queue *q = NULL;
+	mqi_conn *c;
+	struct fake f;
+	int fd = -1;
+
+	(void)state;
+	(void)sem_init(&go, 0, 0);
+	fake_start(&f, script_third_time_works, NULL);
+	open_queue(&f, &c, &q);
+	assert_int_equal(mqi_descriptor(q, &fd), MQI_OK);
+	(void)sem_post(&go);
+	assert_int_equal(readable(fd, -1), 1);
+	assert_int_not_equal(mqi_reconnect(c, 5000), MQI_OK);
+	assert_int_equal(mqi_reconnect(c, 5000), MQI_OK);
+	assert_int_equal(readable(fd, 0), 0);
+	(void)sem_post(&go);
+	assert_int_equal(readable(fd, 5000), 1);
+	close_all(&f, c);
+}
+
 int
 main(void)
 {
@@ -471,6 +519,7 @@ main(void)
 		test_handler_set_while_ready_runs_although_nothing_arrives),
 	    cmocka_unit_test(test_descriptor_is_readable_while_ready),
 	    cmocka_unit_test(test_loss_makes_a_descriptor_readable),
+	    cmocka_unit_test(test_a_loss_while_reconnecting_forgets_no_watch),
 	};
 
 	for (size_t i = 0; i < BIG; i++)
