@@ -8,7 +8,8 @@
  * (and, in files, is on disk), so a crash of any program loses nothing; a file
  * that is there already with the same content is no error, so a repeated run
  * doubles nothing.  Without a unit a message is gone from the queue when it is
- * got.
+ * got; files are always made in units, since a name that is refused or a disk
+ * that is full must not cost the message.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -57,10 +58,31 @@ struct run {
 /* ---- output ---- */
 
 static json_t *
+hex_json(const void *data, size_t len)
+{
+	char *hex = malloc(2 * len + 1);
+	json_t *j;
+
+	if (hex == NULL)
+		return NULL;
+	mqtool_hex(data, len, hex);
+	j = json_string(hex);
+	free(hex);
+	return j;
+}
+
+/* A field that others fill as they like: what is not UTF-8 in hexadecimal. */
+static json_t *
+text_json(const char *text, size_t len)
+{
+	json_t *j = json_stringn(text, len);
+
+	return j != NULL ? j : hex_json(text, len);
+}
+
+static json_t *
 prop_json(const struct mqi_prop *p)
 {
-	char *hex;
-	json_t *j;
 
 	switch (p->type) {
 	case MQI_PROP_BOOLEAN:
@@ -70,15 +92,9 @@ prop_json(const struct mqi_prop *p)
 	case MQI_PROP_FLOAT64:
 		return json_real(p->value.float64);
 	case MQI_PROP_STRING:
-		return json_stringn(p->value.bytes.data, p->value.bytes.len);
+		return text_json(p->value.bytes.data, p->value.bytes.len);
 	case MQI_PROP_BYTES:
-		hex = malloc(2 * p->value.bytes.len + 1);
-		if (hex == NULL)
-			return NULL;
-		mqtool_hex(p->value.bytes.data, p->value.bytes.len, hex);
-		j = json_string(hex);
-		free(hex);
-		return j;
+		return hex_json(p->value.bytes.data, p->value.bytes.len);
 	default:
 		return json_null();
 	}
@@ -89,18 +105,10 @@ static int
 add_text(json_t *o, const char *data, size_t len)
 {
 	json_t *text = json_stringn(data, len);
-	char *hex;
-	int rc;
 
 	if (text != NULL)
 		return json_object_set_new(o, "body", text);
-	hex = malloc(2 * len + 1);
-	if (hex == NULL)
-		return -1;
-	mqtool_hex(data, len, hex);
-	rc = json_object_set_new(o, "bodyHex", json_string(hex));
-	free(hex);
-	return rc;
+	return json_object_set_new(o, "bodyHex", hex_json(data, len));
 }
 
 /* The body; a dead letter's header goes before it. */
@@ -119,6 +127,8 @@ add_body(json_t *o, const mqi_msg *msg)
 	    (int)h.reason, "reasonName", mqi_err_name((enum mqi_err)h.reason),
 	    "queue", h.queue, "qmgr", h.qmgr, "format", h.format, "putApplName",
 	    h.put_appl_name, "putDate", h.put_date, "putTime", h.put_time);
+	if (dead == NULL) /* anybody can call a message one */
+		return add_text(o, body, len);
 	if (json_object_set_new(o, "deadLetter", dead) != 0)
 		return -1;
 	return add_text(o, body + MQDLH_LEN, len - MQDLH_LEN);
@@ -138,12 +148,14 @@ print_json(const mqi_msg *msg)
 	for (i = 0; i < md->n_props; i++)
 		(void)json_object_set_new(
 		    props, md->props[i].name, prop_json(&md->props[i]));
-	o = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s, s:o}",
+	o = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:o, s:s, s:s, s:o, s:o}",
 	    "msgId", msg_id, "correlId", correl_id, "priority", md->priority,
 	    "persistence", md->persistence, "msgType", (int)md->msg_type,
-	    "backoutCount", (int)md->backout_count, "format", md->format,
-	    "putDate", md->put_date, "putTime", md->put_time, "putApplName",
-	    md->put_appl_name, "properties", props);
+	    "backoutCount", (int)md->backout_count, "format",
+	    text_json(md->format, strlen(md->format)), "putDate", md->put_date,
+	    "putTime", md->put_time, "putApplName",
+	    text_json(md->put_appl_name, strlen(md->put_appl_name)),
+	    "properties", props);
 	ok = o != NULL && add_body(o, msg) == 0 &&
 	     json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER) == 0 &&
 	     putchar('\n') != EOF;
@@ -431,6 +443,8 @@ parse(struct options *o, int argc, char **argv)
 		return mqtool_usage("a queue manager and a queue are needed");
 	if (o->browse && o->with_unit)
 		return mqtool_usage("--browse gets nothing: no --unit");
+	if (o->to_dir != NULL && !o->browse && !o->with_unit)
+		(void)set_unit(o, NULL);
 	o->qmgr = argv[optind];
 	o->queue = argv[optind + 1];
 	return MQTOOL_DONE;
