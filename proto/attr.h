@@ -41,55 +41,56 @@ enum mqattr_chltype {
 /* Never renumber: stored.  Add at the end.  22, 24, 32, 50 and 52 to 56 are
  * kept for SSLCIPH, CERTLABL, NPMSPEED, MCAUSER, TRIGGER, TRIGTYPE, TRIGDATA,
  * INITQ and BATCHLIM, which come when they do something. */
-#define MQATTR_MAP(X)                                          \
-	X(1, DESCR)                                            \
-	X(2, PUT)                                              \
-	X(3, GET)                                              \
-	X(4, DEFPSIST)                                         \
-	X(5, DEFPRTY)                                          \
-	X(6, MAXDEPTH)                                         \
-	X(7, MAXMSGL)                                          \
-	X(8, MSGDLVSQ)                                         \
-	X(9, USAGE)                                            \
-	X(10, SHARE)                                           \
-	X(11, DEFSOPT)                                         \
-	X(12, TARGET)                                          \
-	X(13, RNAME)                                           \
-	X(14, RQMNAME)                                         \
-	X(15, XMITQ)                                           \
-	X(16, DEADQ)                                           \
-	X(17, DEFXMITQ)                                        \
-	X(18, MAXUMSGS)                                        \
-	X(19, CHLTYPE)                                         \
-	X(20, CONNAME)                                         \
-	X(21, SSLPEER)                                         \
-	X(23, SSLCAUTH)                                        \
-	X(25, BATCHSZ)                                         \
-	X(26, HBINT)                                           \
-	X(27, SHORTRTY)                                        \
-	X(28, SHORTTMR)                                        \
-	X(29, LONGRTY)                                         \
-	X(30, LONGTMR)                                         \
-	X(31, DISCINT)                                         \
-	X(33, MRRTY)                                           \
-	X(34, MRTMR)                                           \
-	X(35, USEDLQ)                                          \
-	X(36, TRPTYPE)                                         \
-	X(37, PORT)                                            \
-	X(38, IPADDR)                                          \
-	X(39, BACKLOG)                                         \
-	X(40, CONTROL)                                         \
-	X(41, CRDATE)                                          \
-	X(42, CRTIME)                                          \
-	X(43, ALTDATE)                                         \
-	X(44, ALTTIME)                                         \
-	X(45, CURDEPTH)                                        \
-	X(46, IPPROCS)                                         \
-	X(47, OPPROCS)                                         \
-	X(48, QMNAME)                                          \
-	X(49, QMID)                                            \
-	X(51, SSLKEYR)  /* the directory with the PEM files */ \
-	X(57, HOPLIMIT) /* ours: queue managers a message may pass */
+#define MQATTR_MAP(X)                                                 \
+	X(1, DESCR)                                                   \
+	X(2, PUT)                                                     \
+	X(3, GET)                                                     \
+	X(4, DEFPSIST)                                                \
+	X(5, DEFPRTY)                                                 \
+	X(6, MAXDEPTH)                                                \
+	X(7, MAXMSGL)                                                 \
+	X(8, MSGDLVSQ)                                                \
+	X(9, USAGE)                                                   \
+	X(10, SHARE)                                                  \
+	X(11, DEFSOPT)                                                \
+	X(12, TARGET)                                                 \
+	X(13, RNAME)                                                  \
+	X(14, RQMNAME)                                                \
+	X(15, XMITQ)                                                  \
+	X(16, DEADQ)                                                  \
+	X(17, DEFXMITQ)                                               \
+	X(18, MAXUMSGS)                                               \
+	X(19, CHLTYPE)                                                \
+	X(20, CONNAME)                                                \
+	X(21, SSLPEER)                                                \
+	X(23, SSLCAUTH)                                               \
+	X(25, BATCHSZ)                                                \
+	X(26, HBINT)                                                  \
+	X(27, SHORTRTY)                                               \
+	X(28, SHORTTMR)                                               \
+	X(29, LONGRTY)                                                \
+	X(30, LONGTMR)                                                \
+	X(31, DISCINT)                                                \
+	X(33, MRRTY)                                                  \
+	X(34, MRTMR)                                                  \
+	X(35, USEDLQ)                                                 \
+	X(36, TRPTYPE)                                                \
+	X(37, PORT)                                                   \
+	X(38, IPADDR)                                                 \
+	X(39, BACKLOG)                                                \
+	X(40, CONTROL)                                                \
+	X(41, CRDATE)                                                 \
+	X(42, CRTIME)                                                 \
+	X(43, ALTDATE)                                                \
+	X(44, ALTTIME)                                                \
+	X(45, CURDEPTH)                                               \
+	X(46, IPPROCS)                                                \
+	X(47, OPPROCS)                                                \
+	X(48, QMNAME)                                                 \
+	X(49, QMID)                                                   \
+	X(51, SSLKEYR)  /* the directory with the PEM files */        \
+	X(57, HOPLIMIT) /* ours: queue managers a message may pass */ \
+	X(58, STOPREQ)  /* of a channel: kept over restarts */
 
 enum mqattr {
 
@@ -97,7 +98,7 @@ enum mqattr {
 	MQATTR_MAP(MQATTR_ENUM)
 #undef MQATTR_ENUM
 };
-#define MQATTR_MAX 57
+#define MQATTR_MAX 58
 
 enum mqattr_kind {
 	MQATTR_INT,

@@ -131,6 +131,8 @@ const struct mqattr_def mqattr_table[] = {
 	"directory of the PEM files; blank: ssl in its own directory"),
     TEXT(SSLPEER, 256, CH, BOTH,
 	"pattern that the partner's distinguished name must match"),
+    ROW(STOPREQ, WORD, 0, 0, words_yes_no, "NO", true, CH, BOTH,
+	"whether a person has stopped the channel and not started it since"),
     NAME(TARGET, QA, 0, "queue that the alias stands for"),
     WORD(TRPTYPE, words_trptype, "TCP", CH | LS, BOTH, "transport"),
     WORD(USAGE, words_usage, "NORMAL", QL, 0,

@@ -112,16 +112,20 @@ agent_get(struct agents *a, bool listener, const char *name)
 	struct agent_list *list = listener ? &a->listeners : &a->channels;
 	struct agent *g = agent_find(a, listener, name), *after;
 	struct chan_retry limits;
+	bool stopped;
 
 	if (g != NULL)
 		return g;
 	limits = listener ? listener_limits() : channel_limits(a, name);
+	stopped = !listener && channel_is_stopped(a, name);
 	g = mqmem_alloc(sizeof(*g));
 	g->owner = a;
 	g->is_listener = listener;
 	TAILQ_INIT(&g->guests);
 	(void)snprintf(g->info.name, sizeof(g->info.name), "%s", name);
 	chan_init(&g->machine, &limits);
+	if (stopped)
+		chan_stop(&g->machine, false, false);
 	process_init(
 	    &g->process, a->loop, listener ? listener_ended : channel_ended, g);
 	uv_timer_init(a->loop, &g->retry);

@@ -95,7 +95,8 @@ void agents_each_listener(const struct agents *a, agents_info_fn fn, void *arg);
 
 /* ---- the queue manager's life ---- */
 
-/* Starts listeners with CONTROL(QMGR) or CONTROL(STARTONLY). */
+/* Starts listeners with CONTROL(QMGR) or CONTROL(STARTONLY); channels whose
+ * STOPREQ is YES are STOPPED. */
 void agents_begin(struct agents *a);
 /* A transmission queue has a message and nobody sends from it.  The channel
  * is started at the next agents_turn(). */

@@ -5,7 +5,8 @@
  *
  * Neighbours: agents.c has the table; the engine has the definitions, read
  * anew for each decision; stream_work of the engine ends up in channel_work().
- * Invariants: a channel that a person stopped starts only by a person's word.
+ * Invariants: a channel that a person stopped starts only by a person's word,
+ * whatever restarts lie between (its STOPREQ, which commands write).
  * Happy path: a message on a transmission queue starts the SDR channel that
  * names it; it ends by itself when idle, and the next message starts it again.
  * Failure: retries as in channel_state.c; work that came while the process was
@@ -54,6 +55,25 @@ channel_limits(const struct agents *a, const char *name)
 	    .long_count = limit_of(o, MQATTR_ID_LONGRTY),
 	    .long_s = limit_of(o, MQATTR_ID_LONGTMR),
 	};
+}
+
+bool
+channel_is_stopped(const struct agents *a, const char *name)
+{
+	const struct engine_object *o = channel_object(a, name);
+
+	return o != NULL && mqattr_is(o->attrs, MQATTR_ID_STOPREQ, "YES");
+}
+
+void
+channels_begin(struct agents *a)
+{
+	const struct engine_object *o = NULL;
+
+	while (
+	    (o = engine_object_next(a->qm->engine, MQATTR_CHANNEL, o)) != NULL)
+		if (channel_is_stopped(a, o->name))
+			(void)agent_get(a, false, o->name);
 }
 
 static void

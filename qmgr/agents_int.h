@@ -77,6 +77,10 @@ void agent_end(struct agent *g, enum agents_stop_mode mode);
 void channel_ended(void *arg, int64_t status, int sig);
 void channel_retry(uv_timer_t *t);
 struct chan_retry channel_limits(const struct agents *a, const char *name);
+/* A person has stopped it, maybe before the last restart. */
+bool channel_is_stopped(const struct agents *a, const char *name);
+/* Makes those known that were stopped before the last restart. */
+void channels_begin(struct agents *a);
 /* Starts the channel that serves the queue; false: none is defined. */
 bool channel_work(struct agents *a, const char *queue);
 

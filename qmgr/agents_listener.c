@@ -134,6 +134,7 @@ agents_begin(struct agents *a)
 {
 	const struct engine_object *o = NULL;
 
+	channels_begin(a);
 	while ((o = engine_object_next(a->qm->engine, MQATTR_LISTENER, o)) !=
 	       NULL) {
 		if (mqattr_is(o->attrs, MQATTR_ID_CONTROL, "MANUAL"))

@@ -66,15 +66,33 @@ control_result(struct ctl *c, enum mqi_err err, const char *state)
 	}
 }
 
+/* Keeps over restarts whether a person has stopped the channel. */
+static enum mqi_err
+keep_stop_request(struct ctl *c, bool stopped)
+{
+	const char *value = stopped ? "YES" : "NO";
+	const struct engine_object *o =
+	    engine_object_find(c->engine, MQATTR_CHANNEL, c->cmd->name);
+	if (o == NULL ||
+	    strcmp(mqattr_text(o->attrs, MQATTR_ID_STOPREQ), value) == 0)
+		return MQI_OK;
+	struct mqattr_set *set = mqattr_set_copy(o->attrs);
+	mqattr_set_own(set, MQATTR_ID_STOPREQ, value);
+	enum mqi_err err = engine_object_set(
+	    c->engine, MQATTR_CHANNEL, c->cmd->name, set, &c->pos);
+	mqattr_set_free(set);
+	return err;
+}
+
 enum mqi_err
 ctl_start_channel(struct ctl *c)
 {
 	enum mqi_err err = ctl_only_options(c, no_options);
-	if (err != MQI_OK)
-		return err;
-	return control_result(c,
-	    agents_start_channel(qmgr_agents(c->qm), c->cmd->name),
-	    "runs already");
+	if (err == MQI_OK)
+		err = control_result(c,
+		    agents_start_channel(qmgr_agents(c->qm), c->cmd->name),
+		    "runs already");
+	return err == MQI_OK ? keep_stop_request(c, false) : err;
 }
 
 enum mqi_err
@@ -95,12 +113,12 @@ ctl_stop_channel(struct ctl *c)
 		err = option_word(c, "MODE", modes, &mode);
 	if (err == MQI_OK)
 		err = option_word(c, "STATUS", states, &state);
-	if (err != MQI_OK)
-		return err;
-	return control_result(c,
-	    agents_stop_channel(
-		qmgr_agents(c->qm), c->cmd->name, stop_modes[mode], state == 1),
-	    "does not run");
+	if (err == MQI_OK)
+		err = control_result(c,
+		    agents_stop_channel(qmgr_agents(c->qm), c->cmd->name,
+			stop_modes[mode], state == 1),
+		    "does not run");
+	return err == MQI_OK ? keep_stop_request(c, state == 0) : err;
 }
 
 enum mqi_err

@@ -155,6 +155,11 @@ stamp(struct mqattr_set *set, const struct mqattr_set *created)
 	ctl_stamp(mqclock_wall_us() / 1000, date, time);
 	mqattr_set_own(set, MQATTR_ID_ALTDATE, date);
 	mqattr_set_own(set, MQATTR_ID_ALTTIME, time);
+	/* LIKE and the default object do not stop what is defined by them */
+	if (mqattr_set_has(set, MQATTR_ID_STOPREQ))
+		mqattr_set_own(set, MQATTR_ID_STOPREQ,
+		    created != NULL ? mqattr_text(created, MQATTR_ID_STOPREQ)
+				    : "NO");
 	if (!mqattr_set_has(set, MQATTR_ID_CRDATE))
 		return;
 	mqattr_set_own(set, MQATTR_ID_CRDATE,

@@ -321,6 +321,29 @@ test_stop_ends_one_that_ignores_sigterm(void **state)
 }
 
 static void
+test_stop_is_kept_over_a_restart(void **state)
+{
+	struct fixture *f = *state;
+
+	qm_mqsc(&f->q, CHANNEL "STOP CHANNEL(A.B)\n");
+	disconnect(f);
+	proc_kill9(&f->q.proc);
+	start(f);
+	await_status(f, MQCTL_CHSTATUS, "A.B", "STOPPED");
+	put_far(f);
+	/* the start is asked for after the work */
+	qm_mqsc(&f->q, "ALTER CHANNEL(A.B) CHLTYPE(SDR) DESCR('x')\n");
+	await_status(f, MQCTL_CHSTATUS, "A.B", "STOPPED");
+	assert_int_equal(calls(f, "--channel A.B"), 0);
+	qm_mqsc(&f->q, "START CHANNEL(A.B)\n");
+	await_calls(f, "--channel A.B", 1);
+	disconnect(f);
+	proc_kill9(&f->q.proc);
+	start(f);
+	await_calls(f, "--channel A.B", 2);
+}
+
+static void
 test_crash_is_shown_and_retried(void **state)
 {
 	struct fixture *f = *state;
@@ -417,6 +440,7 @@ main(void)
 	    TEST(test_work_that_is_left_starts_the_channel_after_a_restart),
 	    TEST(test_failures_are_retried_and_then_the_channel_stops),
 	    TEST(test_stop_ends_one_that_ignores_sigterm),
+	    TEST(test_stop_is_kept_over_a_restart),
 	    TEST(test_crash_is_shown_and_retried),
 	    TEST(test_program_that_cannot_be_run_is_an_error_that_names_it),
 	    TEST(test_agents_inherit_no_descriptor_of_the_queue_manager),
