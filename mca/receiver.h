@@ -16,7 +16,7 @@
 #include "mca/channel.h"
 #include "proto/desc.h"
 
-#define RECEIVER_MAX_UNITS 16u
+#define RECEIVER_MAX_UNITS 64u
 #define RECEIVER_GROUP_BYTES 1048576u /* a unit holds at least one message */
 #define RECEIVER_HELD_BYTES 16777216u /* whole messages not durable yet */
 #define RECEIVER_HELD_MSGS 8192u
