@@ -465,14 +465,17 @@ line_serve(struct queue *q)
 void
 queue_serve(struct queue *q)
 {
+	static const struct find_span all = {{0, 0}, {UINT8_MAX, UINT64_MAX}};
 	struct getter *g, *next;
 
 	stream_discards(q);
 	if (!q->attr.get_ok)
 		return;
 	line_serve(q);
+	/* one that waits for an id has seen that the store has nothing for it;
+	 * what has come since was offered, and is in the tree */
 	TAILQ_FOREACH_SAFE (g, &q->readers, link, next)
-		getter_try(g, NULL);
+		getter_try(g, getter_has_match(g) ? &all : NULL);
 }
 
 /* The first in line among those who named what x is, or NULL. */

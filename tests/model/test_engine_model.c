@@ -30,7 +30,15 @@
 #define LONG_BODY 200000u
 #define UNITS_OPEN 4u
 
-enum ask_kind { ASK_NONE, ASK_PUT, ASK_GET, ASK_COMMIT, ASK_BACKOUT, ASK_ACK };
+enum ask_kind {
+	ASK_NONE,
+	ASK_PUT,
+	ASK_GET,
+	ASK_BROWSE,
+	ASK_COMMIT,
+	ASK_BACKOUT,
+	ASK_ACK,
+};
 
 struct ask {
 	enum ask_kind kind;
@@ -159,6 +167,14 @@ on_message(unsigned s, const struct rig_reply *k)
 		model_got_ahead(&h->model, n, q, s, k->r.token);
 		return;
 	}
+	if (a->kind == ASK_BROWSE) {
+		/* it may have gone since, but it was visible once */
+		assert_true(
+		    h->model.msgs[n].state != MODEL_IN_UNIT ||
+		    h->model.units[h->model.msgs[n].unit].state != UNIT_OPEN);
+		a->kind = ASK_NONE;
+		return;
+	}
 	assert_int_equal(a->kind, ASK_GET);
 	if (a->unit != 0)
 		h->model.units[a->unit].gets--;
@@ -201,9 +217,14 @@ on_answer(unsigned s, const struct rig_reply *k)
 		break;
 	case ASK_GET:
 		assert_true(k->r.reason == MQI_E_NO_MSG_AVAILABLE ||
+			    k->r.reason == MQI_E_NO_MSG_UNDER_CURSOR ||
 			    k->r.reason == MQI_E_CANCELLED);
 		if (was.unit != 0)
 			h->model.units[was.unit].gets--;
+		break;
+	case ASK_BROWSE:
+		assert_true(k->r.reason == MQI_E_NO_MSG_AVAILABLE ||
+			    k->r.reason == MQI_E_NO_MSG_UNDER_CURSOR);
 		break;
 	case ASK_COMMIT:
 		assert_int_equal(k->r.reason, MQI_OK);
@@ -336,6 +357,33 @@ do_get(unsigned s)
 }
 
 static void
+do_browse(unsigned s)
+{
+	unsigned q = roll(MODEL_QUEUES);
+	struct mqlocal_get get = RIG_GET(h->handles[s][q]);
+	uint32_t id = h->rig.last_id + 1;
+
+	h->asks[id] =
+	    (struct ask){.kind = ASK_BROWSE, .session = s, .queue = q};
+	if (roll(5) == 0 && !h->ahead[s][q]) {
+		h->asks[id].kind = ASK_GET;
+		get.options = MQI_GET_UNDER_CURSOR;
+	} else {
+		get.options =
+		    roll(8) == 0 ? MQI_GET_BROWSE_FIRST : MQI_GET_BROWSE_NEXT;
+		get.wait_ms = roll(4) == 0 ? 50 : 0;
+	}
+	if (roll(4) == 0) {
+		get.options |= MQI_GET_MATCH_CORREL_ID;
+		correl_id_of(roll(7), get.correl_id);
+	}
+	if (h->asks[id].kind == ASK_GET)
+		get.options = MQI_GET_UNDER_CURSOR;
+	TRACE("%u: browse %x on %u options %x\n", s, id, q, get.options);
+	(void)rig_ask_get(&h->rig, s, &get);
+}
+
+static void
 do_end_unit(unsigned s)
 {
 	unsigned i = roll(UNITS_OPEN);
@@ -431,7 +479,11 @@ do_store_step(void)
 static void
 do_request(unsigned s)
 {
-	switch (roll(10)) {
+	switch (roll(12)) {
+	case 10:
+	case 11:
+		do_browse(s);
+		break;
 	case 0:
 	case 1:
 	case 2:

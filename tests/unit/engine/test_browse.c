@@ -248,6 +248,39 @@ test_browse_by_correl_id_walks_its_messages(void **state)
 }
 
 static void
+test_browse_by_id_waits_on_a_deep_queue_without_looking_again(void **state)
+{
+	uint8_t mine[MQI_ID_LEN] = {7};
+	struct mqlocal_get get;
+	struct rig_put p;
+	uint32_t h, id;
+
+	(void)state;
+	rig_stop(&rig);
+	rig_start(&rig, &(struct engine_config){.window_rows = 4});
+	rig_define(&rig, MQATTR_QLOCAL, "Q", NULL);
+	rig_connect(&rig, 0);
+	h = open_q(0);
+	for (unsigned i = 0; i < 50; i++)
+		assert_int_equal(rig_put(&rig, 0, h, 0, "other"), MQI_OK);
+	get = RIG_GET(h);
+	get.options = MQI_GET_BROWSE_FIRST | MQI_GET_MATCH_CORREL_ID;
+	memcpy(get.correl_id, mine, MQI_ID_LEN);
+	get.wait_ms = MQI_WAIT_FOREVER;
+	id = rig_ask_get(&rig, 0, &get);
+	rig_settle(&rig);
+	store_mem_set_automatic(rig.store, false);
+	p = RIG_PUT(h, "other");
+	(void)rig_ask_put(&rig, 0, &p);
+	assert_int_equal(store_mem_counts(rig.store).unread, 0);
+	p.correl_id = mine;
+	p.body = "mine!";
+	(void)rig_ask_put(&rig, 0, &p);
+	rig_settle(&rig);
+	assert_memory_equal(rig_reply(&rig, 0, id)->data, "mine!", 5);
+}
+
+static void
 test_browsed_long_message_is_whole_though_it_was_got_meanwhile(void **state)
 {
 	enum { LEN = 800000 };
@@ -343,6 +376,7 @@ main(void)
 	    T(test_browse_deep_queue_and_get_under_cursor),
 	    T(test_get_under_cursor_of_what_was_evicted),
 	    T(test_browse_by_correl_id_walks_its_messages),
+	    T(test_browse_by_id_waits_on_a_deep_queue_without_looking_again),
 	    T(test_browsed_long_message_is_whole_though_it_was_got_meanwhile),
 	    T(test_get_and_browse_errors),
 	    T(test_disabling_gets_ends_those_that_wait),
