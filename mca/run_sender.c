@@ -249,7 +249,7 @@ turn(struct run *r)
 			    mqtls_cipher(link_tls(me.link)));
 		run_tell(r);
 	}
-	return moved;
+	return moved || c->out.len > 0;
 }
 
 static void
