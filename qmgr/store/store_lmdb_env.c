@@ -29,6 +29,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/log.h"
+
 #include "qmgr/store/store_lmdb_apply.h"
 
 #define MAP_MIN (UINT64_C(1) << 30)
@@ -162,6 +164,21 @@ check_data_file(
 
 /* ---- the environment ---- */
 
+/* LMDB finds a page that is not what it must be, and would abort() on whichever
+ * thread it is.  Nothing may leave the process any more. */
+static void
+on_damaged_page(MDB_env *env, const char *what)
+{
+	const char *path = "?";
+
+	(void)mdb_env_get_path(env, &path);
+	mqlog(MQLOG_FATAL, "store.damaged",
+	    "a page of %s is damaged; the queue manager ends at once and "
+	    "answers nobody: %s",
+	    path, what);
+	_exit(1);
+}
+
 static enum mqi_err
 open_env(struct lmdb_env *e, const char *path, struct store_why *why)
 {
@@ -171,6 +188,7 @@ open_env(struct lmdb_env *e, const char *path, struct store_why *why)
 		e->env = NULL;
 		return store_err_fail(why, rc, "LMDB");
 	}
+	(void)mdb_env_set_assert(e->env, on_damaged_page);
 	rc = mdb_env_set_maxdbs(e->env, DB_COUNT);
 	if (rc == 0)
 		rc = mdb_env_set_mapsize(e->env, e->map_size);
