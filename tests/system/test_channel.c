@@ -10,6 +10,7 @@
  */
 #include <ctype.h>
 #include <dirent.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -29,6 +30,8 @@
 #include "tests/lib/qm.h"
 
 #define OK(call) assert_int_equal((call), MQI_OK)
+
+#define DEAD_QUEUE "SYSTEM.DEAD.LETTER.QUEUE"
 
 struct fixture {
 	struct tmpdir dir;
@@ -409,8 +412,7 @@ get_dead_letter(
     const struct qm *q, uint32_t reason, const char *queue, const char *body)
 {
 	mqi_conn *conn = qm_connect(q);
-	mqi_queue *dlq =
-	    open_queue(conn, "SYSTEM.DEAD.LETTER.QUEUE", MQI_OO_INPUT_SHARED);
+	mqi_queue *dlq = open_queue(conn, DEAD_QUEUE, MQI_OO_INPUT_SHARED);
 	struct mqi_get_opts opts = {.wait_ms = PROC_DEADLINE_MS};
 	mqi_msg *msg = NULL;
 	struct mqdlh h;
@@ -429,6 +431,25 @@ get_dead_letter(
 	OK(mqi_disconnect(conn));
 }
 
+/* The first dead letter, as a person sees it. */
+static void
+check_shown(const struct fixture *f, const char *expected)
+{
+	char bin[PATH_MAX], log[PATH_MAX], *out;
+
+	proc_bin("mqget", bin, sizeof(bin));
+	(void)snprintf(log, sizeof(log), "%.4000s/mqget.log", f->dir.path);
+	assert_int_equal(
+	    proc_run((const char *const[]){bin, "--root", f->qm[1].root,
+			 "--browse", "--wait", "30000", "--count", "1",
+			 "--format", "json", f->qm[1].name, DEAD_QUEUE, NULL},
+		"", log, &out),
+	    0);
+	if (strstr(out, expected) == NULL)
+		fail_msg("%s is not in %s", expected, out);
+	free(out);
+}
+
 static void
 test_undeliverable_messages_are_dead_lettered_in_their_place(void **state)
 {
@@ -438,6 +459,10 @@ test_undeliverable_messages_are_dead_lettered_in_their_place(void **state)
 	put_to(&f->qm[0], "NOSUCH", "QM2", "lost", 4);
 	put_to(&f->qm[0], "SYSTEM.DEFAULT.LOCAL.QUEUE", "QM2", "sly", 3);
 	put_to(&f->qm[0], "IN", "QM2", "after", 5);
+	check_shown(f,
+	    "\"deadLetter\":{\"reason\":2085,\"reasonName\":"
+	    "\"UNKNOWN_OBJECT\",\"queue\":\"NOSUCH\",\"qmgr\":\"QM2\"");
+	check_shown(f, "\"body\":\"lost\"");
 	get_dead_letter(&f->qm[1], 2085, "NOSUCH", "lost");
 	get_dead_letter(&f->qm[1], 2035, "SYSTEM.DEFAULT.LOCAL.QUEUE", "sly");
 	wait_for_depth(f, 1, "IN", 2);
@@ -477,8 +502,7 @@ test_a_loop_ends_at_the_hop_limit(void **state)
 
 	(void)snprintf(text, sizeof(text),
 	    "DEFINE QREMOTE(QMX) RQMNAME(QMX) XMITQ(QM2)\n"
-	    "DEFINE QLOCAL(DLQ) DEFPSIST(YES)\n"
-	    "ALTER QMGR DEADQ(DLQ) HOPLIMIT(5)\n"
+	    "ALTER QMGR HOPLIMIT(5)\n"
 	    "DEFINE CHANNEL(QM2.QM1) CHLTYPE(RCVR) SSLPEER('CN=QM2')\n"
 	    "DEFINE LISTENER(TCP) TRPTYPE(TCP) IPADDR('127.0.0.1') PORT(%d)\n"
 	    "START LISTENER(TCP)\n",
@@ -493,7 +517,9 @@ test_a_loop_ends_at_the_hop_limit(void **state)
 	    port);
 	qm_mqsc(&f->qm[1], text);
 	put_to(&f->qm[0], "ANY", "QMX", "round", 5);
-	while (depth_of(&f->qm[0], "DLQ") + depth_of(&f->qm[1], "DLQ") == 0) {
+	while (
+	    depth_of(&f->qm[0], DEAD_QUEUE) + depth_of(&f->qm[1], DEAD_QUEUE) ==
+	    0) {
 		if (test_now_ms() > end)
 			proc_die(&f->qm[0].proc, "it goes round and round");
 		(void)poll(NULL, 0, 20);
