@@ -180,7 +180,9 @@ cmd_tls(int argc, char **argv)
 	if (cmd_help(argc, argv, help))
 		return CMD_OK;
 	while ((id = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (!take_option(&a, id, optarg))
+		if (id == 'd' && !take_option(&a, id, optarg))
+			return cmd_usage("tls", "--days is 1 to %d", MAX_DAYS);
+		if (id != 'd' && !take_option(&a, id, optarg))
 			return cmd_usage("tls", "an option is not valid");
 	}
 	left = argc - optind;

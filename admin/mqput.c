@@ -222,9 +222,10 @@ put_file(struct run *r, const char *path)
 	char mode_text[8], *data;
 	mode_t mode;
 
-	if (name == NULL)
-		return mqtool_usage(
-		    "%s: a name with '..' cannot be sent", path);
+	if (name == NULL) {
+		mqtool_say("%s: a name with '..' cannot be sent", path);
+		return MQTOOL_FAILED;
+	}
 	if (!read_file(path, &data, &len, &mode))
 		return MQTOOL_FAILED;
 	memcpy(props, r->o->props, n * sizeof(*props));

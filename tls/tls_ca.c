@@ -26,6 +26,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "tls/tls_ctx.h"
 
 #define SERIAL_LEN 20 /* bytes */
@@ -73,6 +74,28 @@ create(const char *dir, const char *name, mode_t mode, char *why, FILE **ret)
 		err = MQI_OK;
 	}
 	free(path);
+	return err;
+}
+
+/* A key must not come to lie beside another one's certificate. */
+static enum mqi_err
+nothing_is_there(const char *dir, char *why)
+{
+	static const char *const names[] = {"key.pem", "cert.pem", "ca.pem"};
+	enum mqi_err err = MQI_OK;
+
+	for (size_t i = 0; i < MQ_ARRAY_LEN(names) && err == MQI_OK; i++) {
+		char *path = NULL;
+
+		if (asprintf(&path, "%s/%s", dir, names[i]) < 0)
+			return MQI_E_NO_MEMORY;
+		if (access(path, F_OK) == 0) {
+			(void)snprintf(why, MQTLS_WHY_LEN,
+			    "%.400s: is there already", path);
+			err = MQI_E_EXISTS;
+		}
+		free(path);
+	}
 	return err;
 }
 
@@ -315,6 +338,8 @@ mqtls_ca_issue(const struct mqtls_issue *issue, char *ret_why)
 		goto out;
 	}
 	err = make_dir(issue->out_dir, ret_why);
+	if (err == MQI_OK)
+		err = nothing_is_there(issue->out_dir, ret_why);
 	if (err == MQI_OK)
 		err = write_key(issue->out_dir, "key.pem", key, ret_why);
 	if (err == MQI_OK)

@@ -381,6 +381,10 @@ test_nothing_is_overwritten(void **state)
 
 	(void)state;
 	assert_int_equal(mqtls_ca_issue(&i, why), MQI_E_EXISTS);
+	assert_int_equal(rename(path("qm1/key.pem"), path("key.away")), 0);
+	assert_int_equal(mqtls_ca_issue(&i, why), MQI_E_EXISTS);
+	assert_int_equal(access(path("qm1/key.pem"), F_OK), -1);
+	assert_int_equal(rename(path("key.away"), path("qm1/key.pem")), 0);
 	assert_int_equal(
 	    mqtls_ca_init(path("ca"), "Test CA", 10, why), MQI_E_EXISTS);
 	assert_int_equal(stat(path("ca/ca.key"), &st), 0);
