@@ -7,7 +7,9 @@
  * one.  A receiver says by one byte on a pipe that its partner has been
  * authenticated; at most UNAUTHENTICATED_MAX have not yet (each has
  * CHANNEL_HELLO_MS), and at most RECEIVERS_MAX run at all.  At a limit nothing
- * is accepted: the kernel's backlog waits.
+ * is accepted: the kernel's backlog waits.  One address has at most half of
+ * either; what it wants beyond that is closed at once, so that a single host
+ * cannot keep all others out.
  *
  * Failure modes: the port is in use (RUN_FAILED: the queue manager tries
  * again), a receiver cannot be started (the connection is closed, a line in
@@ -29,9 +31,10 @@
 #include "base/mem.h"
 #include "mca/run.h"
 
-#define UNAUTHENTICATED_MAX 16u
+#define UNAUTHENTICATED_MAX 32u
 #define RECEIVERS_MAX 500u
 #define BACKLOG 100
+#define ACCEPTS_PER_TURN 64u
 #define ADDRESS_LEN 128u
 #define FD_TEXT_LEN 12u
 
@@ -50,6 +53,7 @@ static struct {
 	uv_poll_t poll;
 	int fd;
 	bool accepting;
+	bool resting; /* accept failed: not again before the next tick */
 	LIST_HEAD(, child) children;
 	unsigned n_children;
 	unsigned n_unauthenticated;
@@ -82,7 +86,8 @@ finish(enum mqi_err reason, const char *text)
 static void
 update_accepting(void)
 {
-	bool want = me.fd >= 0 && me.n_children < RECEIVERS_MAX &&
+	bool want = me.fd >= 0 && !me.resting &&
+		    me.n_children < RECEIVERS_MAX &&
 		    me.n_unauthenticated < UNAUTHENTICATED_MAX;
 
 	if (want == me.accepting)
@@ -176,6 +181,24 @@ spawn(struct child *c, int fd, int ready_fd)
 	return uv_spawn(&me.run.loop, &c->process, &opts);
 }
 
+/* Whether the host of "host(port)" has its half of all places. */
+static bool
+has_its_half(const char *address)
+{
+	size_t len = strcspn(address, "(") + 1;
+	unsigned n = 0, n_unauthenticated = 0;
+	const struct child *c;
+
+	LIST_FOREACH (c, &me.children, link) {
+		if (strncmp(c->address, address, len) != 0)
+			continue;
+		n++;
+		n_unauthenticated += c->authenticated ? 0 : 1;
+	}
+	return n >= RECEIVERS_MAX / 2 ||
+	       n_unauthenticated >= UNAUTHENTICATED_MAX / 2;
+}
+
 static void
 start_receiver(int fd)
 {
@@ -184,6 +207,13 @@ start_receiver(int fd)
 
 	c->process.data = c->ready.data = c;
 	link_address(fd, c->address, sizeof(c->address));
+	if (has_its_half(c->address)) {
+		mqlog(MQLOG_WARN, "receiver.refused",
+		    "%s has half of all connections that there may be",
+		    c->address);
+		free(c);
+		return;
+	}
 	if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) != 0)
 		rc = uv_translate_sys_error(errno);
 	if (rc == 0)
@@ -228,15 +258,19 @@ on_connection(uv_poll_t *handle, int status, int events)
 		finish(MQI_E_IO, uv_strerror(status));
 		return;
 	}
-	while (me.n_children < RECEIVERS_MAX &&
-	       me.n_unauthenticated < UNAUTHENTICATED_MAX) {
+	for (unsigned i = 0;
+	     i < ACCEPTS_PER_TURN && me.n_children < RECEIVERS_MAX &&
+	     me.n_unauthenticated < UNAUTHENTICATED_MAX;
+	     i++) {
 		int fd = accept4(me.fd, NULL, NULL, SOCK_CLOEXEC);
 
 		if (fd < 0) {
 			if (errno != EAGAIN && errno != EINTR &&
-			    errno != ECONNABORTED)
+			    errno != ECONNABORTED) {
 				mqlog(MQLOG_ERROR, "listener.accept", "%s",
 				    strerror(errno));
+				me.resting = true;
+			}
 			break;
 		}
 		start_receiver(fd);
@@ -334,6 +368,8 @@ tick(struct run *r, uint64_t now_ms)
 {
 	(void)r;
 	(void)now_ms;
+	me.resting = false;
+	update_accepting();
 }
 
 static void
