@@ -14,7 +14,7 @@ function(mq_test name)
 		RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 	add_test(NAME ${name} COMMAND ${name})
 	if(NOT arg_TIMEOUT)
-		set(arg_TIMEOUT 120)
+		set(arg_TIMEOUT 300)
 	endif()
 	# as without sanitizers: too much memory asked for is NULL
 	set(sanitizers "ASAN_OPTIONS=allocator_may_return_null=1;TSAN_OPTIONS=allocator_may_return_null=1")
