@@ -26,11 +26,27 @@ struct bench_host {
 void host_find(
     struct bench_host *h, const char *root, const char *qmgr, const char *dir);
 void host_stop(struct bench_host *h); /* ours: stopped and removed */
+/* The same in steps: a temporary directory; a queue manager in it, made and
+ * started; its process ended. */
+void host_root(struct bench_host *h, const char *dir);
+void host_make(struct bench_host *h, const char *name);
+void host_start(struct bench_host *h);
+void host_end(struct bench_host *h);
+/* The path of a program of ours. */
+void host_program(const char *name, char *ret_path, size_t size);
 mqi_conn *host_connect(const struct bench_host *h);
 /* A new, empty queue. */
 void host_queue(const struct bench_host *h, const char *name);
 double host_rss_mib(const struct bench_host *h); /* private memory too */
 uint64_t host_bytes_written(const struct bench_host *h); /* by the qmgr */
+
+/* ---- two of them: pair.c ---- */
+
+/* Made below dir, joined by a channel over TLS from `from` to `to`: what is
+ * put on `queue` at `from` comes to the queue of that name at `to`. */
+void pair_start(struct bench_host *from, struct bench_host *to, const char *dir,
+    const char *queue);
+void pair_stop(struct bench_host *from, struct bench_host *to);
 
 /* ---- results: report.c ---- */
 
@@ -71,6 +87,9 @@ void run_lat(const struct bench_host *h, const struct bench_load *l);
 void run_tput(const struct bench_host *h, const struct bench_load *l);
 void run_fill(const struct bench_host *h, const struct bench_load *l);
 void run_drain(const struct bench_host *h, const struct bench_load *l);
+/* From one queue manager to another, both made below dir: over TLS, durable
+ * at both ends. */
+void run_channel(const char *dir, const struct bench_load *l);
 void run_rr(const struct bench_host *h, const struct bench_load *l);
 void run_idle(const struct bench_host *h);
 

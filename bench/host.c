@@ -24,8 +24,8 @@
 #define OWN_NAME "BENCH"
 #define START_S 10.0
 
-static void
-program_beside_us(const char *name, char *ret_path, size_t size)
+void
+host_program(const char *name, char *ret_path, size_t size)
 {
 	char self[256];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -47,7 +47,7 @@ spawn(const struct bench_host *h, const char *option)
 	pid_t pid;
 	int fd;
 
-	program_beside_us("qmgr", path, sizeof(path));
+	host_program("qmgr", path, sizeof(path));
 	(void)snprintf(log, sizeof(log), "%s/log", h->root);
 	pid = fork();
 	if (pid < 0)
@@ -72,21 +72,33 @@ try_connect(const struct bench_host *h)
 	return mqagent_connect(h->qmgr, &opts, &c) == MQI_OK ? c : NULL;
 }
 
-static void
-start_own(struct bench_host *h, const char *dir)
+void
+host_root(struct bench_host *h, const char *dir)
 {
-	mqi_conn *c;
-	double t0;
-	int status;
-
+	memset(h, 0, sizeof(*h));
 	h->is_own = true;
-	(void)snprintf(h->qmgr, sizeof(h->qmgr), OWN_NAME);
 	(void)snprintf(h->root, sizeof(h->root), "%s/mqbench-XXXXXX", dir);
 	if (mkdtemp(h->root) == NULL)
 		bench_die("%s: %s", h->root, strerror(errno));
+}
+
+void
+host_make(struct bench_host *h, const char *name)
+{
+	int status;
+
+	(void)snprintf(h->qmgr, sizeof(h->qmgr), "%s", name);
 	if (waitpid(spawn(h, "--create"), &status, 0) < 0 || status != 0)
 		bench_die("qmgr --create failed: see %s/log", h->root);
-	t0 = bench_now();
+}
+
+void
+host_start(struct bench_host *h)
+{
+	double t0 = bench_now();
+	mqi_conn *c;
+	int status;
+
 	h->pid = spawn(h, NULL);
 	while ((c = try_connect(h)) == NULL) {
 		if (bench_now() - t0 > START_S ||
@@ -108,7 +120,9 @@ host_find(
 
 	memset(h, 0, sizeof(*h));
 	if (qmgr == NULL) {
-		start_own(h, dir);
+		host_root(h, dir);
+		host_make(h, OWN_NAME);
+		host_start(h);
 		return;
 	}
 	(void)snprintf(h->qmgr, sizeof(h->qmgr), "%s", qmgr);
@@ -133,14 +147,20 @@ remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 }
 
 void
-host_stop(struct bench_host *h)
+host_end(struct bench_host *h)
 {
 	int status;
 
-	if (!h->is_own)
-		return;
 	(void)kill(h->pid, SIGTERM);
 	(void)waitpid(h->pid, &status, 0);
+}
+
+void
+host_stop(struct bench_host *h)
+{
+	if (!h->is_own)
+		return;
+	host_end(h);
 	(void)nftw(h->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 

@@ -36,6 +36,8 @@ help(void)
 	    "       mqbench [OPTIONS] fill SIZE MESSAGES PRODUCERS WINDOW\n"
 	    "       mqbench [OPTIONS] drain SIZE MESSAGES CONSUMERS\n"
 	    "       mqbench [OPTIONS] rr SIZE SECONDS REQUESTERS REPLIERS\n"
+	    "       mqbench [OPTIONS] channel SIZE SECONDS PRODUCERS WINDOW "
+	    "CONSUMERS\n"
 	    "       mqbench [OPTIONS] limits SIZE SECONDS\n\n"
 	    "Measures a queue manager: its own, in a temporary directory, or "
 	    "--qmgr.\n\n"
@@ -104,6 +106,7 @@ run_all(const struct options *o, const struct bench_host *h)
 	}
 	l.producers = 4;
 	l.consumers = 2;
+	run_channel(o->dir, &l);
 	l.persistent = false;
 	run_tput(h, &l);
 }
@@ -140,13 +143,10 @@ static const struct mode {
 	int n_args;
 	void (*run)(const struct bench_host *h, const struct bench_load *l);
 } modes[] = {
-    {"lat", 2, run_lat},
-    {"tput", 5, run_tput},
-    {"np", 5, run_tput},
-    {"fill", 4, run_fill},
-    {"drain", 3, run_drain},
-    {"rr", 4, run_rr},
-    {"limits", 2, NULL},
+    {"lat", 2, run_lat}, {"tput", 5, run_tput}, {"np", 5, run_tput},
+    {"fill", 4, run_fill}, {"drain", 3, run_drain}, {"rr", 4, run_rr},
+    {"channel", 5, NULL}, /* between two of its own */
+    {"limits", 2, NULL},  /* of the machine */
 };
 
 static const struct mode *
@@ -171,8 +171,12 @@ run_mode(const struct options *o, const struct mode *m, char **args)
 	struct bench_host h;
 
 	parse_load(m->name, m->n_args, args, &l);
-	if (m->run == NULL) {
+	if (strcmp(m->name, "limits") == 0) {
 		limits(o, l.size, l.secs);
+		return;
+	}
+	if (strcmp(m->name, "channel") == 0) {
+		run_channel(o->dir, &l);
 		return;
 	}
 	host_find(&h, o->root, o->qmgr, o->dir);

@@ -30,6 +30,7 @@
 
 struct load {
 	const struct bench_host *host;
+	const struct bench_host *to; /* of consumers; NULL: host */
 	const struct bench_load *l;
 	_Atomic bool stop;
 	_Atomic uint64_t sent;
@@ -191,7 +192,7 @@ consume(void *arg)
 	    .max_msgs = 1024, .max_bytes = 4u << 20};
 	struct worker *w = arg;
 	struct load *load = w->load;
-	mqi_conn *c = host_connect(load->host);
+	mqi_conn *c = host_connect(load->to != NULL ? load->to : load->host);
 	mqi_queue *q = open_queue(c, QUEUE, MQI_OO_INPUT_SHARED);
 	enum mqi_err err;
 	mqi_msg *msg;
@@ -211,40 +212,71 @@ consume(void *arg)
 	return NULL;
 }
 
-void
-run_tput(const struct bench_host *h, const struct bench_load *l)
+/* The sustained load: messages got per second; *ret_written is what the
+ * producers' queue manager wrote to disk meanwhile, per message. */
+static double
+sustain(struct load *load, double *ret_written)
 {
-	struct load load = {.host = h, .l = l};
 	struct worker *w = calloc(2 * MAX_THREADS, sizeof(*w));
+	const struct bench_load *l = load->l;
 	uint64_t got, written;
-	char how[96], figure[64];
 	double t;
 
 	if (w == NULL)
 		bench_die("no memory");
-	host_queue(h, QUEUE);
-	start(w, l->consumers, &load, consume);
-	start(w + MAX_THREADS, l->producers, &load, produce);
+	start(w, l->consumers, load, consume);
+	start(w + MAX_THREADS, l->producers, load, produce);
 	(void)usleep(WARM_UP_US);
-	got = load.got;
-	written = host_bytes_written(h);
+	got = load->got;
+	written = host_bytes_written(load->host);
 	t = bench_now();
 	(void)usleep((useconds_t)(l->secs * 1e6));
-	got = load.got - got;
-	written = host_bytes_written(h) - written;
+	got = load->got - got;
+	written = host_bytes_written(load->host) - written;
 	t = bench_now() - t;
-	load.stop = true;
+	load->stop = true;
 	join(w, l->consumers);
 	join(w + MAX_THREADS, l->producers);
 	free(w);
+	*ret_written = got > 0 ? (double)written / (double)got : 0;
+	return (double)got / t;
+}
+
+void
+run_tput(const struct bench_host *h, const struct bench_load *l)
+{
+	struct load load = {.host = h, .l = l};
+	char how[96], figure[64];
+	double rate, written;
+
+	host_queue(h, QUEUE);
+	rate = sustain(&load, &written);
 	(void)snprintf(how, sizeof(how), "%zu bytes, %u x %u, %u", l->size,
 	    l->producers, l->window, l->consumers);
-	(void)snprintf(figure, sizeof(figure), "%.0f msg/s", (double)got / t);
+	(void)snprintf(figure, sizeof(figure), "%.0f msg/s", rate);
 	report_row(l->persistent ? "put to acknowledged get"
 				 : "the same, non-persistent",
 	    how, figure, "%.1f MB/s, %.0f bytes to disk per message, %.0f MiB",
-	    (double)got / t * (double)l->size / 1e6,
-	    got > 0 ? (double)written / (double)got : 0, host_rss_mib(h));
+	    rate * (double)l->size / 1e6, written, host_rss_mib(h));
+}
+
+void
+run_channel(const char *dir, const struct bench_load *l)
+{
+	struct bench_host from, to;
+	struct load load = {.host = &from, .to = &to, .l = l};
+	char how[96], figure[64];
+	double rate, written;
+
+	pair_start(&from, &to, dir, QUEUE);
+	rate = sustain(&load, &written);
+	(void)snprintf(how, sizeof(how), "%zu bytes, %u x %u, %u", l->size,
+	    l->producers, l->window, l->consumers);
+	(void)snprintf(figure, sizeof(figure), "%.0f msg/s", rate);
+	report_row("between two queue managers over TLS", how, figure,
+	    "%.1f MB/s, %.0f bytes to disk per message at the sender",
+	    rate * (double)l->size / 1e6, written);
+	pair_stop(&from, &to);
 }
 
 void

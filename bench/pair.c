@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pair.c - two queue managers of our own and a channel between them, for
+ * mqbench's channel row: certificates by `mqadmin tls`, the route by MQSC, as
+ * an administrator would.
+ *
+ * Neighbours: host.c makes and starts each; run.c loads them.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench/bench.h"
+
+#define FROM "BENCHA"
+#define TO "BENCHB"
+
+/* Runs mqadmin; its output goes to the log in root. */
+static void
+mqadmin(const char *root, const char *const args[])
+{
+	const char *argv[12] = {"mqadmin"};
+	char path[320], log[320];
+	int status, n = 1;
+	pid_t pid;
+
+	host_program("mqadmin", path, sizeof(path));
+	(void)snprintf(log, sizeof(log), "%s/log", root);
+	while (*args != NULL && n < 11)
+		argv[n++] = *args++;
+	pid = fork();
+	if (pid < 0)
+		bench_die("fork: %s", strerror(errno));
+	if (pid == 0) {
+		int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+
+		if (fd >= 0 && dup2(fd, STDOUT_FILENO) >= 0 &&
+		    dup2(fd, STDERR_FILENO) >= 0)
+			(void)execv(path, (char *const *)(uintptr_t)argv);
+		_exit(127);
+	}
+	if (waitpid(pid, &status, 0) < 0 || status != 0)
+		bench_die("mqadmin %s failed: see %s", argv[1], log);
+}
+
+static void
+certificate(const struct bench_host *h, const char *ca)
+{
+	char out[320];
+
+	(void)snprintf(out, sizeof(out), "%s/%s/ssl", h->root, h->qmgr);
+	mqadmin(h->root, (const char *const[]){
+			     "tls", "issue", ca, h->qmgr, "--out", out, NULL});
+}
+
+static void
+mqsc(const struct bench_host *h, const char *text)
+{
+	char path[320];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "%s/%s.mqsc", h->root, h->qmgr);
+	f = fopen(path, "we");
+	if (f == NULL || fputs(text, f) < 0 || fclose(f) != 0)
+		bench_die("%s: %s", path, strerror(errno));
+	mqadmin(h->root, (const char *const[]){
+			     "mqsc", h->qmgr, path, "--root", h->root, NULL});
+}
+
+static unsigned
+free_port(void)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET};
+	socklen_t len = sizeof(a);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) != 0 ||
+	    getsockname(fd, (struct sockaddr *)&a, &len) != 0)
+		bench_die("no port: %s", strerror(errno));
+	(void)close(fd);
+	return ntohs(a.sin_port);
+}
+
+void
+pair_start(struct bench_host *from, struct bench_host *to, const char *dir,
+    const char *queue)
+{
+	unsigned port = free_port();
+	char ca[320], text[1024];
+
+	host_root(from, dir);
+	*to = *from;
+	host_make(from, FROM);
+	host_make(to, TO);
+	(void)snprintf(ca, sizeof(ca), "%s/ca", from->root);
+	mqadmin(from->root, (const char *const[]){"tls", "init", ca, NULL});
+	certificate(from, ca);
+	certificate(to, ca);
+	host_start(from);
+	host_start(to);
+	(void)snprintf(text, sizeof(text),
+	    "DEFINE QLOCAL(%s) MAXDEPTH(999999999)\n"
+	    "DEFINE CHANNEL(BENCH) CHLTYPE(RCVR) SSLPEER('CN=" FROM "')\n"
+	    "DEFINE LISTENER(BENCH) IPADDR('127.0.0.1') PORT(%u)\n"
+	    "START LISTENER(BENCH)\n",
+	    queue, port);
+	mqsc(to, text);
+	(void)snprintf(text, sizeof(text),
+	    "DEFINE QLOCAL(" TO ") USAGE(XMITQ) MAXDEPTH(999999999)\n"
+	    "DEFINE QREMOTE(%s) RNAME(%s) RQMNAME(" TO ")\n"
+	    "DEFINE CHANNEL(BENCH) CHLTYPE(SDR) XMITQ(" TO ") +\n"
+	    " CONNAME('127.0.0.1(%u)') SSLPEER('CN=" TO "') SHORTTMR(1)\n",
+	    queue, queue, port);
+	mqsc(from, text);
+}
+
+void
+pair_stop(struct bench_host *from, struct bench_host *to)
+{
+	host_end(to);
+	host_stop(from);
+}
