@@ -90,17 +90,19 @@ static void
 object_queue_set(struct engine *e, const struct engine_object *o)
 {
 	struct queue *q = queue_by_id(e, o->id);
+	bool was_inhibited;
 
 	if (q == NULL) {
 		(void)queue_new(e, o->id, o);
 		return;
 	}
+	was_inhibited = !q->attr.get_ok;
 	queue_refresh(q);
 	queue_trim_later(q);
 	if (!q->attr.get_ok)
 		queue_fail_getters(q, MQI_E_GET_INHIBITED);
-	else
-		queue_serve(q);
+	else if (was_inhibited)
+		queue_serve_again(q);
 }
 
 enum mqi_err

@@ -255,8 +255,8 @@ struct getter {
 	uint64_t deadline; /* mono_us */
 	uint64_t arrival;
 	struct load *load; /* its own, by id or from a cursor */
-	/* by id: what the loads of this search have shown together; as long
-	 * as it goes on, nothing is evicted */
+	/* what the loads of this search have shown together; as long as it
+	 * goes on, nothing is evicted */
 	struct find_span shown;
 	bool searching;
 };
@@ -647,6 +647,8 @@ void getter_join(struct getter *g);
 void queue_offer(struct queue *q, struct entry *x);
 /* Serves those who wait, after loads and changes. */
 void queue_serve(struct queue *q);
+/* The same when gets were inhibited: messages came that nobody was offered. */
+void queue_serve_again(struct queue *q);
 /* After a load of its own. */
 void getter_loaded(struct getter *g, const struct find_span *shown);
 struct place getter_after(const struct getter *g);

@@ -288,6 +288,7 @@ getter_try(struct getter *g, const struct find_span *extra)
 		switch (
 		    queue_find(g->q, getter_after(g), g, extra, &x, &from)) {
 		case FIND_FOUND:
+			getter_search(g, false);
 			if (is_stream && !ahead_has_credit(h, x)) {
 				getter_rest(g);
 				return;
@@ -349,10 +350,7 @@ getter_loaded(struct getter *g, const struct find_span *shown)
 		getter_fail(g, err);
 		return;
 	}
-	if (!getter_has_match(g)) {
-		getter_try(g, shown);
-		return;
-	}
+	/* others' loads must not undo what this search has seen */
 	if (g->searching && place_cmp(g->shown.to, shown->from) == 0)
 		g->shown.to = shown->to;
 	else
@@ -472,10 +470,25 @@ queue_serve(struct queue *q)
 	if (!q->attr.get_ok)
 		return;
 	line_serve(q);
-	/* one that waits for an id has seen that the store has nothing for it;
-	 * what has come since was offered, and is in the tree */
+	/* one that waits has seen that the store has nothing for it; what has
+	 * come since was offered, and is in the tree */
 	TAILQ_FOREACH_SAFE (g, &q->readers, link, next)
-		getter_try(g, getter_has_match(g) ? &all : NULL);
+		getter_try(g, &all);
+}
+
+void
+queue_serve_again(struct queue *q)
+{
+	struct getter_list readers = TAILQ_HEAD_INITIALIZER(readers);
+	struct getter *g;
+
+	TAILQ_CONCAT(&readers, &q->readers, link);
+	while ((g = TAILQ_FIRST(&readers)) != NULL) {
+		TAILQ_REMOVE(&readers, g, link);
+		g->where = GETTER_NOWHERE;
+		getter_start(g);
+	}
+	queue_serve(q);
 }
 
 /* The first in line among those who named what x is, or NULL. */

@@ -386,6 +386,30 @@ test_stream_work_is_told_when_nobody_sends(void **state)
 }
 
 static void
+test_stream_goes_on_when_gets_are_enabled_again(void **state)
+{
+	uint64_t last = 0;
+	char want[16];
+
+	(void)state;
+	rig_stop(&rig);
+	rig_start(&rig, &(struct engine_config){.window_rows = 4});
+	rig_connect(&rig, 0);
+	rig_connect(&rig, 1);
+	make_x(0);
+	(void)start_sender(100, 0);
+	rig_define(&rig, MQATTR_QLOCAL, "X", "GET=DISABLED", NULL);
+	make_x(20);
+	(void)next_message(NULL, 0);
+	rig_define(&rig, MQATTR_QLOCAL, "X", "GET=ENABLED", NULL);
+	rig_settle(&rig);
+	for (unsigned i = 0; i < 20; i++) {
+		(void)snprintf(want, sizeof(want), "m%u", i);
+		last = next_message(want, last);
+	}
+}
+
+static void
 test_stream_open_errors(void **state)
 {
 	uint32_t id = ++rig.last_id;
@@ -449,6 +473,7 @@ main(void)
 	    T(test_stream_gives_nothing_before_it_is_bound),
 	    T(test_resolve_commit_removes_and_backout_sends_again),
 	    T(test_stream_work_is_told_when_nobody_sends),
+	    T(test_stream_goes_on_when_gets_are_enabled_again),
 	    T(test_stream_open_errors),
 	    T(test_stream_with_long_messages),
 	};
