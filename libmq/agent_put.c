@@ -287,11 +287,9 @@ position_answered(
 	}
 	if (lost != MQI_OK && unit->failed == MQI_OK)
 		unit->failed = lost;
-	unit->pending--;
 	mqreq_finish(c, r, lost);
 	free(p);
-	if (unit->pending == 0)
-		mqunit_pump(c);
+	mqunit_answered(unit);
 	return MQI_OK;
 }
 

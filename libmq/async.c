@@ -76,8 +76,6 @@ count_out(struct mqasync *a)
 	c->async_bytes -= a->bytes;
 	a->queue->pending--;
 	a->queue->puts_pending--;
-	if (a->unit != NULL)
-		a->unit->pending--;
 }
 
 /* What became of the put is known; a is freed unless it is still being
@@ -107,8 +105,8 @@ finish(mqi_conn *c, struct mqasync *a, enum mqi_err err,
 	mqreq_finish(c, r, err);
 	if (!r->keep_id)
 		free(a);
-	if (unit != NULL && unit->pending == 0)
-		mqunit_pump(c);
+	if (unit != NULL)
+		mqunit_answered(unit);
 }
 
 static enum mqi_err
@@ -176,6 +174,8 @@ send_async(mqi_queue *q, const struct mqput *p, struct mqi_put_item *item,
 	if ((flags & MQLOCAL_PUT_RESET) != 0)
 		q->reset = true;
 	count_out(a);
+	if (a->unit != NULL)
+		a->unit->pending--; /* it is in a call: nothing waits */
 	if (left != NULL)
 		(*left)--;
 	free(a);

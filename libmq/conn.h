@@ -235,9 +235,10 @@ struct mqi_unit {
 	LIST_ENTRY(mqi_unit) link;
 	uint32_t number;
 	uint32_t generation;
-	bool used;           /* a request has named it */
-	bool succeeded;      /* and one succeeded */
-	uint32_t pending;    /* unanswered asynchronous requests */
+	bool used;        /* a request has named it */
+	bool succeeded;   /* and one succeeded */
+	uint32_t pending; /* unanswered asynchronous requests */
+	bool orphan; /* the caller's no more: freed when nothing is pending */
 	enum mqi_err failed; /* an asynchronous one has: it cannot commit */
 };
 
@@ -408,6 +409,8 @@ MQ_MUST_CHECK enum mqi_err mqmsg_finish(mqi_msg *msg);
 MQ_MUST_CHECK enum mqi_err mqunit_check(
     const mqi_conn *c, const mqi_unit *unit);
 void mqunit_free(mqi_unit *unit);
+/* An asynchronous request of the unit is answered. */
+void mqunit_answered(mqi_unit *unit);
 /* Sends the ends of asynchronous commits that may go. */
 void mqunit_pump(mqi_conn *c);
 /* Takes the completions that are due, and calls them unlocked. */

@@ -59,6 +59,28 @@ mqunit_free(mqi_unit *unit)
 	free(unit);
 }
 
+/* Frees the unit when its requests, which point to it, are answered. */
+static void
+unit_let_go(mqi_unit *unit)
+{
+	if (unit->pending == 0)
+		mqunit_free(unit);
+	else
+		unit->orphan = true;
+}
+
+void
+mqunit_answered(mqi_unit *unit)
+{
+	MQ_PRE(unit->pending > 0);
+	if (--unit->pending > 0)
+		return;
+	if (unit->orphan)
+		mqunit_free(unit);
+	else
+		mqunit_pump(unit->conn);
+}
+
 /* The result is known: tell it now, or have it told. */
 static void
 end_finish(mqi_conn *c, struct mqend *e, enum mqi_err result)
@@ -66,7 +88,7 @@ end_finish(mqi_conn *c, struct mqend *e, enum mqi_err result)
 	MQ_PRE(!e->finished);
 	TAILQ_REMOVE(&c->ends, e, link);
 	if (e->unit != NULL)
-		mqunit_free(e->unit);
+		unit_let_go(e->unit);
 	e->unit = NULL;
 	e->result = result;
 	e->finished = true;
@@ -229,7 +251,7 @@ end_begin(mqi_conn *c, mqi_unit *unit, const struct mqend *how,
 		}
 		err = MQI_E_NO_MEMORY;
 	}
-	mqunit_free(unit);
+	unit_let_go(unit);
 	return err;
 }
 

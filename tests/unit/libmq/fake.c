@@ -163,26 +163,36 @@ fake_send(struct fake *f)
 }
 
 void
-fake_hello(struct fake *f)
+fake_hello_ok(struct fake *f, uint32_t id)
 {
 	struct mqlocal_hello_ok ok = {
 	    .version = 1, .qmgr = FAKE_QMGR, .max_msg_len = MQI_MAX_BODY};
-	struct mqframe fr = fake_expect(f, MQLOCAL_HELLO);
 
-	mqlocal_encode_hello_ok(&f->out, fr.id, &ok);
+	mqlocal_encode_hello_ok(&f->out, id, &ok);
+}
+
+void
+fake_hello(struct fake *f)
+{
+	fake_hello_ok(f, fake_expect(f, MQLOCAL_HELLO).id);
 	fake_send(f);
 }
 
 void
-fake_open(struct fake *f, uint32_t handle)
+fake_open_ok(struct fake *f, uint32_t id, uint32_t handle)
 {
 	struct mqlocal_open_ok ok = {.handle = handle,
 	    .resolved_name = "Q",
 	    .resolved_qmgr = FAKE_QMGR,
 	    .max_msg_len = MQI_MAX_BODY};
-	struct mqframe fr = fake_expect(f, MQLOCAL_OPEN);
 
-	mqlocal_encode_open_ok(&f->out, fr.id, &ok);
+	mqlocal_encode_open_ok(&f->out, id, &ok);
+}
+
+void
+fake_open(struct fake *f, uint32_t handle)
+{
+	fake_open_ok(f, fake_expect(f, MQLOCAL_OPEN).id, handle);
 	fake_send(f);
 }
 

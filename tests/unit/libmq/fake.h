@@ -52,12 +52,16 @@ void fake_hello(struct fake *f);
 void fake_open(struct fake *f, uint32_t handle);
 /* Answers: appended; fake_send() writes them. */
 void fake_result(struct fake *f, uint32_t id, enum mqi_err reason);
+void fake_hello_ok(struct fake *f, uint32_t id);
+void fake_open_ok(struct fake *f, uint32_t id, uint32_t handle);
 void fake_put_ok(struct fake *f, uint32_t id);
 void fake_message(struct fake *f, uint32_t id, const struct mqlocal_message *m,
     const void *body);
 void fake_send(struct fake *f);
 /* Reads to the end of the stream, answering CLOSE. */
 void fake_until_end(struct fake *f);
+/* The whole script of a queue manager with one queue (fake_queue.c). */
+void fake_queue(struct fake *f);
 /* An encoded default descriptor; *ret_len bytes. */
 const void *fake_desc(uint32_t *ret_len);
 
