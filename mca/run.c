@@ -74,7 +74,7 @@ static void
 serve_local(struct run *r)
 {
 	bool want_write = false;
-	int events = 0;
+	int events = UV_DISCONNECT;
 
 	if (r->conn == NULL || r->local_gone)
 		return;
@@ -85,14 +85,12 @@ serve_local(struct run *r)
 			local_gone(r, err);
 			return;
 		}
-		events = UV_READABLE | (want_write ? UV_WRITABLE : 0);
+		events |= UV_READABLE | (want_write ? UV_WRITABLE : 0);
 	}
 	if (events == r->local_events)
 		return;
 	r->local_events = events;
-	if (events == 0)
-		(void)uv_poll_stop(&r->local);
-	else if (uv_poll_start(&r->local, events, on_local) != 0)
+	if (uv_poll_start(&r->local, events, on_local) != 0)
 		local_gone(r, MQI_E_RESOURCE_PROBLEM);
 }
 
@@ -101,8 +99,9 @@ on_local(uv_poll_t *handle, int status, int events)
 {
 	struct run *r = handle->data;
 
-	(void)events; /* the turn does the work */
-	if (status != 0)
+	/* the turn does the work, unless it does not want to read */
+	if (status != 0 ||
+	    ((events & UV_DISCONNECT) != 0 && !r->kind->wants_local(r)))
 		local_gone(r, MQI_E_CONNECTION_BROKEN);
 }
 

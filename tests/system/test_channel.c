@@ -405,6 +405,38 @@ test_a_hung_receiver_is_replaced(void **state)
 	assert_int_equal(depth_of(&f->qm[1], "IN"), 3);
 }
 
+/* A sender whose partner takes nothing does not read its own queue manager
+ * either, but still ends with it. */
+static void
+test_a_stalled_sender_ends_with_its_queue_manager(void **state)
+{
+	struct fixture *f = *state;
+	const size_t len = 40u << 20;
+	char *body = calloc(1, len);
+	uint64_t end;
+
+	qm_mqsc(&f->qm[0], "ALTER CHANNEL(QM1.QM2) CHLTYPE(SDR) HBINT(300)\n");
+	put_to(&f->qm[0], "IN", "QM2", "one", 3);
+	wait_for_depth(f, 1, "IN", 1);
+	assert_int_equal(signal_agents("receiver", &f->qm[1], SIGSTOP), 1);
+	put_to(&f->qm[0], "IN", "QM2", body, len);
+	/* it stalls meanwhile; if it does not, this proves less */
+	(void)poll(NULL, 0, 1000);
+	proc_kill9(&f->qm[0].proc);
+	end = test_now_ms() + PROC_DEADLINE_MS;
+	while (signal_agents("sender", &f->qm[0], 0) > 0) {
+		if (test_now_ms() > end)
+			fail_msg("the sender goes on without a queue manager");
+		(void)poll(NULL, 0, 20);
+	}
+	qm_start(&f->qm[0]);
+	wait_for_depth(f, 1, "IN", 2);
+	(void)signal_agents("receiver", &f->qm[1], SIGCONT);
+	wait_for_depth(f, 0, "QM2", 0);
+	assert_int_equal(depth_of(&f->qm[1], "IN"), 2);
+	free(body);
+}
+
 /* ---- what cannot be delivered ---- */
 
 static void
@@ -622,6 +654,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_nothing_is_lost_doubled_or_reordered_by_kill_9),
 	    TEST(test_a_hung_receiver_is_replaced),
+	    TEST(test_a_stalled_sender_ends_with_its_queue_manager),
 	    TEST(test_a_loop_ends_at_the_hop_limit),
 	    TEST(test_undeliverable_messages_are_dead_lettered_in_their_place),
 	    TEST(
