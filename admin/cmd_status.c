@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "admin/cmd.h"
 #include "base/name.h"
@@ -46,6 +47,16 @@ show(const char *name, const char *dir, int pid, bool json)
 	if (pid != 0)
 		(void)printf(" PID(%d)", pid);
 	(void)printf(" DIRECTORY(%s)\n", dir);
+}
+
+/* Only who may look into a directory knows whether its queue manager runs. */
+static bool
+may_look(const char *dir)
+{
+	if (access(dir, X_OK) == 0 || errno != EACCES)
+		return true;
+	cmd_error("%s: %s", dir, strerror(errno));
+	return false;
 }
 
 static int
@@ -130,6 +141,7 @@ show_all(const char *root, bool json)
 		cmd_error("no root: give --root, MQ_ROOT or HOME");
 		return CMD_NOT_RUN;
 	}
+	int status = CMD_OK;
 	DIR *d = opendir(found);
 	if (d == NULL) {
 		bool none = errno == ENOENT && root == NULL;
@@ -143,7 +155,10 @@ show_all(const char *root, bool json)
 		char *dir;
 		if (unescape(names[i], name) &&
 		    asprintf(&dir, "%s/%s", found, names[i]) >= 0) {
-			show(name, dir, cmd_running_pid(dir), json);
+			if (may_look(dir))
+				show(name, dir, cmd_running_pid(dir), json);
+			else
+				status = CMD_FAILED;
 			free(dir);
 		}
 		free(names[i]);
@@ -151,7 +166,7 @@ show_all(const char *root, bool json)
 	free(names);
 	(void)closedir(d);
 	free(found);
-	return CMD_OK;
+	return status;
 }
 
 int
@@ -183,8 +198,11 @@ cmd_status(int argc, char **argv)
 	    cmd_qmgr_name("status", argc - optind, argv + optind);
 	if (name == NULL || !cmd_find(name, root, &place))
 		return CMD_NOT_RUN;
-	int pid = cmd_running_pid(place.dir);
-	show(name, place.dir, pid, json);
+	int pid = 0;
+	if (may_look(place.dir)) {
+		pid = cmd_running_pid(place.dir);
+		show(name, place.dir, pid, json);
+	}
 	cmd_place_fini(&place);
 	return pid != 0 ? CMD_OK : CMD_FAILED;
 }
