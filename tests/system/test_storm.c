@@ -142,7 +142,7 @@ add_put(struct mqbuf *b, uint32_t id)
 	struct mqi_md md;
 
 	mqi_md_init(&md);
-	md.persistence = (enum mqi_persistence)pick(3);
+	md.persistence = (int32_t)pick(3);
 	md.priority = (int8_t)((int)pick(11) - 1);
 	memset(md.correl_id, (int)pick(3), sizeof(md.correl_id));
 	mqbuf_init(&desc, MQDESC_MAX);
