@@ -69,6 +69,7 @@ agent_free(struct agent_list *list, struct agent *g)
 {
 	MQ_PRE(TAILQ_EMPTY(&g->guests) && !g->process.alive);
 	TAILQ_REMOVE(list, g, link);
+	uv_timer_stop(&g->retry);
 	process_close(&g->process, on_process_closed);
 }
 
@@ -138,6 +139,26 @@ agent_get(struct agents *a, bool listener, const char *name)
 	else
 		TAILQ_INSERT_TAIL(list, g, link);
 	return g;
+}
+
+void
+agents_channel_deleted(struct agents *a, const char *name)
+{
+	struct agent *g = agent_find(a, false, name);
+
+	MQ_PRE(!agents_channel_in_use(a, name));
+	if (g != NULL)
+		agent_free(&a->channels, g);
+}
+
+void
+agents_listener_deleted(struct agents *a, const char *name)
+{
+	struct agent *g = agent_find(a, true, name);
+
+	MQ_PRE(!agents_listener_in_use(a, name));
+	if (g != NULL)
+		agent_free(&a->listeners, g);
 }
 
 bool

@@ -63,6 +63,10 @@ MQ_MUST_CHECK enum mqi_err agents_stop_listener(
 bool agents_channel_in_use(const struct agents *a, const char *name);
 bool agents_listener_in_use(const struct agents *a, const char *name);
 
+/* Its definition was deleted: one of the same name begins anew. */
+void agents_channel_deleted(struct agents *a, const char *name);
+void agents_listener_deleted(struct agents *a, const char *name);
+
 /* ---- status ---- */
 
 struct agents_info {

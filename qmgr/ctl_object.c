@@ -334,6 +334,10 @@ ctl_delete(struct ctl *c)
 	if (err == MQI_E_OBJECT_IN_USE)
 		return ctl_fail(
 		    c, err, "%s(%s) is open", type_name(c), c->cmd->name);
+	if (err == MQI_OK && type == MQATTR_CHANNEL)
+		agents_channel_deleted(qmgr_agents(c->qm), c->cmd->name);
+	if (err == MQI_OK && type == MQATTR_LISTENER)
+		agents_listener_deleted(qmgr_agents(c->qm), c->cmd->name);
 	return err;
 }
 

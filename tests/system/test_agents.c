@@ -344,6 +344,18 @@ test_stop_is_kept_over_a_restart(void **state)
 }
 
 static void
+test_channel_defined_again_is_not_stopped_any_more(void **state)
+{
+	struct fixture *f = *state;
+
+	qm_mqsc(&f->q, CHANNEL "STOP CHANNEL(A.B)\n"
+			       "DELETE CHANNEL(A.B)\n" CHANNEL);
+	await_status(f, MQCTL_CHSTATUS, "A.B", "");
+	put_far(f);
+	await_calls(f, "--channel A.B", 1);
+}
+
+static void
 test_crash_is_shown_and_retried(void **state)
 {
 	struct fixture *f = *state;
@@ -441,6 +453,7 @@ main(void)
 	    TEST(test_failures_are_retried_and_then_the_channel_stops),
 	    TEST(test_stop_ends_one_that_ignores_sigterm),
 	    TEST(test_stop_is_kept_over_a_restart),
+	    TEST(test_channel_defined_again_is_not_stopped_any_more),
 	    TEST(test_crash_is_shown_and_retried),
 	    TEST(test_program_that_cannot_be_run_is_an_error_that_names_it),
 	    TEST(test_agents_inherit_no_descriptor_of_the_queue_manager),

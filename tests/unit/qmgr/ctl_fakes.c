@@ -158,6 +158,20 @@ agents_stop_listener(struct agents *a, const char *name)
 	return start_or_stop("stop listener", MQATTR_LISTENER, name, false);
 }
 
+void
+agents_channel_deleted(struct agents *a, const char *name)
+{
+	(void)a;
+	asked("channel deleted", name);
+}
+
+void
+agents_listener_deleted(struct agents *a, const char *name)
+{
+	(void)a;
+	asked("listener deleted", name);
+}
+
 bool
 agents_channel_in_use(const struct agents *a, const char *name)
 {
