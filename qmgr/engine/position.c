@@ -88,6 +88,20 @@ position_is_full(
 	return n >= ENGINE_MAX_POSITIONS;
 }
 
+/* The stream's certificate, and its incarnation if the holder names one. */
+static bool
+position_is_of(
+    const struct position *p, const struct mqlocal_position_open *req)
+{
+	const uint8_t *known = p->state.incarnation;
+
+	if (strcmp(p->state.identity, req->identity) != 0)
+		return false;
+	return memcmp(req->incarnation, no_incarnation, 16) == 0 ||
+	       memcmp(known, no_incarnation, 16) == 0 ||
+	       memcmp(req->incarnation, known, 16) == 0;
+}
+
 void
 engine_position_open(struct engine *e, struct engine_session *s, uint32_t id,
     const struct mqlocal_position_open *req)
@@ -103,7 +117,7 @@ engine_position_open(struct engine *e, struct engine_session *s, uint32_t id,
 		reply_error(s, id, 0, MQI_E_RESOURCE_PROBLEM);
 		return;
 	}
-	if (p != NULL && strcmp(p->state.identity, req->identity) != 0) {
+	if (p != NULL && !position_is_of(p, req)) {
 		reply_error(s, id, 0, MQI_E_NOT_CURRENT);
 		return;
 	}

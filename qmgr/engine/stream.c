@@ -137,9 +137,13 @@ stream_add_incarnation(struct engine *e, struct stream *st)
 	uint32_t n = r->n_incarnations;
 
 	if (n == MQ_ARRAY_LEN(r->incarnations)) {
-		memmove(&r->incarnations[0], &r->incarnations[1],
-		    (n - 1) * sizeof(r->incarnations[0]));
+		/* the partner stands at `acked` or behind it: keep the one in
+		 * which that was numbered */
+		uint32_t drop = r->incarnations[1].first <= r->acked ? 0 : 1;
+
 		n--;
+		memmove(&r->incarnations[drop], &r->incarnations[drop + 1],
+		    (n - drop) * sizeof(r->incarnations[0]));
 	}
 	memcpy(r->incarnations[n].id, e->config.incarnation, 16);
 	/* messages of before the stream was made are the first one's */

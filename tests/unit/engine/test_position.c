@@ -191,6 +191,24 @@ test_positions_of_one_certificate_are_bounded_whatever_it_claims(void **state)
 }
 
 static void
+test_position_of_another_incarnation_is_refused_if_one_is_named(void **state)
+{
+	struct mqlocal_position_open req = {.partner = "P"};
+
+	(void)state;
+	memcpy(req.stream, stream_id, 16);
+	(void)position_open(0, "");
+	assert_int_equal(unit_position(0, 4, 0, 0, 10), MQI_OK);
+	assert_int_equal(rig_commit(&rig, 0, 4), MQI_OK);
+	req.incarnation[0] = 4;
+	engine_position_open(rig.e, rig.sessions[0].s, 500, &req);
+	assert_int_equal(rig_result(&rig, 0, 500), MQI_E_NOT_CURRENT);
+	req.incarnation[0] = 3;
+	engine_position_open(rig.e, rig.sessions[0].s, 501, &req);
+	assert_int_equal(rig_result(&rig, 0, 501), MQI_OK);
+}
+
+static void
 test_position_errors(void **state)
 {
 	struct mqlocal_position_open req = {.partner = ""};
@@ -230,6 +248,7 @@ main(void)
 	    T(test_position_that_was_never_opened_is_fenced),
 	    T(test_position_under_another_identity_is_refused),
 	    T(test_positions_of_one_certificate_are_bounded_whatever_it_claims),
+	    T(test_position_of_another_incarnation_is_refused_if_one_is_named),
 	    T(test_position_errors),
 	    T(test_position_fence_is_durable_before_it_is_told),
 	};

@@ -410,6 +410,37 @@ test_stream_goes_on_when_gets_are_enabled_again(void **state)
 }
 
 static void
+test_stream_keeps_the_incarnation_of_its_last_acknowledged_number(void **state)
+{
+	struct rig_reply *k;
+	uint8_t first[16];
+	uint64_t n;
+	uint32_t h;
+
+	(void)state;
+	make_x(1);
+	h = start_sender(10, 0);
+	memcpy(first, rig.config.incarnation, 16);
+	n = next_message("m0", 0);
+	engine_stream_ack(rig.e, rig.sessions[1].s, h, n);
+	rig_advance_ms(&rig, 20);
+	for (unsigned i = 0; i < 70; i++) {
+		rig_restart(&rig);
+		rig_forget_replies(&rig, 1);
+		rig_connect(&rig, 1);
+		k = stream_open(1);
+		assert_int_equal(k->stream.acked, n);
+	}
+	assert_int_equal(k->stream.n_incarnations, 64);
+	assert_memory_equal(k->stream.incarnations[0].id, first, 16);
+	assert_memory_equal(
+	    k->stream.incarnations[63].id, rig.config.incarnation, 16);
+	for (unsigned i = 1; i < 64; i++)
+		assert_true(k->stream.incarnations[i].first >
+			    k->stream.incarnations[i - 1].first);
+}
+
+static void
 test_stream_open_errors(void **state)
 {
 	uint32_t id = ++rig.last_id;
@@ -474,6 +505,7 @@ main(void)
 	    T(test_resolve_commit_removes_and_backout_sends_again),
 	    T(test_stream_work_is_told_when_nobody_sends),
 	    T(test_stream_goes_on_when_gets_are_enabled_again),
+	    T(test_stream_keeps_the_incarnation_of_its_last_acknowledged_number),
 	    T(test_stream_open_errors),
 	    T(test_stream_with_long_messages),
 	};
