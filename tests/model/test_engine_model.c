@@ -675,6 +675,23 @@ from_env(const char *name, unsigned dflt)
 	return v != NULL ? (unsigned)strtoul(v, NULL, 10) : dflt;
 }
 
+/* Histories that found something once. */
+static void
+test_histories_that_found_faults(void **state)
+{
+	static const struct {
+		uint32_t seed;
+		unsigned steps;
+	} found[] = {{2, 5000}, {5, 5000}, {9, 5000}, {31, 5000}, {5257, 8000}};
+
+	(void)state;
+	for (size_t i = 0; i < MQ_ARRAY_LEN(found); i++) {
+		(void)fprintf(stderr, "MQ_SEED=%u MQ_STEPS=%u\n",
+		    (unsigned)found[i].seed, found[i].steps);
+		run_history(found[i].seed, found[i].steps);
+	}
+}
+
 static void
 test_histories(void **state)
 {
@@ -696,7 +713,9 @@ test_histories(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_histories)};
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_histories_that_found_faults),
+	    cmocka_unit_test(test_histories)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
