@@ -230,24 +230,69 @@ time_to_end(struct fixture *f)
 	return took;
 }
 
-static void
-test_no_channel_frame_leaves_before_its_flush(void **state)
+/* One message is put at the first, flushes are delayed (or taken out) at the
+ * second: how long until the first discards it. */
+static uint64_t
+time_to_discard(struct fixture *f)
 {
-	struct fixture *f = *state;
+	mqi_conn *conn = qm_connect(&f->qm[0]);
+	mqi_queue *queue = NULL;
+	struct mqi_queue_info info = {0};
 
-	/* the channels run before the clock does */
+	OK(mqi_open(conn, "NEXT", NULL, MQI_OO_INQUIRE, &queue));
+	f->qm[1].control->delay_ms = DELAY_MS;
+	put_numbers(f, 0, 1);
+	uint64_t start = test_now_ms(), took = 0;
+	do {
+		OK(mqi_inquire(queue, &info));
+		took = test_now_ms() - start;
+		if (took > PROC_DEADLINE_MS)
+			proc_die(&f->qm[0].proc, "nothing is discarded");
+	} while (info.depth > 0);
+	f->qm[1].control->delay_ms = 0;
+	OK(mqi_disconnect(conn));
+	return took;
+}
+
+/* The channels run, and nothing is under way. */
+static void
+warm_up(struct fixture *f)
+{
 	put_numbers(f, 0, 1);
 	wait_for_depth(f, 1);
 	mqi_conn *conn = qm_connect(&f->qm[N_QM - 1]);
 	get_number(open_end(conn), 0);
 	OK(mqi_disconnect(conn));
+}
 
+static void
+test_no_channel_frame_leaves_before_its_flush(void **state)
+{
+	struct fixture *f = *state;
+
+	warm_up(f);
 	uint64_t took = time_to_end(f);
 	printf("message through the channels after %llu ms\n",
 	    (unsigned long long)took);
 	assert_true(took >= DELAY_MS);
 	f->qm[0].control->no_flush = 1;
 	took = time_to_end(f);
+	printf("with the flush taken out after %llu ms\n",
+	    (unsigned long long)took);
+	assert_true(took < DELAY_MS);
+}
+
+static void
+test_nothing_is_discarded_before_the_partner_has_flushed_it(void **state)
+{
+	struct fixture *f = *state;
+
+	warm_up(f);
+	uint64_t took = time_to_discard(f);
+	printf("discarded after %llu ms\n", (unsigned long long)took);
+	assert_true(took >= DELAY_MS);
+	f->qm[1].control->no_flush = 1;
+	took = time_to_discard(f);
 	printf("with the flush taken out after %llu ms\n",
 	    (unsigned long long)took);
 	assert_true(took < DELAY_MS);
@@ -261,6 +306,7 @@ main(void)
 	    TEST(
 		test_messages_pass_a_chain_once_and_in_order_while_each_is_killed),
 	    TEST(test_no_channel_frame_leaves_before_its_flush),
+	    TEST(test_nothing_is_discarded_before_the_partner_has_flushed_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
