@@ -5,11 +5,11 @@
  * Neighbours: mqget.c commits only what is on disk here.
  *
  * Names come from afar and are not trusted: absolute ones, empty components,
- * "." and "..", and symbolic links on the way are refused; the mode is cut to
- * 0777.  The content goes to a temporary file, is flushed, and gets its name
- * by link(2), which never replaces; then the directory is flushed.  A crash
- * leaves either no file of that name or the whole one, and the message is
- * still on the queue.
+ * "." and "..", names of our temporary files, and symbolic links on the way
+ * are refused; the mode is cut to 0777.  The content goes to a temporary file,
+ * is flushed, and gets its name by link(2), which never replaces; then the
+ * directory is flushed.  A crash leaves either no file of that name or the
+ * whole one, and the message is still on the queue.
  */
 #include "admin/mqget_file.h"
 
@@ -24,6 +24,7 @@
 #include "admin/mqtool.h"
 
 #define MAX_NAME 4096
+#define TMP_PREFIX ".mqget-" /* our own files: no message is one of them */
 
 static const struct mqi_prop *
 find_prop(const struct mqi_md *md, const char *name)
@@ -68,7 +69,8 @@ static bool
 is_plain(const char *component)
 {
 	return component[0] != '\0' && strcmp(component, ".") != 0 &&
-	       strcmp(component, "..") != 0;
+	       strcmp(component, "..") != 0 &&
+	       strncmp(component, TMP_PREFIX, strlen(TMP_PREFIX)) != 0;
 }
 
 /* Opens, and makes, the directory that the last component of path is in;
@@ -161,7 +163,7 @@ make_file(int dir_fd, const char *name, const mqi_msg *msg)
 	bool ok;
 	int fd;
 
-	(void)snprintf(tmp, sizeof(tmp), ".mqget-%d.tmp", (int)getpid());
+	(void)snprintf(tmp, sizeof(tmp), TMP_PREFIX "%d.tmp", (int)getpid());
 	(void)unlinkat(dir_fd, tmp, 0);
 	fd = openat(dir_fd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)

@@ -168,8 +168,10 @@ load_crl(SSL_CTX *c, const char *path, char *why)
 {
 	X509_STORE *store = SSL_CTX_get_cert_store(c);
 	X509_LOOKUP *lookup;
+	struct stat st;
 
-	if (access(path, F_OK) != 0)
+	/* a link to nothing is a list that cannot be read, not none */
+	if (lstat(path, &st) != 0 && errno == ENOENT)
 		return MQI_OK;
 	lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
 	if (lookup == NULL ||

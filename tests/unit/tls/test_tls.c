@@ -345,6 +345,18 @@ test_a_revoked_certificate_is_refused(void **state)
 }
 
 static void
+test_a_list_of_revocations_that_leads_nowhere_is_refused(void **state)
+{
+	struct mqtls_ctx *ctx = NULL;
+
+	(void)state;
+	issue("ca", "dangling", "QM3", 5);
+	assert_int_equal(symlink("gone.pem", path("dangling/crl.pem")), 0);
+	assert_int_equal(
+	    mqtls_ctx_new(path("dangling"), why, &ctx), MQI_E_CERTIFICATE);
+}
+
+static void
 test_another_protocol_is_refused(void **state)
 {
 	enum mqi_err server;
@@ -408,6 +420,8 @@ main(void)
 	    cmocka_unit_test(test_an_expired_certificate_does_not_load),
 	    cmocka_unit_test(test_a_key_that_others_can_read_does_not_load),
 	    cmocka_unit_test(test_a_revoked_certificate_is_refused),
+	    cmocka_unit_test(
+		test_a_list_of_revocations_that_leads_nowhere_is_refused),
 	    cmocka_unit_test(test_another_protocol_is_refused),
 	    cmocka_unit_test(test_plain_bytes_are_refused),
 	    cmocka_unit_test(test_nothing_is_overwritten),
