@@ -306,9 +306,11 @@ MQ_MUST_CHECK enum mqi_err mqwire_queued(
 void mqwire_flush(mqi_conn *c);
 /* As flush, but never waits; *ret_left: bytes not written yet. */
 void mqwire_try_flush(mqi_conn *c, size_t *ret_left);
-/* Appends `head`, writes it and then body straight from the caller's memory.
- * The writer role must be held: mqwire_take_writer(). */
-void mqwire_take_writer(mqi_conn *c);
+/* The writer's role, once it is free.  False: the connection is lost, and the
+ * role is not held. */
+MQ_MUST_CHECK bool mqwire_take_writer(mqi_conn *c);
+/* Writes everything appended and then body, straight from the caller's memory.
+ * The writer's role must be held. */
 void mqwire_send_body(mqi_conn *c, const void *body, size_t len);
 void mqwire_drop_writer(mqi_conn *c);
 /* Sends what is appended and waits until r is done. */

@@ -77,7 +77,8 @@ send_pieces(mqi_conn *c, const struct mqput *p, struct mqreq *r)
 	const uint8_t *body = p->body;
 	uint32_t off;
 
-	mqwire_take_writer(c);
+	if (!mqwire_take_writer(c))
+		return;
 	for (off = 0; off < p->body_len && !c->broken; off += piece.len) {
 		piece.data = body + off;
 		piece.len = p->body_len - off;

@@ -193,20 +193,21 @@ mqwire_poll(mqi_conn *c)
 
 /* ---- the writer ---- */
 
-void
+bool
 mqwire_take_writer(mqi_conn *c)
 {
 	while (c->writing && !c->broken)
 		(void)pthread_cond_wait(&c->idle, &c->lock);
-	if (!c->broken)
-		c->writing = true;
+	if (c->broken)
+		return false;
+	c->writing = true;
+	return true;
 }
 
 void
 mqwire_drop_writer(mqi_conn *c)
 {
-	if (!c->writing)
-		return;
+	MQ_PRE(c->writing);
 	c->writing = false;
 	settle_if_last(c);
 	(void)pthread_cond_broadcast(&c->idle);

@@ -135,9 +135,10 @@ put_until_lost(void *arg)
 {
 	mqi_queue *q = arg;
 	enum mqi_err err;
+	unsigned i = 0;
 
 	do
-		err = mqi_put(q, NULL, NULL, big, 50);
+		err = mqi_put(q, NULL, NULL, big, i++ % 3 == 2 ? BIG : 50);
 	while (err == MQI_OK);
 	assert_true(err == MQI_E_UNKNOWN_OUTCOME || err == MQI_E_NOT_DONE ||
 		    err == MQI_E_CONNECTION_BROKEN);
