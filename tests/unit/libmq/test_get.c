@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <dirent.h>
 #include <poll.h>
 #include <semaphore.h>
 #include <stdlib.h>
@@ -375,6 +376,43 @@ test_handler_set_while_ready_runs_although_nothing_arrives(void **state)
 	fake_stop(&f);
 }
 
+static unsigned
+count_threads(void)
+{
+	DIR *d = opendir("/proc/self/task");
+	unsigned n = 0;
+
+	assert_non_null(d);
+	while (readdir(d) != NULL)
+		n++;
+	(void)closedir(d);
+	return n;
+}
+
+static void
+test_thread_starts_with_the_first_handler_only(void **state)
+{
+	mqi_queue *q = NULL;
+	unsigned before;
+	mqi_conn *c;
+	struct fake f;
+	int n = 0;
+
+	(void)state;
+	(void)sem_init(&handled, 0, 0);
+	fake_start(&f, script_ready_at_once, NULL);
+	before = count_threads();
+	open_queue(&f, &c, &q);
+	assert_int_equal(mqi_dispatch(c), MQI_OK);
+	assert_int_equal(count_threads(), before);
+	assert_int_equal(mqi_notify(q, on_ready, &n), MQI_OK);
+	(void)sem_wait(&handled);
+	assert_int_equal(count_threads(), before + 1);
+	assert_int_equal(mqi_notify(q, on_ready, &n), MQI_OK);
+	assert_int_equal(count_threads(), before + 1);
+	close_all(&f, c);
+}
+
 static int
 readable(int fd, int ms)
 {
@@ -517,6 +555,7 @@ main(void)
 		test_handler_runs_each_time_the_queue_becomes_ready),
 	    cmocka_unit_test(
 		test_handler_set_while_ready_runs_although_nothing_arrives),
+	    cmocka_unit_test(test_thread_starts_with_the_first_handler_only),
 	    cmocka_unit_test(test_descriptor_is_readable_while_ready),
 	    cmocka_unit_test(test_loss_makes_a_descriptor_readable),
 	    cmocka_unit_test(test_a_loss_while_reconnecting_forgets_no_watch),
