@@ -363,7 +363,7 @@ static void
 test_nothing_is_lost_doubled_or_reordered_by_kill_9(void **state)
 {
 	struct fixture *f = *state;
-	unsigned kills = test_is_long() ? 200 : 12;
+	unsigned kills = test_is_long() ? 60 : 12;
 	pthread_t thread;
 	uint32_t missing;
 

@@ -8,7 +8,7 @@
  * at the latest in round 4.  A round: start with the death set, run clients
  * until it strikes, sometimes let it strike again during recovery, start, get
  * all that is left, judge.  The first rounds take N = 1, 2, 3, ... (start-up);
- * the others by chance, printed with the seed; --long takes every N.
+ * the others by chance, printed with the seed; --long takes every N, thrice.
  *
  * The same with a failure (EIO) of the Nth call instead of a death: the queue
  * manager must answer nobody whose work was not written, and end by itself.
@@ -28,8 +28,8 @@
 #include "tests/lib/workload.h"
 
 #define STARTUP_ROUNDS 10u
-#define LONG_ROUNDS 1500u
 #define MAX_N 500u
+#define LONG_ROUNDS (3 * MAX_N)
 
 struct fixture {
 	struct tmpdir dir;
@@ -159,9 +159,9 @@ sweep(struct fixture *f, enum strike strike, unsigned n_rounds)
 	struct checker_report r = {0};
 
 	for (unsigned i = 1; i <= n_rounds; i++) {
-		uint64_t n = i <= STARTUP_ROUNDS || test_is_long()
-				 ? i
-				 : 1 + mqrand_next(&f->seed) % MAX_N;
+		uint64_t n = 1 + mqrand_next(&f->seed) % MAX_N;
+		if (i <= STARTUP_ROUNDS || test_is_long())
+			n = 1 + (i - 1) % MAX_N;
 		run_round(f, strike, n, &r);
 	}
 	checker_print(&r, strike == DEATH ? "kill sweep" : "failure sweep");
