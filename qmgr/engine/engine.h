@@ -3,7 +3,8 @@
  * engine.h - the queue manager's logic as a deterministic state machine: no
  * descriptor, no clock, no LMDB, no thread, no lock.  In: requests, ticks,
  * the store's answers, a session's end.  Out: replies, batches, loads, and
- * "this transmission queue has work".
+ * "this transmission queue has work".  The one exception: damage that it finds
+ * is written to the log (base/log.h) where it is found.
  *
  * Positions.  A position is a batch number.  Everything that the engine says
  * carries the highest position that it reveals, and is handed to ops->reply
