@@ -129,7 +129,7 @@ qm_mqsc(const struct qm *q, const char *commands)
 	char bin[PATH_MAX], log[PATH_MAX], *out;
 
 	proc_bin("mqadmin", bin, sizeof(bin));
-	snprintf(log, sizeof(log), "%.4000s.mqsc.log", q->root);
+	snprintf(log, sizeof(log), "%.4000s.mqsc", q->proc.log);
 	int rc = proc_run((const char *const[]){bin, "mqsc", q->name, "--root",
 			      q->root, NULL},
 	    commands, log, &out);
