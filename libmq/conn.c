@@ -26,6 +26,7 @@
 #include "base/name.h"
 #include "base/sock.h"
 #include "libmq/conn.h"
+#include "libmq/fork.h"
 
 #define DEFAULT_TIMEOUT_MS 10000
 
@@ -233,7 +234,7 @@ mqconn_new(const char *qmgr, const char *root, const char *app_name,
 		return MQI_E_NO_MEMORY;
 	c->fd = -1;
 	c->wake_fd = -1;
-	c->pid = getpid();
+	c->process = mqfork_process();
 	c->max_async_puts = MQLIB_ASYNC_PUTS;
 	c->timeout_ms = timeout_ms > 0 ? timeout_ms : DEFAULT_TIMEOUT_MS;
 	LIST_INIT(&c->queues);
@@ -322,7 +323,7 @@ mqconn_enter_any(mqi_conn *c)
 {
 	if (c == NULL)
 		return MQI_E_INVAL;
-	if (c->pid != getpid())
+	if (c->process != mqfork_process())
 		return mqlib_fail(c, MQI_E_FORKED, NULL);
 	(void)pthread_mutex_lock(&c->lock);
 	while (c->reconnecting)
@@ -399,7 +400,7 @@ mqi_disconnect(mqi_conn *conn)
 
 	if (conn == NULL)
 		return MQI_OK;
-	if (conn->pid != getpid()) {
+	if (conn->process != mqfork_process()) {
 		/* the parent's locks may be held: free without looking */
 		mqconn_free(conn);
 		return MQI_E_FORKED;

@@ -137,7 +137,7 @@ struct mqend {
 
 struct mqi_conn {
 	pthread_mutex_t lock;
-	pid_t pid;
+	uint64_t process; /* that made it: fork.h */
 	int fd;
 	bool broken;       /* nothing more is sent or read */
 	bool settled;      /* and all requests have been told */
