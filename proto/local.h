@@ -69,7 +69,8 @@
 	X(108, POSITION)                                     \
 	X(109, COMMAND_ROW) /* proto/ctl.h in the payload */ \
 	X(110, STREAM_OK)                                    \
-	X(111, AGENT_ORDER) /* proto/ctl.h in the payload */
+	X(111, AGENT_ORDER) /* proto/ctl.h in the payload */ \
+	X(112, PUTS_OK)
 
 enum mqlocal_type {
 
@@ -80,7 +81,8 @@ enum mqlocal_type {
 
 /* ---- session ---- */
 
-/* Feature bits of HELLO; none is defined yet.  A side uses what both sent. */
+/* Feature bits of HELLO and HELLO_OK.  A side uses what both sent. */
+#define MQLOCAL_FEATURE_PUTS_OK UINT64_C(0x1) /* PUT_BRIEF and PUTS_OK */
 
 struct mqlocal_hello {
 	/* u32 magic comes first */
@@ -154,6 +156,7 @@ struct mqlocal_inquire_ok {
 				  handle, until a PUT_RESET */
 #define MQLOCAL_PUT_RESET 0x2u /* forget the earlier failure first */
 #define MQLOCAL_PUT_PASS_CONTEXT 0x4u /* agents: keep context and ids */
+#define MQLOCAL_PUT_BRIEF 0x8u        /* PUTS_OK will do if it succeeds */
 
 struct mqlocal_put {
 	uint16_t flags; /* of the frame */
@@ -171,6 +174,14 @@ struct mqlocal_put_ok {
 	int8_t priority;
 	uint8_t persistence;
 	uint64_t put_time_ms;
+};
+
+#define MQLOCAL_PUTS_OK_MAX 16384u
+
+/* These PUTs, all BRIEF, succeeded; in any order.  frame.id is 0. */
+struct mqlocal_puts_ok {
+	uint32_t n;         /* 1..MQLOCAL_PUTS_OK_MAX */
+	const uint8_t *ids; /* n u32, little-endian, unaligned */
 };
 
 struct mqlocal_piece {
@@ -346,6 +357,7 @@ MQLOCAL_CODEC(inquire);
 MQLOCAL_CODEC(inquire_ok);
 MQLOCAL_CODEC(put);
 MQLOCAL_CODEC(put_ok);
+MQLOCAL_CODEC(puts_ok);
 MQLOCAL_CODEC(piece);
 MQLOCAL_CODEC(get);
 MQLOCAL_CODEC(message);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * local_msg.c - the frames on the path of every message: PUT, PUT_OK, PIECE,
- * GET and MESSAGE.
+ * local_msg.c - the frames on the path of every message: PUT, PUT_OK, PUTS_OK,
+ * PIECE, GET and MESSAGE.
  *
  * Neighbours: local.c has the other frames; libmq and qmgr/session.c.
  * Written out by hand, since these are made and read for each message: one
@@ -18,11 +18,13 @@
 
 #define PUT_FIXED 20u
 #define PUT_OK_LEN 34u
+#define PUTS_OK_ID 4u
 #define GET_LEN 72u
 #define MESSAGE_FIXED 44u
 
-#define PUT_FLAGS \
-	(MQLOCAL_PUT_ASYNC | MQLOCAL_PUT_RESET | MQLOCAL_PUT_PASS_CONTEXT)
+#define PUT_FLAGS                                                           \
+	(MQLOCAL_PUT_ASYNC | MQLOCAL_PUT_RESET | MQLOCAL_PUT_PASS_CONTEXT | \
+	    MQLOCAL_PUT_BRIEF)
 
 /* Ends a frame that has a descriptor and maybe, behind it, a body. */
 static void
@@ -139,6 +141,29 @@ mqlocal_decode_put_ok(const struct mqframe *f, struct mqlocal_put_ok *ret)
 	ret->priority = (int8_t)p[24];
 	ret->persistence = p[25];
 	ret->put_time_ms = mqbuf_get_u64(p + 26);
+	return MQI_OK;
+}
+
+void
+mqlocal_encode_puts_ok(
+    struct mqbuf *b, uint32_t id, const struct mqlocal_puts_ok *v)
+{
+	size_t start = mqframe_begin(b, MQLOCAL_PUTS_OK, 0, id);
+
+	MQ_PRE(v->n > 0 && v->n <= MQLOCAL_PUTS_OK_MAX);
+	mqbuf_put(b, v->ids, v->n * PUTS_OK_ID);
+	mqframe_end(b, start, 0);
+}
+
+enum mqi_err
+mqlocal_decode_puts_ok(const struct mqframe *f, struct mqlocal_puts_ok *ret)
+{
+	if (f->type != MQLOCAL_PUTS_OK || f->flags != 0 ||
+	    f->payload_len == 0 || f->payload_len % PUTS_OK_ID != 0 ||
+	    f->payload_len > MQLOCAL_PUTS_OK_MAX * PUTS_OK_ID)
+		return MQI_E_PROTOCOL;
+	ret->n = f->payload_len / PUTS_OK_ID;
+	ret->ids = f->payload;
 	return MQI_OK;
 }
 

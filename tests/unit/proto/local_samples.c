@@ -156,6 +156,15 @@ sample_put_ok(struct mqbuf *b)
 }
 
 static void
+sample_puts_ok(struct mqbuf *b)
+{
+	static const uint8_t ids[] = {0x11, 0x22, 0x33, 0x44};
+	static const struct mqlocal_puts_ok v = {.n = 1, .ids = ids};
+
+	mqlocal_encode_puts_ok(b, 0, &v);
+}
+
+static void
 sample_get(struct mqbuf *b)
 {
 	static const struct mqlocal_get v = {.handle = 15,
@@ -403,6 +412,7 @@ const struct local_sample local_samples[] = {
     {"inquire", MQLOCAL_INQUIRE, sample_inquire},
     {"inquire_ok", MQLOCAL_INQUIRE_OK, sample_inquire_ok},
     {"put_ok", MQLOCAL_PUT_OK, sample_put_ok},
+    {"puts_ok", MQLOCAL_PUTS_OK, sample_puts_ok},
     {"get", MQLOCAL_GET, sample_get},
     {"consume", MQLOCAL_CONSUME, sample_consume},
     {"ack", MQLOCAL_ACK, sample_ack},

@@ -224,6 +224,7 @@ test_decode_of_another_type_fails_and_leaves_its_output(void **state)
 	CHECK(inquire_ok);
 	CHECK(put);
 	CHECK(put_ok);
+	CHECK(puts_ok);
 	CHECK(piece);
 	CHECK(get);
 	CHECK(message);
@@ -426,6 +427,24 @@ test_decode_piece_refuses_nothing_and_too_much(void **state)
 	assert_int_equal(v.len, MQFRAME_PIECE);
 }
 
+static void
+test_puts_ok_holds_one_to_its_maximum_of_ids(void **state)
+{
+	static const uint8_t ids[(MQLOCAL_PUTS_OK_MAX + 1) * 4];
+	struct mqframe f = {.type = MQLOCAL_PUTS_OK, .payload = ids};
+	struct mqlocal_puts_ok v;
+
+	(void)state;
+	assert_int_equal(mqlocal_decode_puts_ok(&f, &v), MQI_E_PROTOCOL);
+	for (f.payload_len = 4; f.payload_len <= sizeof(ids) - 4;
+	     f.payload_len += 4) {
+		assert_int_equal(mqlocal_decode_puts_ok(&f, &v), MQI_OK);
+		assert_int_equal(v.n, f.payload_len / 4);
+		assert_ptr_equal(v.ids, ids);
+	}
+	assert_int_equal(mqlocal_decode_puts_ok(&f, &v), MQI_E_PROTOCOL);
+}
+
 /* Strings at their full length have room for their NUL. */
 static void
 test_strings_of_full_length_come_back(void **state)
@@ -483,6 +502,7 @@ main(void)
 	    TEST(test_put_body_is_inline_up_to_a_piece),
 	    TEST(test_an_empty_body_is_inline),
 	    TEST(test_decode_piece_refuses_nothing_and_too_much),
+	    TEST(test_puts_ok_holds_one_to_its_maximum_of_ids),
 	    TEST(test_strings_of_full_length_come_back),
 	    TEST(test_encode_into_a_full_buffer_sets_err),
 	};
