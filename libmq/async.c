@@ -30,6 +30,7 @@ struct mqasync {
 	mqi_queue *queue;
 	mqi_unit *unit;
 	size_t bytes;
+	bool brief;                /* says PUT_BRIEF */
 	struct mqi_put_item *item; /* of mqi_put_many(), or NULL */
 	size_t *left;              /* unanswered items */
 };
@@ -115,9 +116,14 @@ answered(
 {
 	struct mqasync *a = MQ_CONTAINER_OF(r, struct mqasync, req);
 	struct mqlocal_put_ok ok;
-	char text[MQLIB_TEXT_LEN] = "";
+	char text[MQLIB_TEXT_LEN];
 	enum mqi_err err = MQI_OK;
 
+	if (f != NULL && f->type == MQLOCAL_PUTS_OK && a->brief) {
+		finish(c, a, MQI_OK, NULL, NULL);
+		return MQI_OK;
+	}
+	text[0] = '\0';
 	if (f != NULL)
 		err = mqput_answer(f, &ok, text, &lost);
 	if (err == MQI_OK)
@@ -162,6 +168,11 @@ send_async(mqi_queue *q, const struct mqput *p, struct mqi_put_item *item,
 	a->bytes = p->body_len;
 	a->item = item;
 	a->left = left;
+	/* an item wants the message's id, the time and the rest */
+	a->brief = item == NULL &&
+		   (q->conn->info.features & MQLOCAL_FEATURE_PUTS_OK) != 0;
+	if (a->brief)
+		flags |= MQLOCAL_PUT_BRIEF;
 	count_in(a);
 	if (left != NULL)
 		(*left)++;

@@ -41,9 +41,10 @@ enum mqreq_effect {
 struct mqreq;
 
 /* Called under the lock by the thread that reads: with a frame that carries
- * the request's id, or with f NULL when the connection is lost; `lost` is then
- * the result.  Returns PROTOCOL if the frame is not one that may come, which
- * ends the connection.  Must not wait or write; may append frames. */
+ * the request's id (PUTS_OK may carry many), or with f NULL when the connection
+ * is lost; `lost` is then the result.  Returns PROTOCOL if the frame is not one
+ * that may come, which ends the connection.  Must not wait or write; may append
+ * frames. */
 typedef enum mqi_err (*mqreq_answer_fn)(
     mqi_conn *c, struct mqreq *r, const struct mqframe *f, enum mqi_err lost);
 

@@ -143,12 +143,31 @@ find_rx(mqi_conn *c, uint32_t id)
 	return r == NULL ? NULL : r->rx;
 }
 
+/* Tells each of the puts that it succeeded. */
+static enum mqi_err
+puts_are_done(mqi_conn *c, const struct mqframe *f)
+{
+	struct mqlocal_puts_ok v;
+	struct mqreq *r;
+	enum mqi_err err;
+	uint32_t i;
+
+	err = mqlocal_decode_puts_ok(f, &v);
+	for (i = 0; err == MQI_OK && i < v.n; i++) {
+		r = find_request(c, mqbuf_get_u32(v.ids + i * sizeof(r->id)));
+		err = r == NULL ? MQI_E_PROTOCOL : r->answer(c, r, f, MQI_OK);
+	}
+	return err;
+}
+
 /* Hands a frame to whom it is for.  The data of a piece is in place. */
 static enum mqi_err
 hand_out(mqi_conn *c, const struct mqframe *f)
 {
 	struct mqreq *r;
 
+	if (f->type == MQLOCAL_PUTS_OK)
+		return puts_are_done(c, f);
 	if (f->id == 0 || (f->id & ID_OF_QMGR) != 0 || f->type == MQLOCAL_ERROR)
 		return mqevent_frame(c, f);
 	r = find_request(c, f->id);

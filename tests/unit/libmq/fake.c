@@ -165,8 +165,10 @@ fake_send(struct fake *f)
 void
 fake_hello_ok(struct fake *f, uint32_t id)
 {
-	struct mqlocal_hello_ok ok = {
-	    .version = 1, .qmgr = FAKE_QMGR, .max_msg_len = MQI_MAX_BODY};
+	struct mqlocal_hello_ok ok = {.version = 1,
+	    .features = f->features,
+	    .qmgr = FAKE_QMGR,
+	    .max_msg_len = MQI_MAX_BODY};
 
 	mqlocal_encode_hello_ok(&f->out, id, &ok);
 }

@@ -26,6 +26,7 @@ struct fake {
 	struct mqbuf in;
 	size_t in_used;
 	struct mqbuf out;
+	uint64_t features; /* said in HELLO_OK: a script's first line */
 	/* given by the test */
 	void (*script)(struct fake *f);
 	void *arg;

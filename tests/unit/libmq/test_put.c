@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/crc32c.h"
+#include "libmq/conn.h"
 #include "tests/unit/libmq/fake.h"
 
 #define BIG 1000000u
@@ -104,6 +105,138 @@ test_large_body_goes_in_pieces_also_after_a_refusal(void **state)
 	assert_int_equal(mqi_put(q, NULL, NULL, big, 65520), MQI_OK);
 	assert_int_equal(mqi_put(q, NULL, NULL, big, MQI_MAX_BODY + 1u),
 	    MQI_E_MSG_TOO_BIG_FOR_Q_MGR);
+	close_all(&f, c);
+}
+
+struct brief {
+	bool offer;         /* the fake has the feature */
+	uint16_t want;      /* flags of the asynchronous puts */
+	unsigned n;         /* of them */
+	uint32_t nobody[2]; /* told as well, if not 0 */
+};
+
+static void
+script_brief(struct fake *f)
+{
+	const struct brief *t = f->arg;
+	struct mqlocal_puts_ok v = {.n = 0};
+	struct mqlocal_put put;
+	struct mqbuf ids;
+	struct mqframe fr;
+
+	f->features = t->offer ? MQLOCAL_FEATURE_PUTS_OK : 0;
+	mqbuf_init(&ids, 4096);
+	fake_hello(f);
+	fake_open(f, 1);
+	for (unsigned i = 0; i < t->n; i++) {
+		fr = fake_expect(f, MQLOCAL_PUT);
+		if (mqlocal_decode_put(&fr, &put) != MQI_OK ||
+		    put.flags != t->want)
+			abort();
+		if ((put.flags & MQLOCAL_PUT_BRIEF) == 0 || i == 1)
+			fake_put_ok(f, fr.id); /* this answer is right too */
+		else
+			mqbuf_put_u32(&ids, fr.id);
+	}
+	for (unsigned i = 0; i < MQ_ARRAY_LEN(t->nobody); i++)
+		if (t->nobody[i] != 0)
+			mqbuf_put_u32(&ids, t->nobody[i]);
+	v.n = (uint32_t)(ids.len / 4);
+	v.ids = ids.data;
+	if (v.n > 0)
+		mqlocal_encode_puts_ok(&f->out, 0, &v);
+	fake_send(f);
+	mqbuf_fini(&ids);
+	fake_until_end(f);
+}
+
+static enum mqi_err
+put_brief(struct brief *t)
+{
+	mqi_queue *q = NULL;
+	enum mqi_err err;
+	struct fake f;
+	mqi_conn *c;
+
+	fake_start(&f, script_brief, t);
+	open_queue(&f, &c, &q);
+	for (unsigned i = 0; i < t->n; i++)
+		assert_int_equal(mqi_put_async(q, NULL, NULL, "b", 1), MQI_OK);
+	err = mqi_flush(q);
+	if (err == MQI_OK) {
+		assert_int_equal(c->async_puts, 0);
+		assert_int_equal(c->async_bytes, 0);
+	}
+	close_all(&f, c);
+	return err;
+}
+
+static void
+test_puts_are_answered_by_one_frame_if_both_sides_can(void **state)
+{
+	struct brief both = {.offer = true,
+	    .want = MQLOCAL_PUT_ASYNC | MQLOCAL_PUT_BRIEF,
+	    .n = 100};
+	struct brief old = {.want = MQLOCAL_PUT_ASYNC, .n = 100};
+
+	(void)state;
+	assert_int_equal(put_brief(&both), MQI_OK);
+	assert_int_equal(put_brief(&old), MQI_OK);
+}
+
+static void
+test_success_of_a_put_that_nobody_made_ends_the_connection(void **state)
+{
+	struct brief t = {.offer = true,
+	    .want = MQLOCAL_PUT_ASYNC | MQLOCAL_PUT_BRIEF,
+	    .n = 2,
+	    .nobody = {77777}};
+
+	(void)state;
+	assert_int_equal(put_brief(&t), MQI_E_CONNECTION_BROKEN);
+}
+
+/* Synchronous puts and items want more than a success. */
+static void
+script_brief_to_sync(struct fake *f)
+{
+	const struct brief *t = f->arg;
+	struct mqlocal_puts_ok v = {.n = 1};
+	struct mqlocal_put put;
+	struct mqframe fr;
+	uint8_t id[4];
+
+	f->features = MQLOCAL_FEATURE_PUTS_OK;
+	fake_hello(f);
+	fake_open(f, 1);
+	fr = fake_expect(f, MQLOCAL_PUT);
+	if (mqlocal_decode_put(&fr, &put) != MQI_OK || put.flags != t->want)
+		abort();
+	mqbuf_set_u32(id, fr.id);
+	v.ids = id;
+	mqlocal_encode_puts_ok(&f->out, 0, &v);
+	fake_send(f);
+	fake_until_end(f);
+}
+
+static void
+test_puts_that_want_an_answer_take_no_brief_one(void **state)
+{
+	struct brief sync = {.want = 0}, many = {.want = MQLOCAL_PUT_ASYNC};
+	struct mqi_put_item item = {.body = "b", .body_len = 1};
+	mqi_queue *q = NULL;
+	struct fake f;
+	mqi_conn *c;
+
+	(void)state;
+	fake_start(&f, script_brief_to_sync, &sync);
+	open_queue(&f, &c, &q);
+	assert_int_equal(mqi_put(q, NULL, NULL, "b", 1), MQI_E_UNKNOWN_OUTCOME);
+	close_all(&f, c);
+	fake_start(&f, script_brief_to_sync, &many);
+	open_queue(&f, &c, &q);
+	assert_int_equal(
+	    mqi_put_many(q, NULL, &item, 1), MQI_E_UNKNOWN_OUTCOME);
 	close_all(&f, c);
 }
 
@@ -346,6 +479,11 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(
 		test_large_body_goes_in_pieces_also_after_a_refusal),
+	    cmocka_unit_test(
+		test_puts_are_answered_by_one_frame_if_both_sides_can),
+	    cmocka_unit_test(
+		test_success_of_a_put_that_nobody_made_ends_the_connection),
+	    cmocka_unit_test(test_puts_that_want_an_answer_take_no_brief_one),
 	    cmocka_unit_test(
 		test_async_puts_after_a_failure_are_suppressed_until_flush),
 	    cmocka_unit_test(test_failure_not_flushed_is_said_by_close),
