@@ -12,8 +12,8 @@
 
 struct mqref {
 	_Atomic uint32_t count;
-	uint32_t unused;
-	size_t len; /* bytes */
+	uint32_t grade; /* of its size; 0: it is not kept */
+	size_t len;     /* bytes */
 	uint8_t data[];
 };
 
@@ -24,5 +24,9 @@ struct mqref *mqref_new(size_t len);
 struct mqref *mqref_copy(const void *data, size_t len);
 struct mqref *mqref_ref(struct mqref *r);   /* returns r */
 struct mqref *mqref_unref(struct mqref *r); /* returns NULL; NULL allowed */
+
+/* The calling thread keeps up to this many bytes of what it frees for what it
+ * makes next; what it kept is freed.  0, as in every thread at first: none. */
+void mqref_keep(size_t limit);
 
 #endif

@@ -29,11 +29,14 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rand.h"
+#include "base/ref.h"
 #include "qmgr/qmgr_impl.h"
 
 #define SESSIONS_MAX 65536u
-#define DESCRIPTORS_KEPT 128u /* for all but sessions */
-#define SCRATCH_MAX 131072u   /* the longest frame without its body */
+#define DESCRIPTORS_KEPT 128u  /* for all but sessions */
+#define SCRATCH_MAX 131072u    /* the longest frame without its body */
+#define MESSAGES_KEPT 1048576u /* bytes of freed messages, for the next ones \
+				*/
 
 static const struct mqsm_state qmgr_states[] = {
     [QMGR_STARTING] = {"STARTING",
@@ -322,8 +325,10 @@ run(struct qmgr *qm, const struct qmgr_options *opts)
 		/* the first turn ends before the loop sleeps */
 		turn_begin(qm);
 	}
+	mqref_keep(MESSAGES_KEPT);
 	(void)uv_run(&qm->loop, UV_RUN_DEFAULT);
 	MQ_INVARIANT(uv_loop_close(&qm->loop) == 0);
+	mqref_keep(0);
 }
 
 int

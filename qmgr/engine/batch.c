@@ -201,7 +201,7 @@ pending_names(const struct engine_reply *r)
 static struct pending *
 pending_new(struct engine_session *s, const struct engine_reply *r)
 {
-	struct pending *p = mqmem_alloc(sizeof(*p));
+	struct pending *p = mqpool_get(&s->e->pendings);
 
 	p->gate.kind = GATED_REPLY;
 	p->s = s;
@@ -233,12 +233,14 @@ pending_new(struct engine_session *s, const struct engine_reply *r)
 static void
 pending_free(struct pending *p)
 {
+	struct engine *e = p->s->e;
+
 	gate_drop(&p->gate);
 	TAILQ_REMOVE(&p->s->pending, p, of_session);
 	if (p->r.kind == ENGINE_EXTERNAL)
 		(void)mqref_unref(p->r.u.external);
 	free(p->copy);
-	free(p);
+	mqpool_put(&e->pendings, p);
 }
 
 void

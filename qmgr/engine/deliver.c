@@ -94,7 +94,7 @@ struct delivery *
 deliver_new(struct handle *h, enum delivery_kind kind, uint32_t id,
     struct entry *x, uint32_t max_len)
 {
-	struct delivery *d = mqmem_alloc(sizeof(*d));
+	struct delivery *d = mqpool_get(&h->s->e->deliveries);
 	uint32_t len;
 
 	d->h = h;
@@ -162,7 +162,7 @@ deliver_free(struct delivery *d)
 	msg_fini(&d->m);
 	s->out_used -= d->cost;
 	TAILQ_REMOVE(&s->deliveries, d, of_session);
-	free(d);
+	mqpool_put(&s->e->deliveries, d);
 	handle_unref(h);
 }
 

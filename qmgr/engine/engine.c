@@ -199,6 +199,10 @@ engine_alloc(const struct engine_config *config, const struct engine_ops *ops,
 	TAILQ_INIT(&e->wait_applied);
 	TAILQ_INIT(&e->dirty_streams);
 	mqbuf_init(&e->scratch, SCRATCH_MAX);
+	mqpool_init(&e->entries, sizeof(struct entry), ENGINE_POOL);
+	mqpool_init(&e->deliveries, sizeof(struct delivery), ENGINE_POOL);
+	mqpool_init(&e->getters, sizeof(struct getter), ENGINE_POOL);
+	mqpool_init(&e->pendings, sizeof(struct pending), ENGINE_POOL);
 	return e;
 }
 
@@ -251,6 +255,10 @@ engine_free(struct engine *e)
 	position_free_all(e);
 	e->objects = object_table_free(e->objects);
 	mqbuf_fini(&e->scratch);
+	mqpool_fini(&e->entries);
+	mqpool_fini(&e->deliveries);
+	mqpool_fini(&e->getters);
+	mqpool_fini(&e->pendings);
 	free(e);
 	return NULL;
 }

@@ -14,6 +14,7 @@
 #include <sys/queue.h>
 #include <uthash.h>
 
+#include "base/pool.h"
 #include "base/tree.h"
 #include "proto/desc.h"
 #include "proto/frame.h"
@@ -47,6 +48,8 @@
 #define ENGINE_WINDOW_BYTES 67108864u
 #define ENGINE_UNIT_RECORDS 7340032u /* bytes of a unit's records at commit */
 #define ENGINE_NEVER UINT64_MAX
+/* freed entries, deliveries, getters and waiting replies kept, of each */
+#define ENGINE_POOL 2048u
 
 /* ---- messages and their places ---- */
 
@@ -542,6 +545,10 @@ struct engine {
 	bool stopping;
 	uint32_t n_units;
 	struct mqbuf scratch;
+	struct mqpool entries;
+	struct mqpool deliveries;
+	struct mqpool getters;
+	struct mqpool pendings;
 	enum mqi_err catalog_err;
 };
 

@@ -14,10 +14,8 @@
  * waits for the load; a get that does not wait is answered 2033 only when the
  * tree is known to hold everything that could fit.
  */
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "qmgr/engine/engine_int.h"
 
 static int
@@ -65,7 +63,7 @@ getter_is_reader(const struct getter *g)
 struct getter *
 getter_new(struct handle *h, enum getter_kind kind, uint32_t id)
 {
-	struct getter *g = mqmem_alloc(sizeof(*g));
+	struct getter *g = mqpool_get(&h->s->e->getters);
 
 	g->h = h;
 	g->q = h->q;
@@ -134,7 +132,7 @@ getter_free(struct getter *g)
 		HASH_DEL(g->h->s->getters, g);
 	if (g->unit != 0)
 		unit_count_getter(g->h->s, g->unit, false);
-	free(g);
+	mqpool_put(&g->q->e->getters, g);
 	return NULL;
 }
 

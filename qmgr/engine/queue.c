@@ -169,13 +169,13 @@ entry_free(struct entry *x)
 	entry_unlist(x);
 	RB_REMOVE(entry_tree, &x->q->tree, x);
 	msg_fini(&x->m);
-	free(x);
+	mqpool_put(&x->q->e->entries, x);
 }
 
 struct entry *
 entry_add(struct queue *q, struct place place, struct msg *m, uint64_t pos)
 {
-	struct entry *x = mqmem_alloc(sizeof(*x));
+	struct entry *x = mqpool_get(&q->e->entries);
 
 	MQ_PRE(place.seq > 0);
 	x->q = q;

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_ref.c - base/ref.c and base/rand.c.
+ * test_ref.c - base/ref.c, base/pool.c and base/rand.c.
  */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "base/pool.h"
 #include "base/rand.h"
 #include "base/ref.h"
 
@@ -63,6 +66,72 @@ test_ref_counts_across_threads(void **state)
 	mqref_unref(r);
 }
 
+/* Whether what is freed is handed out again at once. */
+static bool
+is_kept(size_t len)
+{
+	struct mqref *first = mqref_new(len), *second;
+	uintptr_t at = (uintptr_t)first;
+
+	memset(first->data, 0x5a, len);
+	mqref_unref(first);
+	/* so that malloc(3) does not do the same */
+	first = malloc((sizeof(*first) + len + 255) / 256 * 256);
+	second = mqref_new(len);
+	free(first);
+	assert_int_equal(second->len, len);
+	memset(second->data, 0xa5, len);
+	mqref_unref(second);
+	return (uintptr_t)second == at;
+}
+
+static void
+test_ref_keep_hands_out_again_up_to_its_limit(void **state)
+{
+	struct mqref *r[8];
+
+	(void)state;
+	assert_false(is_kept(1000));
+	mqref_keep(4096);
+#ifndef __SANITIZE_ADDRESS__
+	assert_true(is_kept(0));
+	assert_true(is_kept(1000));
+	assert_true(is_kept(1100));
+	assert_false(is_kept(5000));
+#endif
+	/* more than the limit, then all of them again */
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < 8; i++)
+			r[i] = mqref_copy("12345678", 8 + 100 * i);
+		for (unsigned i = 0; i < 8; i++)
+			mqref_unref(r[i]);
+	}
+	mqref_keep(0);
+	assert_false(is_kept(1000));
+}
+
+static void
+test_pool_hands_out_zeros_and_keeps_its_limit(void **state)
+{
+	struct mqpool p;
+	uint8_t *a[3], zeros[40] = {0};
+
+	(void)state;
+	mqpool_init(&p, sizeof(zeros), 2);
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < 3; i++) {
+			a[i] = mqpool_get(&p);
+			assert_memory_equal(a[i], zeros, sizeof(zeros));
+			memset(a[i], 0x5a, sizeof(zeros));
+		}
+		for (unsigned i = 0; i < 3; i++)
+			mqpool_put(&p, a[i]);
+		assert_int_equal(p.n, p.max);
+	}
+	mqpool_fini(&p);
+	assert_int_equal(p.n, 0);
+}
+
 static void
 test_rand_bytes_differ(void **state)
 {
@@ -96,6 +165,8 @@ main(void)
 	    cmocka_unit_test(test_ref_keeps_bytes_until_the_last_unref),
 	    cmocka_unit_test(test_ref_new_of_impossible_size_is_null),
 	    cmocka_unit_test(test_ref_counts_across_threads),
+	    cmocka_unit_test(test_ref_keep_hands_out_again_up_to_its_limit),
+	    cmocka_unit_test(test_pool_hands_out_zeros_and_keeps_its_limit),
 	    cmocka_unit_test(test_rand_bytes_differ),
 	    cmocka_unit_test(test_rand_next_repeats_from_its_seed),
 	};
