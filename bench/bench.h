@@ -26,19 +26,30 @@ struct bench_host {
 void host_find(
     struct bench_host *h, const char *root, const char *qmgr, const char *dir);
 void host_stop(struct bench_host *h); /* ours: stopped and removed */
+void host_remove_all(void); /* of ours, at the end; the caller then exits */
 /* The same in steps: a temporary directory; a queue manager in it, made and
  * started; its process ended. */
 void host_root(struct bench_host *h, const char *dir);
 void host_make(struct bench_host *h, const char *name);
 void host_start(struct bench_host *h);
 void host_end(struct bench_host *h);
+void host_child(void); /* first in a child: signals, and it ends with us */
+/* Dies, behind what the log in the directory says. */
+_Noreturn void host_die(const struct bench_host *h, const char *what);
 /* The path of a program of ours. */
 void host_program(const char *name, char *ret_path, size_t size);
 mqi_conn *host_connect(const struct bench_host *h);
-/* A new, empty queue. */
+/* A new, empty queue; and none any more. */
 void host_queue(const struct bench_host *h, const char *name);
-double host_rss_mib(const struct bench_host *h); /* private memory too */
+void host_no_queue(const struct bench_host *h, const char *name);
+
+/* ---- what it costs: cost.c ---- */
+
+double host_private_mib(const struct bench_host *h);     /* anonymous memory */
+double host_rss_mib(const struct bench_host *h);         /* all of it */
 uint64_t host_bytes_written(const struct bench_host *h); /* by the qmgr */
+/* On the device below the directory, by anybody; 0: not known. */
+uint64_t host_device_written(const struct bench_host *h);
 
 /* ---- two of them: pair.c ---- */
 
@@ -48,7 +59,7 @@ void pair_start(struct bench_host *from, struct bench_host *to, const char *dir,
     const char *queue);
 void pair_stop(struct bench_host *from, struct bench_host *to);
 
-/* ---- results: report.c ---- */
+/* ---- latencies: latency.c ---- */
 
 struct bench_lat {
 	float *us;
@@ -62,16 +73,49 @@ void lat_join(struct bench_lat *l, const struct bench_lat *other);
 double lat_percentile(struct bench_lat *l, double p); /* sorts */
 void lat_fini(struct bench_lat *l);
 
-/* One line of the table; fields are printf'd by the caller. */
-void report_begin(bool markdown);
-void report_row(const char *what, const char *how, const char *figure,
-    const char *fmt, ...) MQ_PRINTF(4, 5);
+/* ---- results: report.c ---- */
+
+enum bench_verdict { BENCH_NO_GOAL, BENCH_REACHED, BENCH_MISSED, BENCH_ASK };
+
+/* One line of the table. */
+struct bench_row {
+	const char *key; /* for programs */
+	const char *what;
+	double value;
+	const char *unit;
+	char how[96];
+	char more[224];
+	char goal[128];
+	enum bench_verdict verdict;
+};
+
+void row_init(struct bench_row *r, const char *key, const char *what,
+    double value, const char *unit);
+void row_how(struct bench_row *r, const char *fmt, ...) MQ_PRINTF(2, 3);
+void row_more(struct bench_row *r, const char *fmt, ...) MQ_PRINTF(2, 3);
+void row_goal(struct bench_row *r, bool reached, const char *fmt, ...)
+    MQ_PRINTF(3, 4);
+/* The goal is a multiple of what the best peer does: tools/bench-peers knows
+ * that, and report_peers() has read it, or not. */
+void row_peers(
+    struct bench_row *r, const char *key, double times, const char *peer);
+
+enum bench_format { BENCH_TEXT, BENCH_MARKDOWN, BENCH_JSON };
+
+void report_begin(enum bench_format format);
+void report_peers(const char *path); /* what tools/bench-peers --json wrote */
+bool report_knows_peer(const char *key);
+/* Between these two, rows are kept; then each is printed once, as it was when
+ * its value was the median. */
+void report_repeat(void);
+void report_median(void);
+void report_row(const struct bench_row *r);
 
 _Noreturn void bench_die(const char *fmt, ...) MQ_PRINTF(1, 2);
 void bench_check(const mqi_conn *c, enum mqi_err err, const char *what);
 double bench_now(void); /* seconds, monotonic */
 
-/* ---- what: run.c, limits.c ---- */
+/* ---- what: run.c, backlog.c, rr.c, stall.c ---- */
 
 struct bench_load {
 	size_t size; /* bytes of a body */
@@ -80,22 +124,32 @@ struct bench_load {
 	unsigned producers; /* or requesters */
 	unsigned window;    /* unanswered puts of a producer */
 	unsigned consumers; /* or repliers */
+	unsigned unit;      /* messages in a unit of work; 0: none */
 	bool persistent;
 };
 
 void run_lat(const struct bench_host *h, const struct bench_load *l);
 void run_tput(const struct bench_host *h, const struct bench_load *l);
-void run_fill(const struct bench_host *h, const struct bench_load *l);
-void run_drain(const struct bench_host *h, const struct bench_load *l);
+void run_gets(const struct bench_host *h, const struct bench_load *l);
+void run_units(const struct bench_host *h, const struct bench_load *l);
+void run_burst(const struct bench_host *h, const struct bench_load *l);
 /* From one queue manager to another, both made below dir: over TLS, durable
  * at both ends. */
 void run_channel(const char *dir, const struct bench_load *l);
 void run_rr(const struct bench_host *h, const struct bench_load *l);
 void run_idle(const struct bench_host *h);
+void run_fill(const struct bench_host *h, const struct bench_load *l);
+void run_drain(const struct bench_host *h, const struct bench_load *l);
+void run_backlog(const struct bench_host *h, const struct bench_load *l);
+
+/* ---- the machine: limits.c ---- */
 
 /* In files below dir. */
 void limit_flush(const char *dir, size_t size, double secs);
 void limit_lmdb(const char *dir, size_t size, double secs);
 void limit_socket(size_t size, double secs);
+/* What they were last, p50 in microseconds; 0: not measured. */
+double limit_flush_us(void);
+double limit_socket_us(void);
 
 #endif

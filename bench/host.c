@@ -4,11 +4,13 @@
  * is made in a temporary directory and removed at the end.
  *
  * Neighbours: run.c connects here.  The qmgr program is the one beside
- * mqbench.  Our own queue manager dies with us (PR_SET_PDEATHSIG).
+ * mqbench.  Our own queue manager dies with us (PR_SET_PDEATHSIG), and its
+ * directory is removed however mqbench ends, except by SIGKILL.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +25,11 @@
 
 #define OWN_NAME "BENCH"
 #define START_S 10.0
+#define MAX_OWN 4u
+
+/* to be ended, and directories to be removed */
+static pid_t own_pids[MAX_OWN];
+static char own_roots[MAX_OWN][256];
 
 void
 host_program(const char *name, char *ret_path, size_t size)
@@ -40,6 +47,30 @@ host_program(const char *name, char *ret_path, size_t size)
 	(void)snprintf(ret_path, size, "%s/%s", self, name);
 }
 
+void
+host_child(void)
+{
+	sigset_t none;
+
+	(void)sigemptyset(&none);
+	(void)pthread_sigmask(SIG_SETMASK, &none, NULL);
+	(void)signal(SIGPIPE, SIG_DFL);
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+void
+host_die(const struct bench_host *h, const char *what)
+{
+	char log[320], line[512];
+	FILE *f;
+
+	(void)snprintf(log, sizeof(log), "%s/log", h->root);
+	f = fopen(log, "re");
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+		(void)fputs(line, stderr);
+	bench_die("%s", what);
+}
+
 static pid_t
 spawn(const struct bench_host *h, const char *option)
 {
@@ -54,7 +85,7 @@ spawn(const struct bench_host *h, const char *option)
 		bench_die("fork: %s", strerror(errno));
 	if (pid > 0)
 		return pid;
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	host_child();
 	fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	if (fd >= 0 && dup2(fd, STDERR_FILENO) >= 0)
 		(void)execl(path, "qmgr", h->qmgr, "--root", h->root, option,
@@ -72,6 +103,66 @@ try_connect(const struct bench_host *h)
 	return mqagent_connect(h->qmgr, &opts, &c) == MQI_OK ? c : NULL;
 }
 
+static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static void
+remove_root(char root[static 256])
+{
+	if (root[0] != '\0')
+		(void)nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	root[0] = '\0';
+}
+
+void
+host_remove_all(void)
+{
+	static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
+
+	/* whoever comes second waits for the end of the program */
+	(void)pthread_mutex_lock(&once);
+	for (unsigned i = 0; i < MAX_OWN; i++)
+		if (own_pids[i] > 0) {
+			(void)kill(own_pids[i], SIGKILL);
+			(void)waitpid(own_pids[i], NULL, 0);
+		}
+	for (unsigned i = 0; i < MAX_OWN; i++)
+		remove_root(own_roots[i]);
+}
+
+/* Its process was `old` and is `new`; 0: none. */
+static void
+remember_pid(pid_t old, pid_t new)
+{
+	for (unsigned i = 0; i < MAX_OWN; i++)
+		if (own_pids[i] == old) {
+			own_pids[i] = new;
+			return;
+		}
+}
+
+static void
+remember(const char *root)
+{
+	static bool is_set;
+
+	if (!is_set && atexit(host_remove_all) != 0)
+		bench_die("no memory");
+	is_set = true;
+	for (unsigned i = 0; i < MAX_OWN; i++)
+		if (own_roots[i][0] == '\0') {
+			(void)snprintf(own_roots[i], 256, "%s", root);
+			return;
+		}
+	bench_die("at most %u queue managers", MAX_OWN);
+}
+
 void
 host_root(struct bench_host *h, const char *dir)
 {
@@ -80,6 +171,7 @@ host_root(struct bench_host *h, const char *dir)
 	(void)snprintf(h->root, sizeof(h->root), "%s/mqbench-XXXXXX", dir);
 	if (mkdtemp(h->root) == NULL)
 		bench_die("%s: %s", h->root, strerror(errno));
+	remember(h->root);
 }
 
 void
@@ -89,7 +181,7 @@ host_make(struct bench_host *h, const char *name)
 
 	(void)snprintf(h->qmgr, sizeof(h->qmgr), "%s", name);
 	if (waitpid(spawn(h, "--create"), &status, 0) < 0 || status != 0)
-		bench_die("qmgr --create failed: see %s/log", h->root);
+		host_die(h, "qmgr --create failed");
 }
 
 void
@@ -100,11 +192,12 @@ host_start(struct bench_host *h)
 	int status;
 
 	h->pid = spawn(h, NULL);
+	remember_pid(0, h->pid);
 	while ((c = try_connect(h)) == NULL) {
 		if (bench_now() - t0 > START_S ||
 		    waitpid(h->pid, &status, WNOHANG) != 0)
-			bench_die("qmgr did not start: see %s/log", h->root);
-		(void)usleep(1000);
+			host_die(h, "qmgr did not start");
+		(void)usleep(200);
 	}
 	h->start_s = bench_now() - t0;
 	(void)mqi_disconnect(c);
@@ -137,15 +230,6 @@ host_find(
 	(void)mqi_disconnect(c);
 }
 
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 void
 host_end(struct bench_host *h)
 {
@@ -153,6 +237,7 @@ host_end(struct bench_host *h)
 
 	(void)kill(h->pid, SIGTERM);
 	(void)waitpid(h->pid, &status, 0);
+	remember_pid(h->pid, 0);
 }
 
 void
@@ -161,7 +246,9 @@ host_stop(struct bench_host *h)
 	if (!h->is_own)
 		return;
 	host_end(h);
-	(void)nftw(h->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	for (unsigned i = 0; i < MAX_OWN; i++)
+		if (strcmp(own_roots[i], h->root) == 0)
+			remove_root(own_roots[i]);
 }
 
 mqi_conn *
@@ -211,39 +298,11 @@ host_queue(const struct bench_host *h, const char *name)
 	(void)mqi_disconnect(c);
 }
 
-/* ---- what it costs ---- */
-
-/* The number behind `key` in a file of /proc, 0 if there is none. */
-static uint64_t
-proc_number(pid_t pid, const char *file, const char *key)
+void
+host_no_queue(const struct bench_host *h, const char *name)
 {
-	unsigned long long v = 0;
-	char path[64], line[256];
-	size_t len = strlen(key);
-	FILE *f;
+	mqi_conn *c = host_connect(h);
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
-	f = fopen(path, "re");
-	if (f == NULL)
-		return 0;
-	while (fgets(line, sizeof(line), f) != NULL)
-		if (strncmp(line, key, len) == 0) {
-			v = strtoull(line + len, NULL, 10);
-			break;
-		}
-	(void)fclose(f);
-	return v;
-}
-
-double
-host_rss_mib(const struct bench_host *h)
-{
-	/* the store's map is the page cache's, not the program's */
-	return (double)proc_number(h->pid, "status", "RssAnon:") / 1024;
-}
-
-uint64_t
-host_bytes_written(const struct bench_host *h)
-{
-	return proc_number(h->pid, "io", "write_bytes:");
+	command(c, MQCTL_DELETE, name);
+	(void)mqi_disconnect(c);
 }

@@ -22,17 +22,35 @@
 #define FLUSH_FILE (64u << 20)
 #define LMDB_MAP ((size_t)16 << 30)
 
-static void
-print(const char *what, size_t size, struct bench_lat *l, double secs)
-{
-	char how[64], figure[64];
+static double flush_us, socket_us;
 
-	(void)snprintf(how, sizeof(how), "%zu bytes", size);
-	(void)snprintf(
-	    figure, sizeof(figure), "p50 %.1f us", lat_percentile(l, 0.5));
-	report_row(what, how, figure, "p99 %.1f us, %.0f /s",
-	    lat_percentile(l, 0.99), (double)l->n / secs);
+double
+limit_flush_us(void)
+{
+	return flush_us;
+}
+
+double
+limit_socket_us(void)
+{
+	return socket_us;
+}
+
+/* Returns the median. */
+static double
+print(const char *key, const char *what, size_t size, struct bench_lat *l,
+    double secs)
+{
+	double p50 = lat_percentile(l, 0.5);
+	struct bench_row row;
+
+	row_init(&row, key, what, p50, "us");
+	row_how(&row, "%zu bytes", size);
+	row_more(&row, "p99 %.1f us, %.0f /s", lat_percentile(l, 0.99),
+	    (double)l->n / secs);
+	report_row(&row);
 	lat_fini(l);
+	return p50;
 }
 
 void
@@ -66,7 +84,8 @@ limit_flush(const char *dir, size_t size, double secs)
 	}
 	(void)close(fd);
 	free(block);
-	print("raw: pwrite + fdatasync", size, &l, t - t0);
+	flush_us =
+	    print("flush", "raw: pwrite + fdatasync, p50", size, &l, t - t0);
 }
 
 static void
@@ -128,7 +147,8 @@ limit_lmdb(const char *dir, size_t size, double secs)
 		(void)unlink(file);
 	}
 	(void)rmdir(path);
-	print("raw: LMDB commit of one record", size, &l, t - t0);
+	(void)print(
+	    "lmdb", "raw: LMDB commit of one record, p50", size, &l, t - t0);
 }
 
 /* Moves size bytes; false at the end of the stream. */
@@ -179,5 +199,6 @@ limit_socket(size_t size, double secs)
 	(void)close(fd[0]);
 	(void)waitpid(pid, NULL, 0);
 	free(buf);
-	print("raw: Unix socket round trip", size, &l, t - t0);
+	socket_us = print(
+	    "socket", "raw: Unix socket round trip, p50", size, &l, t - t0);
 }

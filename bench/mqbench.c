@@ -6,20 +6,26 @@
  * manager.  bench/README.md says how to read the figures.
  */
 #include <getopt.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench/bench.h"
+
+#define BURST 16000u /* messages: less than the journal may lead */
 
 struct options {
 	const char *root;
 	const char *qmgr;
 	const char *dir;
-	bool markdown;
+	const char *peers;
+	enum bench_format format;
 	bool all;
 	double secs;
+	unsigned runs;
 	uint64_t backlog;
 };
 
@@ -28,26 +34,37 @@ help(void)
 {
 	(void)fputs(
 	    "Usage: mqbench [OPTIONS] --all\n"
-	    "       mqbench [OPTIONS] lat SIZE SECONDS\n"
-	    "       mqbench [OPTIONS] tput SIZE SECONDS PRODUCERS WINDOW "
-	    "CONSUMERS\n"
-	    "       mqbench [OPTIONS] np SIZE SECONDS PRODUCERS WINDOW "
-	    "CONSUMERS\n"
-	    "       mqbench [OPTIONS] fill SIZE MESSAGES PRODUCERS WINDOW\n"
+	    "       mqbench [OPTIONS] lat | np_lat SIZE SECONDS\n"
+	    "       mqbench [OPTIONS] tput | np | gets SIZE SECONDS PRODUCERS "
+	    "WINDOW CONSUMERS\n"
+	    "       mqbench [OPTIONS] units SIZE SECONDS PRODUCERS WINDOW "
+	    "CONSUMERS UNIT\n"
+	    "       mqbench [OPTIONS] fill | burst SIZE MESSAGES PRODUCERS "
+	    "WINDOW\n"
 	    "       mqbench [OPTIONS] drain SIZE MESSAGES CONSUMERS\n"
-	    "       mqbench [OPTIONS] rr SIZE SECONDS REQUESTERS REPLIERS\n"
+	    "       mqbench [OPTIONS] backlog SIZE MESSAGES PRODUCERS WINDOW "
+	    "CONSUMERS\n"
+	    "       mqbench [OPTIONS] backlog_units SIZE MESSAGES PRODUCERS "
+	    "WINDOW CONSUMERS UNIT\n"
+	    "       mqbench [OPTIONS] rr | np_rr SIZE SECONDS REQUESTERS "
+	    "REPLIERS\n"
 	    "       mqbench [OPTIONS] channel SIZE SECONDS PRODUCERS WINDOW "
 	    "CONSUMERS\n"
+	    "       mqbench [OPTIONS] idle\n"
 	    "       mqbench [OPTIONS] limits SIZE SECONDS\n\n"
 	    "Measures a queue manager: its own, in a temporary directory, or "
 	    "--qmgr.\n\n"
 	    "      --qmgr NAME    one that runs\n"
 	    "      --root DIR     where queue managers are\n"
 	    "      --dir DIR      where to make its own (TMPDIR, or /tmp)\n"
+	    "      --runs N       measure N times, print medians (1)\n"
 	    "      --seconds N    of each measurement of --all (3)\n"
 	    "      --backlog N    messages of --all's fill and drain "
 	    "(500,000)\n"
-	    "      --markdown     a table for a document\n",
+	    "      --peers FILE   what tools/bench-peers --json printed, for "
+	    "the goals\n"
+	    "      --markdown     a table for a document\n"
+	    "      --json         an object per line\n",
 	    stdout);
 }
 
@@ -70,84 +87,50 @@ number(const char *text, double min, double max)
 	return v;
 }
 
-static void
-limits(const struct options *o, size_t size, double secs)
-{
-	limit_flush(o->dir, size, secs);
-	limit_lmdb(o->dir, size, secs);
-	limit_socket(size, secs);
-}
+/* ---- one measurement ---- */
 
-static void
-run_all(const struct options *o, const struct bench_host *h)
-{
-	struct bench_load l = {.size = 1024,
-	    .secs = o->secs,
-	    .n = o->backlog,
-	    .producers = 4,
-	    .window = 256,
-	    .consumers = 2,
-	    .persistent = true};
-	static const unsigned outstanding[] = {1, 16, 32};
+/* What the arguments behind a mode mean, in order. */
+enum param { END, SIZE, SECS, N, PRODUCERS, WINDOW, CONSUMERS, UNIT };
 
-	limits(o, l.size, o->secs);
-	run_idle(h);
-	run_lat(h, &l);
-	run_tput(h, &l);
-	l.size = 64;
-	run_tput(h, &l);
-	l.size = 1024;
-	run_fill(h, &l);
-	run_drain(h, &l);
-	for (size_t i = 0; i < MQ_ARRAY_LEN(outstanding); i++) {
-		l.producers = outstanding[i];
-		l.consumers = outstanding[i] < 4 ? outstanding[i] : 4;
-		run_rr(h, &l);
-	}
-	l.producers = 4;
-	l.consumers = 2;
-	run_channel(o->dir, &l);
-	l.persistent = false;
-	run_tput(h, &l);
-}
+#define MAX_PARAMS 6
 
-/* Fills l from the arguments behind the mode; their number must be right. */
-static void
-parse_load(const char *mode, int argc, char **argv, struct bench_load *l)
-{
-	bool counted = strcmp(mode, "fill") == 0 || strcmp(mode, "drain") == 0;
-
-	l->size = (size_t)number(argv[0], 0, MQI_MAX_BODY);
-	if (counted)
-		l->n = (uint64_t)number(argv[1], 1, 1e9);
-	else
-		l->secs = number(argv[1], 0.01, 1e6);
-	if (strcmp(mode, "drain") == 0) {
-		l->consumers = (unsigned)number(argv[2], 1, 256);
-		return;
-	}
-	if (argc > 2)
-		l->producers = (unsigned)number(argv[2], 1, 256);
-	if (strcmp(mode, "rr") == 0) {
-		l->consumers = (unsigned)number(argv[3], 1, 256);
-		return;
-	}
-	if (argc > 3)
-		l->window = (unsigned)number(argv[3], 1, 1024);
-	if (argc > 4)
-		l->consumers = (unsigned)number(argv[4], 1, 256);
-}
+typedef void (*run_fn)(const struct bench_host *h, const struct bench_load *l);
 
 static const struct mode {
 	const char *name;
-	int n_args;
-	void (*run)(const struct bench_host *h, const struct bench_load *l);
+	enum param params[MAX_PARAMS + 1];
+	run_fn run;
+	bool is_np; /* non-persistent */
 } modes[] = {
-    {"lat", 2, run_lat}, {"tput", 5, run_tput}, {"np", 5, run_tput},
-    {"fill", 4, run_fill}, {"drain", 3, run_drain}, {"rr", 4, run_rr},
-    {"channel", 5, NULL}, /* between two of its own */
-    {"limits", 2, NULL},  /* of the machine */
+    {"lat", {SIZE, SECS}, run_lat, false},
+    {"np_lat", {SIZE, SECS}, run_lat, true},
+    {"tput", {SIZE, SECS, PRODUCERS, WINDOW, CONSUMERS}, run_tput, false},
+    {"np", {SIZE, SECS, PRODUCERS, WINDOW, CONSUMERS}, run_tput, true},
+    {"gets", {SIZE, SECS, PRODUCERS, WINDOW, CONSUMERS}, run_gets, false},
+    {"units", {SIZE, SECS, PRODUCERS, WINDOW, CONSUMERS, UNIT}, run_units,
+	false},
+    {"burst", {SIZE, N, PRODUCERS, WINDOW}, run_burst, false},
+    {"fill", {SIZE, N, PRODUCERS, WINDOW}, run_fill, false},
+    {"drain", {SIZE, N, CONSUMERS}, run_drain, false},
+    {"backlog", {SIZE, N, PRODUCERS, WINDOW, CONSUMERS}, run_backlog, false},
+    {"backlog_units", {SIZE, N, PRODUCERS, WINDOW, CONSUMERS, UNIT},
+	run_backlog, false},
+    {"rr", {SIZE, SECS, PRODUCERS, CONSUMERS}, run_rr, false},
+    {"np_rr", {SIZE, SECS, PRODUCERS, CONSUMERS}, run_rr, true},
+    {"idle", {END}, NULL, false}, /* a fresh one each time */
+    {"channel", {SIZE, SECS, PRODUCERS, WINDOW, CONSUMERS}, NULL, false},
+    {"limits", {SIZE, SECS}, NULL, false},
 };
+
+static int
+n_params(const struct mode *m)
+{
+	int n = 0;
+
+	while (n < MAX_PARAMS && m->params[n] != END)
+		n++;
+	return n;
+}
 
 static const struct mode *
 find_mode(int argc, char **argv)
@@ -157,7 +140,7 @@ find_mode(int argc, char **argv)
 	for (size_t i = 0; i < MQ_ARRAY_LEN(modes); i++) {
 		if (strcmp(modes[i].name, argv[0]) != 0)
 			continue;
-		if (modes[i].n_args != argc - 1)
+		if (n_params(&modes[i]) != argc - 1)
 			usage("wrong number of arguments");
 		return &modes[i];
 	}
@@ -165,24 +148,178 @@ find_mode(int argc, char **argv)
 }
 
 static void
-run_mode(const struct options *o, const struct mode *m, char **args)
+parse_param(enum param p, const char *text, struct bench_load *l)
 {
-	struct bench_load l = {.persistent = strcmp(m->name, "np") != 0};
+	switch (p) {
+	case SIZE:
+		l->size = (size_t)number(text, 0, MQI_MAX_BODY);
+		break;
+	case SECS:
+		l->secs = number(text, 0.01, 1e6);
+		break;
+	case N:
+		l->n = (uint64_t)number(text, 1, 1e9);
+		break;
+	case PRODUCERS:
+		l->producers = (unsigned)number(text, 1, 256);
+		break;
+	case WINDOW:
+		l->window = (unsigned)number(text, 1, 1024);
+		break;
+	case CONSUMERS:
+		l->consumers = (unsigned)number(text, 1, 256);
+		break;
+	case UNIT:
+		l->unit = (unsigned)number(text, 1, 10000);
+		break;
+	case END:
+		break;
+	}
+}
+
+static void
+limits(const struct options *o, const struct bench_load *l)
+{
+	limit_flush(o->dir, l->size, l->secs);
+	limit_lmdb(o->dir, l->size, l->secs);
+	limit_socket(l->size, l->secs);
+}
+
+/* A queue manager that has just been made and started, doing nothing. */
+static void
+idle(const struct options *o)
+{
 	struct bench_host h;
 
-	parse_load(m->name, m->n_args, args, &l);
-	if (strcmp(m->name, "limits") == 0) {
-		limits(o, l.size, l.secs);
-		return;
-	}
-	if (strcmp(m->name, "channel") == 0) {
-		run_channel(o->dir, &l);
-		return;
-	}
 	host_find(&h, o->root, o->qmgr, o->dir);
-	m->run(&h, &l);
+	run_idle(&h);
 	host_stop(&h);
 }
+
+/* Measures with a queue manager of its own, as often as asked. */
+static void
+measure(const struct options *o, run_fn run, const struct bench_load *l)
+{
+	struct bench_host h;
+
+	report_repeat();
+	for (unsigned i = 0; i < o->runs; i++) {
+		host_find(&h, o->root, o->qmgr, o->dir);
+		run(&h, l);
+		host_stop(&h);
+	}
+	report_median();
+}
+
+static void
+run_mode(const struct options *o, const struct mode *m, char **args)
+{
+	struct bench_load l = {.persistent = !m->is_np};
+
+	for (int i = 0; i < n_params(m); i++)
+		parse_param(m->params[i], args[i], &l);
+	if (m->run == run_drain && o->qmgr == NULL)
+		usage("drain needs --qmgr: backlog fills first");
+	if (m->run != NULL) {
+		measure(o, m->run, &l);
+		return;
+	}
+	report_repeat();
+	for (unsigned i = 0; i < o->runs; i++)
+		if (strcmp(m->name, "limits") == 0)
+			limits(o, &l);
+		else if (strcmp(m->name, "channel") == 0)
+			run_channel(o->dir, &l);
+		else
+			idle(o);
+	report_median();
+}
+
+/* ---- all of them ---- */
+
+static void
+all_disk(const struct options *o, struct bench_load l)
+{
+	report_repeat();
+	for (unsigned i = 0; i < o->runs; i++) {
+		struct bench_host h;
+
+		limits(o, &l);
+		host_find(&h, o->root, o->qmgr, o->dir);
+		run_lat(&h, &l); /* right behind what it is compared with */
+		host_stop(&h);
+		idle(o);
+	}
+	report_median();
+	measure(o, run_tput, &l);
+	measure(o, run_gets, &l);
+	l.unit = 64;
+	measure(o, run_units, &l);
+	l.unit = 0;
+	measure(o, run_backlog, &l);
+	l.unit = 64;
+	measure(o, run_backlog, &l);
+	l.unit = 0;
+	l.n = o->backlog < BURST ? o->backlog : BURST;
+	measure(o, run_burst, &l);
+	l.size = 64;
+	measure(o, run_tput, &l);
+}
+
+static void
+all_rr(const struct options *o, struct bench_load l)
+{
+	static const unsigned outstanding[] = {1, 16, 32};
+
+	for (size_t i = 0; i < MQ_ARRAY_LEN(outstanding); i++) {
+		l.producers = outstanding[i];
+		l.consumers = outstanding[i] < 4 ? outstanding[i] : 4;
+		measure(o, run_rr, &l);
+	}
+	l.producers = l.consumers = 1;
+	l.persistent = false;
+	report_repeat();
+	for (unsigned i = 0; i < o->runs; i++) {
+		struct bench_host h;
+
+		limit_socket(l.size, l.secs);
+		host_find(&h, o->root, o->qmgr, o->dir);
+		run_rr(&h, &l);
+		host_stop(&h);
+	}
+	report_median();
+}
+
+static void
+all_np(const struct options *o, struct bench_load l)
+{
+	l.persistent = false;
+	measure(o, run_tput, &l);
+	l.size = 64;
+	measure(o, run_tput, &l);
+}
+
+static void
+run_all(const struct options *o)
+{
+	struct bench_load l = {.size = 1024,
+	    .secs = o->secs,
+	    .n = o->backlog,
+	    .producers = 4,
+	    .window = 256,
+	    .consumers = 2,
+	    .persistent = true};
+
+	all_disk(o, l);
+	all_rr(o, l);
+	all_np(o, l);
+	report_repeat();
+	for (unsigned i = 0; i < o->runs; i++)
+		run_channel(o->dir, &l);
+	report_median();
+}
+
+/* ---- the program ---- */
 
 static const struct option long_options[] = {
     {"qmgr", required_argument, NULL, 'q'},
@@ -190,7 +327,10 @@ static const struct option long_options[] = {
     {"dir", required_argument, NULL, 'd'},
     {"seconds", required_argument, NULL, 's'},
     {"backlog", required_argument, NULL, 'b'},
+    {"runs", required_argument, NULL, 'n'},
+    {"peers", required_argument, NULL, 'p'},
     {"markdown", no_argument, NULL, 'm'},
+    {"json", no_argument, NULL, 'j'},
     {"all", no_argument, NULL, 'a'},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -219,7 +359,16 @@ parse(struct options *o, int argc, char **argv)
 			o->backlog = (uint64_t)number(optarg, 1, 1e9);
 			break;
 		case 'm':
-			o->markdown = true;
+			o->format = BENCH_MARKDOWN;
+			break;
+		case 'j':
+			o->format = BENCH_JSON;
+			break;
+		case 'n':
+			o->runs = (unsigned)number(optarg, 1, 99);
+			break;
+		case 'p':
+			o->peers = optarg;
 			break;
 		case 'a':
 			o->all = true;
@@ -232,27 +381,57 @@ parse(struct options *o, int argc, char **argv)
 		}
 }
 
+/* Nothing is left behind when a signal ends the program. */
+static void *
+wait_for_signal(void *arg)
+{
+	const sigset_t *signals = arg;
+	int sig;
+
+	if (sigwait(signals, &sig) == 0) {
+		host_remove_all();
+		_exit(128 + sig);
+	}
+	return NULL;
+}
+
+static void
+catch_signals(void)
+{
+	static sigset_t signals;
+	pthread_t thread;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGINT);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigaddset(&signals, SIGHUP);
+	(void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	if (pthread_create(&thread, NULL, wait_for_signal, &signals) != 0)
+		bench_die("no thread");
+	(void)pthread_detach(thread);
+}
+
 int
 main(int argc, char **argv)
 {
 	const char *tmp = getenv("TMPDIR");
 	struct options o = {.dir = tmp != NULL && tmp[0] != '\0' ? tmp : "/tmp",
 	    .secs = 3,
+	    .runs = 1,
 	    .backlog = 500000};
 	const struct mode *m = NULL;
-	struct bench_host h;
 
-	(void)signal(SIGPIPE, SIG_IGN);
 	parse(&o, argc, argv);
 	if (!o.all)
 		m = find_mode(argc - optind, argv + optind);
-	report_begin(o.markdown);
-	if (m != NULL) {
+	catch_signals();
+	if (o.peers != NULL)
+		report_peers(o.peers);
+	report_begin(o.format);
+	if (m != NULL)
 		run_mode(&o, m, argv + optind + 1);
-		return 0;
-	}
-	host_find(&h, o.root, o.qmgr, o.dir);
-	run_all(&o, &h);
-	host_stop(&h);
+	else
+		run_all(&o);
 	return 0;
 }

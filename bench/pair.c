@@ -22,7 +22,7 @@
 
 /* Runs mqadmin; its output goes to the log in root. */
 static void
-mqadmin(const char *root, const char *const args[])
+mqadmin(const struct bench_host *h, const char *const args[])
 {
 	const char *argv[12] = {"mqadmin"};
 	char path[320], log[320];
@@ -30,14 +30,17 @@ mqadmin(const char *root, const char *const args[])
 	pid_t pid;
 
 	host_program("mqadmin", path, sizeof(path));
-	(void)snprintf(log, sizeof(log), "%s/log", root);
+	(void)snprintf(log, sizeof(log), "%s/log", h->root);
 	while (*args != NULL && n < 11)
 		argv[n++] = *args++;
 	pid = fork();
 	if (pid < 0)
 		bench_die("fork: %s", strerror(errno));
 	if (pid == 0) {
-		int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+		int fd;
+
+		host_child();
+		fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 
 		if (fd >= 0 && dup2(fd, STDOUT_FILENO) >= 0 &&
 		    dup2(fd, STDERR_FILENO) >= 0)
@@ -45,7 +48,7 @@ mqadmin(const char *root, const char *const args[])
 		_exit(127);
 	}
 	if (waitpid(pid, &status, 0) < 0 || status != 0)
-		bench_die("mqadmin %s failed: see %s", argv[1], log);
+		host_die(h, "mqadmin failed");
 }
 
 static void
@@ -54,8 +57,8 @@ certificate(const struct bench_host *h, const char *ca)
 	char out[320];
 
 	(void)snprintf(out, sizeof(out), "%s/%s/ssl", h->root, h->qmgr);
-	mqadmin(h->root, (const char *const[]){
-			     "tls", "issue", ca, h->qmgr, "--out", out, NULL});
+	mqadmin(h, (const char *const[]){
+		       "tls", "issue", ca, h->qmgr, "--out", out, NULL});
 }
 
 static void
@@ -68,8 +71,8 @@ mqsc(const struct bench_host *h, const char *text)
 	f = fopen(path, "we");
 	if (f == NULL || fputs(text, f) < 0 || fclose(f) != 0)
 		bench_die("%s: %s", path, strerror(errno));
-	mqadmin(h->root, (const char *const[]){
-			     "mqsc", h->qmgr, path, "--root", h->root, NULL});
+	mqadmin(h, (const char *const[]){
+		       "mqsc", h->qmgr, path, "--root", h->root, NULL});
 }
 
 static unsigned
@@ -99,7 +102,7 @@ pair_start(struct bench_host *from, struct bench_host *to, const char *dir,
 	host_make(from, FROM);
 	host_make(to, TO);
 	(void)snprintf(ca, sizeof(ca), "%s/ca", from->root);
-	mqadmin(from->root, (const char *const[]){"tls", "init", ca, NULL});
+	mqadmin(from, (const char *const[]){"tls", "init", ca, NULL});
 	certificate(from, ca);
 	certificate(to, ca);
 	host_start(from);

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cost.c - what a queue manager costs, read from /proc and /sys while mqbench
+ * loads it: memory, bytes written.
+ *
+ * Neighbours: run.c and its like ask before and after.  What cannot be read
+ * (another user's process, a file system without a device) is 0.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "bench/bench.h"
+
+#define SECTOR 512u
+
+/* The number behind `key` in a file of /proc, 0 if there is none. */
+static uint64_t
+proc_number(pid_t pid, const char *file, const char *key)
+{
+	unsigned long long v = 0;
+	char path[64], line[256];
+	size_t len = strlen(key);
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
+	f = fopen(path, "re");
+	if (f == NULL)
+		return 0;
+	while (fgets(line, sizeof(line), f) != NULL)
+		if (strncmp(line, key, len) == 0) {
+			v = strtoull(line + len, NULL, 10);
+			break;
+		}
+	(void)fclose(f);
+	return v;
+}
+
+double
+host_private_mib(const struct bench_host *h)
+{
+	/* the store's map is the page cache's, not the program's */
+	return (double)proc_number(h->pid, "status", "RssAnon:") / 1024;
+}
+
+double
+host_rss_mib(const struct bench_host *h)
+{
+	return (double)proc_number(h->pid, "status", "VmRSS:") / 1024;
+}
+
+uint64_t
+host_bytes_written(const struct bench_host *h)
+{
+	return proc_number(h->pid, "io", "write_bytes:");
+}
+
+uint64_t
+host_device_written(const struct bench_host *h)
+{
+	uint64_t sectors = 0;
+	char path[64];
+	struct stat st;
+	FILE *f;
+
+	if (stat(h->root[0] != '\0' ? h->root : ".", &st) != 0)
+		return 0;
+	(void)snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/stat",
+	    major(st.st_dev), minor(st.st_dev));
+	f = fopen(path, "re");
+	if (f == NULL)
+		return 0;
+	/* the seventh figure is of sectors written */
+	if (fscanf(f, "%*u %*u %*u %*u %*u %*u %" SCNu64, &sectors) != 1)
+		sectors = 0;
+	(void)fclose(f);
+	return sectors * SECTOR;
+}
