@@ -71,6 +71,7 @@ hello_answer(struct session *s, const struct mqlocal_hello *h)
 	struct mqlocal_hello_ok v = {
 	    .version = h->version_max < MQLOCAL_VERSION ? h->version_max
 							: MQLOCAL_VERSION,
+	    .features = h->features & MQLOCAL_FEATURE_PUTS_OK,
 	    .max_msg_len = (uint32_t)mqattr_int(o->attrs, MQATTR_ID_MAXMSGL),
 	};
 
@@ -124,6 +125,7 @@ hello_take(struct session *s, const struct mqframe *f, const char **ret_why)
 		}
 		s->is_agent = true;
 	}
+	s->takes_puts_ok = (h.features & MQLOCAL_FEATURE_PUTS_OK) != 0;
 	hello_open(s, &h);
 	hello_answer(s, &h);
 	return MQI_OK;

@@ -33,10 +33,11 @@
 #include "qmgr/qmgr_impl.h"
 
 #define SESSIONS_MAX 65536u
-#define DESCRIPTORS_KEPT 128u  /* for all but sessions */
-#define SCRATCH_MAX 131072u    /* the longest frame without its body */
-#define MESSAGES_KEPT 1048576u /* bytes of freed messages, for the next ones \
-				*/
+#define DESCRIPTORS_KEPT 128u /* for all but sessions */
+#define SCRATCH_MAX 131072u   /* the longest frame without its body */
+#define MESSAGES_KEPT                                          \
+	1048576u /* bytes of freed messages, for the next ones \
+		  */
 
 static const struct mqsm_state qmgr_states[] = {
     [QMGR_STARTING] = {"STARTING",

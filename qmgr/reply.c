@@ -152,6 +152,8 @@ reply_encode(
 	case ENGINE_PUT_DONE:
 		encode_put_done(r, b);
 		break;
+	case ENGINE_PUTS_DONE:
+		MQ_UNREACHABLE(); /* session_out.c gathers those */
 	case ENGINE_MESSAGE:
 		encode_message(r, b, ret_tail);
 		break;

@@ -35,6 +35,8 @@ request_put(struct session *s, const struct mqframe *f)
 	/* context is passed on by agents, not made up by applications */
 	if (!s->is_agent)
 		put.flags &= (uint16_t)~MQLOCAL_PUT_PASS_CONTEXT;
+	if (!s->takes_puts_ok)
+		put.flags &= (uint16_t)~MQLOCAL_PUT_BRIEF;
 	return engine_put(s->qm->engine, s->engine, f->id, &put);
 }
 

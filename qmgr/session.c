@@ -59,6 +59,7 @@ on_closed(uv_handle_t *h)
 	s->qm->sessions.n--;
 	close(s->fd);
 	mqbuf_fini(&s->in);
+	mqbuf_fini(&s->puts_ok);
 	outq_fini(&s->out);
 	free(s);
 }
@@ -368,6 +369,7 @@ session_new(struct sessions *ss, int fd, const struct mqsock_peer *peer)
 	mqsm_init(&s->state, session_states, MQ_ARRAY_LEN(session_states),
 	    SESSION_AWAITING);
 	mqbuf_init(&s->in, SESSION_IN_MAX);
+	mqbuf_init(&s->puts_ok, MQLOCAL_PUTS_OK_MAX * sizeof(uint32_t));
 	outq_init(&s->out);
 	if (uv_poll_init(&qm->loop, &s->poll, fd) != 0) {
 		session_log(s, "session.refused", MQI_E_RESOURCE_PROBLEM,

@@ -50,12 +50,14 @@ struct session {
 	bool blocked; /* the socket takes no more output now */
 	bool doomed;  /* no memory for a reply: to be ended */
 	bool is_agent;
+	bool takes_puts_ok; /* the feature */
 	struct mqsock_peer peer;
 	uint64_t accepted_ms;
 	char app_name[28 + 1];
 	char channel[MQI_CHANNEL_NAME_LEN + 1];
 	struct engine_session *engine; /* while OPEN */
 	struct mqbuf in;               /* bytes not parsed yet */
+	struct mqbuf puts_ok; /* ids for the next PUTS_OK: u32 each */
 	struct outq out;
 };
 

@@ -7,8 +7,9 @@
  * Invariants: nothing here calls the engine but sessions_flush(), since
  * replies come from within the engine's calls; bytes of one frame are appended
  * together or the session is doomed.
- * Happy path: a turn's replies gather in the queue, one sendmsg(2) writes them,
- * engine_sent() is told how many are wholly in the socket.
+ * Happy path: a turn's replies gather in the queue, those of BRIEF puts in one
+ * PUTS_OK frame behind them; one sendmsg(2) writes them, engine_sent() is told
+ * how many are wholly in the socket.
  * Failure: without memory for a reply the session ends at the turn's end, so
  * that the engine takes back what was not delivered.
  */
@@ -70,6 +71,35 @@ session_send_scratch(struct session *s)
 	session_set_dirty(s, true);
 }
 
+/* The ids that have gathered become a frame. */
+static void
+session_end_puts_ok(struct session *s)
+{
+	struct mqlocal_puts_ok v = {.ids = s->puts_ok.data,
+	    .n = (uint32_t)(s->puts_ok.len / sizeof(uint32_t))};
+	struct reply_tail none = {.ref = NULL};
+
+	if (v.n == 0 || s->doomed)
+		return;
+	mqbuf_reset(&s->qm->scratch);
+	mqlocal_encode_puts_ok(&s->qm->scratch, 0, &v);
+	mqbuf_fini(&s->puts_ok);
+	if (append(s, &none) != MQI_OK)
+		s->doomed = true;
+}
+
+static void
+session_puts_done(struct session *s, const struct engine_reply *r)
+{
+	for (uint32_t i = 0; i < r->u.puts.n; i++) {
+		mqbuf_put_u32(&s->puts_ok, r->u.puts.ids[i]);
+		if (s->puts_ok.len == s->puts_ok.max)
+			session_end_puts_ok(s);
+	}
+	if (s->puts_ok.err != MQI_OK)
+		s->doomed = true;
+}
+
 void
 session_reply(void *ctx, void *session_cookie, const struct engine_reply *r)
 {
@@ -81,6 +111,10 @@ session_reply(void *ctx, void *session_cookie, const struct engine_reply *r)
 	session_set_dirty(s, true);
 	if (s->doomed)
 		return;
+	if (r->kind == ENGINE_PUTS_DONE) {
+		session_puts_done(s, r);
+		return;
+	}
 	mqbuf_reset(&qm->scratch);
 	reply_encode(r, &qm->scratch, &tail);
 	if (append(s, &tail) != MQI_OK || outq_end_reply(&s->out) != MQI_OK)
@@ -126,6 +160,7 @@ session_say_error(struct session *s, enum mqi_err reason, const char *text)
 	struct mqlocal_error v = {.reason = (uint32_t)reason};
 	uint32_t replies;
 
+	session_end_puts_ok(s);
 	(void)snprintf(v.text, sizeof(v.text), "%s",
 	    text != NULL ? text : mqi_strerror(reason));
 	mqbuf_reset(&s->qm->scratch);
@@ -146,6 +181,7 @@ session_flush(struct session *s)
 	enum outq_result res;
 	uint32_t replies;
 
+	session_end_puts_ok(s);
 	if (s->doomed) {
 		session_log(s, "session.ended", MQI_E_NO_MEMORY,
 		    "there is no memory for a reply, or too many wait for a "

@@ -19,6 +19,8 @@
 #include "base/mem.h"
 #include "qmgr/engine/engine_int.h"
 
+#define PENDING_IDS 64u /* of puts in a reply that waits, at first */
+
 static struct batch *
 batch_filling(const struct engine *e)
 {
@@ -161,7 +163,7 @@ void
 reply_give(struct engine_session *s, const struct engine_reply *r)
 {
 	MQ_PRE(!s->ended);
-	s->given++;
+	s->given += r->kind != ENGINE_PUTS_DONE;
 	s->e->ops->reply(s->e->ctx, s->cookie, r);
 }
 
@@ -213,6 +215,11 @@ pending_new(struct engine_session *s, const struct engine_reply *r)
 		p->r.u.opened.resolved_qmgr =
 		    (char *)p->copy + strlen(p->copy) + 1;
 		break;
+	case ENGINE_PUTS_DONE:
+		p->copy = mqmem_array(PENDING_IDS, sizeof(uint32_t));
+		memcpy(p->copy, r->u.puts.ids, sizeof(uint32_t));
+		p->r.u.puts.ids = p->copy;
+		break;
 	case ENGINE_INQUIRED:
 		p->copy = pending_copy(r->u.info, sizeof(*r->u.info));
 		p->r.u.info = p->copy;
@@ -255,6 +262,40 @@ reply_at(struct engine_session *s, const struct engine_reply *r, uint64_t pos)
 	p = pending_new(s, r);
 	TAILQ_INSERT_TAIL(&s->pending, p, of_session);
 	gate_add(s->e, &p->gate, pos);
+}
+
+/* Adds to the last reply that waits, if that is of puts of the same batch. */
+static bool
+pending_join(struct engine_session *s, uint32_t id, uint64_t pos)
+{
+	struct pending *p = TAILQ_LAST(&s->pending, pending_list);
+	uint32_t n, *ids;
+
+	if (p == NULL || p->r.kind != ENGINE_PUTS_DONE ||
+	    p->gate.batch->number != pos)
+		return false;
+	n = p->r.u.puts.n;
+	ids = p->copy;
+	/* the room doubles whenever a power of two of them fills it */
+	if (n >= PENDING_IDS && (n & (n - 1)) == 0)
+		ids = mqmem_grow(ids, (size_t)n * 2, sizeof(*ids));
+	ids[n] = id;
+	p->copy = ids;
+	p->r.u.puts.ids = ids;
+	p->r.u.puts.n = n + 1;
+	return true;
+}
+
+void
+reply_brief(struct engine_session *s, uint32_t id, uint64_t pos)
+{
+	struct engine_reply r = {.kind = ENGINE_PUTS_DONE};
+
+	if (pos > s->e->durable && pending_join(s, id, pos))
+		return;
+	r.u.puts.ids = &id;
+	r.u.puts.n = 1;
+	reply_at(s, &r, pos);
 }
 
 void

@@ -30,6 +30,7 @@ enum engine_reply_kind {
 	ENGINE_RESULT, /* of anything without a reply of its own, or failed */
 	ENGINE_OPENED,
 	ENGINE_PUT_DONE,
+	ENGINE_PUTS_DONE, /* of BRIEF puts: engine_sent() does not count it */
 	ENGINE_MESSAGE,
 	ENGINE_PIECE,
 	ENGINE_INQUIRED,
@@ -60,6 +61,11 @@ struct engine_reply {
 			bool persistent;
 			uint64_t put_time_ms;
 		} put;
+
+		struct {
+			const uint32_t *ids; /* of the requests */
+			uint32_t n;
+		} puts;
 
 		struct {
 			uint64_t previous; /* stream */

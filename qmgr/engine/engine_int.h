@@ -566,6 +566,8 @@ void batch_free_all(struct engine *e);
 /* Gives the reply when pos is durable. */
 void reply_at(
     struct engine_session *s, const struct engine_reply *r, uint64_t pos);
+/* The same for the success of a BRIEF put: one PUTS_DONE for many. */
+void reply_brief(struct engine_session *s, uint32_t id, uint64_t pos);
 /* RESULT with a reason, now. */
 void reply_error(struct engine_session *s, uint32_t id, uint32_t handle,
     enum mqi_err reason);

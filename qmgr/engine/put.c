@@ -267,6 +267,8 @@ put_stamp(struct put *p)
 	memcpy(p->m.correl_id, info->correl_id, MQI_ID_LEN);
 	p->rank =
 	    p->h->q->attr.fifo ? 0 : (uint8_t)(MQI_MAX_PRIORITY - st.priority);
+	if (p->done.kind == ENGINE_PUTS_DONE)
+		return MQI_OK;
 	p->done.u.put.priority = st.priority;
 	p->done.u.put.persistent = st.persistent;
 	p->done.u.put.put_time_ms = st.put_time_ms;
@@ -320,6 +322,16 @@ put_prepare(struct put *p)
 
 /* ---- execution ---- */
 
+static void
+put_answer(
+    struct engine_session *s, const struct engine_reply *done, uint64_t pos)
+{
+	if (done->kind == ENGINE_PUTS_DONE)
+		reply_brief(s, done->id, pos);
+	else
+		reply_at(s, done, pos);
+}
+
 /* A message that stands by itself; staged: under number, which ends here. */
 static void
 put_alone(struct engine_session *s, struct queue *q, uint8_t rank,
@@ -337,7 +349,7 @@ put_alone(struct engine_session *s, struct queue *q, uint8_t rank,
 		record_encode_end(batch_room(e, 64), RECORD_COMMIT, number);
 		(void)batch_appended(e);
 	}
-	reply_at(s, done, pos);
+	put_answer(s, done, pos);
 	queue_offer(q, x);
 	stream_work(q);
 }
@@ -361,7 +373,7 @@ put_whole(struct put *p)
 		memcpy(m->data->data + m->desc_len, req->body, m->body_len);
 	if (p->u != NULL) {
 		unit_add_put(p->u, p->h->q, p->rank, m);
-		reply_give(p->s, &p->done);
+		put_answer(p->s, &p->done, 0);
 		return MQI_OK;
 	}
 	if (is_long) {
@@ -430,7 +442,8 @@ engine_put(struct engine *e, struct engine_session *s, uint32_t id,
 
 	if (pieces && !put_may_announce(s, id))
 		return MQI_E_PROTOCOL;
-	p.done.kind = ENGINE_PUT_DONE;
+	p.done.kind = (req->flags & MQLOCAL_PUT_BRIEF) != 0 ? ENGINE_PUTS_DONE
+							    : ENGINE_PUT_DONE;
 	p.done.id = id;
 	p.done.handle = req->handle;
 	p.h = handle_find(s, req->handle);
@@ -523,7 +536,7 @@ put_incoming_done(struct engine_session *s, struct incoming *in)
 	if (in->unit != NULL) {
 		in->unit->n_incoming--;
 		unit_add_put(in->unit, q, in->rank, &in->m);
-		reply_give(s, &in->done);
+		put_answer(s, &in->done, 0);
 		return;
 	}
 	put_alone(s, q, in->rank, &in->m, in->number, &in->done);

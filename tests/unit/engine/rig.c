@@ -62,12 +62,31 @@ rig_keep_piece(struct rig_session *rs, const struct engine_reply *e)
 	fail_msg("a piece without its message");
 }
 
+/* One reply for each of the puts; engine_sent() is not told of them. */
+static void
+rig_keep_puts(struct rig_session *rs, const struct engine_reply *e)
+{
+	for (uint32_t i = 0; i < e->u.puts.n; i++) {
+		struct rig_reply *k = &rs->replies[rs->n_replies++];
+
+		assert_true(rs->n_replies < RIG_REPLIES);
+		memset(k, 0, sizeof(*k));
+		k->r.kind = e->kind;
+		k->r.id = e->u.puts.ids[i];
+		k->index = rs->given;
+	}
+}
+
 static void
 rig_on_reply(void *ctx, void *cookie, const struct engine_reply *e)
 {
 	struct rig_session *rs = rig_session_of(ctx, cookie);
 	struct rig_reply *k;
 
+	if (e->kind == ENGINE_PUTS_DONE) {
+		rig_keep_puts(rs, e);
+		return;
+	}
 	rs->n_unsent++;
 	rs->given++;
 	if (e->kind == ENGINE_PIECE) {

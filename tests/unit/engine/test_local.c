@@ -98,6 +98,63 @@ test_put_is_acknowledged_when_durable_and_not_before(void **state)
 	assert_non_null(rig_reply(&rig, 0, id));
 }
 
+#define BRIEF_PUTS 300u
+
+static void
+test_brief_puts_are_answered_together_when_durable(void **state)
+{
+	struct rig_put p = RIG_PUT(open_q(0), "one");
+	uint32_t first = 0, batch[2] = {0};
+
+	(void)state;
+	p.flags = MQLOCAL_PUT_BRIEF;
+	store_mem_set_automatic(rig.store, false);
+	/* two batches, the first one in flight */
+	for (uint32_t i = 0; i < BRIEF_PUTS; i++) {
+		uint32_t id = rig_ask_put(&rig, 0, &p);
+
+		first = i == 0 ? id : first;
+		if (i == 99)
+			rig_turn(&rig);
+	}
+	rig_turn(&rig);
+	for (unsigned n = 0; n < 2; n++) {
+		const struct rig_session *rs = &rig.sessions[0];
+		uint32_t from = rs->n_replies;
+
+		assert_null(rig_reply(&rig, 0, first + 100 * n));
+		rig_turn(&rig); /* it flies */
+		assert_true(store_mem_make_durable(rig.store));
+		rig_turn(&rig);
+		batch[n] = rs->n_replies - from;
+		for (uint32_t i = 0; i < batch[n]; i++) {
+			const struct rig_reply *k = &rs->replies[from + i];
+
+			assert_int_equal(k->r.kind, ENGINE_PUTS_DONE);
+			assert_int_equal(k->r.id, first + 100 * n + i);
+		}
+	}
+	assert_int_equal(batch[0], 100);
+	assert_int_equal(batch[1], BRIEF_PUTS - 100);
+}
+
+static void
+test_brief_put_that_fails_has_a_result(void **state)
+{
+	struct rig_put p = RIG_PUT(open_q(0), "one");
+
+	(void)state;
+	rig_define(&rig, MQATTR_QLOCAL, "Q", "MAXDEPTH=2", NULL);
+	p.flags = MQLOCAL_PUT_BRIEF;
+	p.persistence = MQI_PERSISTENCE_NO;
+	assert_int_equal(rig_result(&rig, 0, rig_ask_put(&rig, 0, &p)), MQI_OK);
+	p.unit = 1;
+	assert_int_equal(rig_result(&rig, 0, rig_ask_put(&rig, 0, &p)), MQI_OK);
+	assert_int_equal(
+	    rig_result(&rig, 0, rig_ask_put(&rig, 0, &p)), MQI_E_Q_FULL);
+	assert_int_equal(rig_commit(&rig, 0, 1), MQI_OK);
+}
+
 static void
 test_get_waits_for_the_put_it_reveals_and_for_its_removal(void **state)
 {
@@ -456,6 +513,8 @@ main(void)
 	    T(test_put_then_get_returns_the_message),
 	    T(test_put_of_no_bytes_is_a_message),
 	    T(test_put_is_acknowledged_when_durable_and_not_before),
+	    T(test_brief_puts_are_answered_together_when_durable),
+	    T(test_brief_put_that_fails_has_a_result),
 	    T(test_get_waits_for_the_put_it_reveals_and_for_its_removal),
 	    T(test_put_that_meets_a_waiting_get_shares_one_flush),
 	    T(test_non_persistent_never_waits),
