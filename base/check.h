@@ -28,6 +28,7 @@ _Noreturn void mqcheck_fail(
 #define MQ_PRE(expr) MQ_CHECK_("precondition", expr)
 #define MQ_POST(expr) MQ_CHECK_("postcondition", expr)
 #define MQ_INVARIANT(expr) MQ_CHECK_("invariant", expr)
+#define MQ_ALWAYS_INLINE inline __attribute__((always_inline))
 #define MQ_UNREACHABLE() mqcheck_fail("unreachable", "", __FILE__, __LINE__)
 
 #endif

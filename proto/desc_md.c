@@ -33,17 +33,12 @@ mqi_md_init(struct mqi_md *md)
 
 /* ---- encode ---- */
 
-static const void *
-member(const struct mqi_md *md, const struct desc_entry *e)
-{
-	return (const uint8_t *)md + e->offset;
-}
-
 /* The value of a number; false if the put date and time are not one. */
-static bool
+static MQ_ALWAYS_INLINE bool
 get_number(const struct mqi_md *md, enum desc_field field, int64_t *ret)
 {
 	const struct desc_entry *e = &mqdesc_table[field];
+	const uint8_t *member = (const uint8_t *)md + e->offset;
 	int32_t i32;
 	uint32_t u32;
 	uint64_t u64;
@@ -59,13 +54,13 @@ get_number(const struct mqi_md *md, enum desc_field field, int64_t *ret)
 			return false;
 		*ret = (int64_t)u64;
 	} else if (e->kind == DESC_U64) {
-		memcpy(&u64, member(md, e), sizeof(u64));
+		memcpy(&u64, member, sizeof(u64));
 		*ret = u64 > INT64_MAX ? INT64_MAX : (int64_t)u64;
 	} else if (e->kind == DESC_U32) {
-		memcpy(&u32, member(md, e), sizeof(u32));
+		memcpy(&u32, member, sizeof(u32));
 		*ret = u32;
 	} else { /* small ones are int32_t in the struct */
-		memcpy(&i32, member(md, e), sizeof(i32));
+		memcpy(&i32, member, sizeof(i32));
 		*ret = i32;
 	}
 	return true;
@@ -88,55 +83,72 @@ range_error(enum desc_field field)
 	}
 }
 
-/* Appends a number that is not its default. */
-static enum mqi_err
-put_number(const struct mqi_md *md, enum desc_field field, struct mqbuf *out,
-    uint64_t *present)
+/* Where the fields are written; the first thing that is wrong. */
+struct fields {
+	uint8_t *p;
+	uint64_t present;
+	enum mqi_err err;
+};
+
+/* Writes a number that is not its default. */
+static MQ_ALWAYS_INLINE void
+put_number(struct fields *f, const struct mqi_md *md, enum desc_field field)
 {
 	const struct desc_entry *e = &mqdesc_table[field];
 	int64_t v;
 
-	if (!get_number(md, field, &v))
-		return MQI_E_MD;
+	if (!get_number(md, field, &v)) {
+		f->err = f->err == MQI_OK ? MQI_E_MD : f->err;
+		return;
+	}
 	if (v == e->def)
-		return MQI_OK;
-	if (v < e->min || v > e->max)
-		return range_error(field);
-	*present |= MQ_BIT(field);
+		return;
+	if (v < e->min || v > e->max) {
+		f->err = f->err == MQI_OK ? range_error(field) : f->err;
+		return;
+	}
+	f->present |= MQ_BIT(field);
 	if (e->size == 1)
-		mqbuf_put_u8(out, (uint8_t)v);
+		*f->p = (uint8_t)v;
 	else if (e->size == 4)
-		mqbuf_put_u32(out, (uint32_t)v);
+		mqbuf_set_u32(f->p, (uint32_t)v);
 	else
-		mqbuf_put_u64(out, (uint64_t)v);
-	return MQI_OK;
+		mqbuf_set_u64(f->p, (uint64_t)v);
+	f->p += e->size;
 }
 
-static enum mqi_err
-put_field(const struct mqi_md *md, enum desc_field field, struct mqbuf *out,
-    uint64_t *present)
+static void
+put_string(struct fields *f, const char *str, enum desc_field field)
+{
+	size_t max = mqdesc_table[field].size, len = strnlen(str, max + 1);
+
+	if (len > max) {
+		f->err = f->err == MQI_OK ? MQI_E_MD : f->err;
+		return;
+	}
+	f->present |= MQ_BIT(field);
+	*f->p++ = (uint8_t)len;
+	memcpy(f->p, str, len);
+	f->p += len;
+}
+
+/* Writes a field that is not at its default; field: a constant. */
+static MQ_ALWAYS_INLINE void
+put_field(struct fields *f, const struct mqi_md *md, enum desc_field field)
 {
 	const struct desc_entry *e = &mqdesc_table[field];
-	size_t len;
+	const uint8_t *member = (const uint8_t *)md + e->offset;
 
-	if (e->kind == DESC_BYTES) {
-		if (mqdesc_is_zero(member(md, e), e->size))
-			return MQI_OK;
-		*present |= MQ_BIT(field);
-		mqbuf_put(out, member(md, e), e->size);
-		return MQI_OK;
+	if (e->kind == DESC_STR) {
+		if (*member != '\0')
+			put_string(f, (const char *)member, field);
+	} else if (e->kind != DESC_BYTES) {
+		put_number(f, md, field);
+	} else if (!mqdesc_is_zero(member, e->size)) {
+		f->present |= MQ_BIT(field);
+		memcpy(f->p, member, e->size);
+		f->p += e->size;
 	}
-	if (e->kind != DESC_STR)
-		return put_number(md, field, out, present);
-	len = strnlen(member(md, e), e->size + 1u);
-	if (len > e->size)
-		return MQI_E_MD;
-	if (len == 0)
-		return MQI_OK;
-	*present |= MQ_BIT(field);
-	mqbuf_put_u8(out, (uint8_t)len);
-	mqbuf_put(out, member(md, e), len);
-	return MQI_OK;
 }
 
 static enum mqi_err
@@ -218,17 +230,22 @@ put_props(const struct mqi_md *md, struct mqbuf *out)
 enum mqi_err
 mqdesc_encode(const struct mqi_md *md, struct mqbuf *out)
 {
+	/* no field is longer here than in the struct */
+	uint8_t fields[sizeof(*md)], *data;
+	struct fields f = {.p = fields};
 	size_t start = out->len, n;
-	uint64_t present = 0;
-	enum mqi_err err = MQI_OK;
+	enum mqi_err err;
 
-	if (out->err)
-		return out->err;
-	mqbuf_put_zeros(out, DESC_HEADER);
-	for (unsigned i = 0; i < DESC_N_FIELDS && !err; i++)
-		err = put_field(md, (enum desc_field)i, out, &present);
-	if (!err)
-		err = put_props(md, out);
+#define PUT(bit, name, entry) put_field(&f, md, DESC_##name);
+	DESC_FIELD_MAP(PUT)
+#undef PUT
+	n = (size_t)(f.p - fields);
+	data = f.err ? NULL : mqbuf_reserve(out, DESC_HEADER + n);
+	if (!data)
+		return f.err ? f.err : out->err;
+	memcpy(data + DESC_HEADER, fields, n);
+	mqbuf_commit(out, DESC_HEADER + n);
+	err = put_props(md, out);
 	if (!err)
 		err = out->err;
 	if (err) {
@@ -237,15 +254,17 @@ mqdesc_encode(const struct mqi_md *md, struct mqbuf *out)
 	}
 	n = out->len - start;
 	MQ_INVARIANT(n <= MQDESC_MAX);
-	out->data[start] = DESC_VERSION;
-	mqbuf_set_u16(out->data + start + 2, (uint16_t)n);
-	mqbuf_set_u64(out->data + start + 4, present);
+	data = out->data + start;
+	data[0] = DESC_VERSION;
+	data[1] = 0;
+	mqbuf_set_u16(data + 2, (uint16_t)n);
+	mqbuf_set_u64(data + 4, f.present);
 	return MQI_OK;
 }
 
 /* ---- decode ---- */
 
-static void
+static MQ_ALWAYS_INLINE void
 fill_number(struct mqi_md *md, enum desc_field field, const uint8_t *at)
 {
 	const struct desc_entry *e = &mqdesc_table[field];
@@ -261,8 +280,9 @@ fill_number(struct mqi_md *md, enum desc_field field, const uint8_t *at)
 		memcpy(p, &u32, sizeof(u32));
 }
 
-static void
-fill_field(struct mqi_md *md, enum desc_field field, const uint8_t *at)
+/* field: a constant */
+static MQ_ALWAYS_INLINE void
+fill_known(struct mqi_md *md, enum desc_field field, const uint8_t *at)
 {
 	const struct desc_entry *e = &mqdesc_table[field];
 	uint8_t *p = (uint8_t *)md + e->offset;
@@ -274,6 +294,21 @@ fill_field(struct mqi_md *md, enum desc_field field, const uint8_t *at)
 		p[at[0]] = '\0';
 	} else {
 		fill_number(md, field, at);
+	}
+}
+
+static void
+fill_field(struct mqi_md *md, enum desc_field field, const uint8_t *at)
+{
+	switch (field) {
+#define FILL(bit, name, entry)                   \
+	case DESC_##name:                        \
+		fill_known(md, DESC_##name, at); \
+		break;
+		DESC_FIELD_MAP(FILL)
+#undef FILL
+	case DESC_N_FIELDS:
+		MQ_UNREACHABLE();
 	}
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * desc_scan.c - the table of the descriptor's fields, and the check of foreign
- * bytes against it.  docs/formats/descriptor.md shows the same for people.
+ * desc_scan.c - the check of foreign bytes against the table of the
+ * descriptor's fields.  docs/formats/descriptor.md shows it for people.
  *
  * Neighbours: desc.c (read, stamp), desc_md.c (encode, decode).
  * Rules: the fields present stand in the order of their bits; a field at its
@@ -16,90 +16,10 @@
 
 #include <string.h>
 
-#include "base/clock.h"
-
-/* numbers: range and default */
-#define NUMBER(kind_, size_, member, min_, max_, def_)                    \
-	{                                                                 \
-		.kind = (kind_), .size = (size_),                         \
-		.offset = offsetof(struct mqi_md, member), .min = (min_), \
-		.max = (max_), .def = (def_),                             \
-	}
-#define U32(member, def_) NUMBER(DESC_U32, 4, member, 0, UINT32_MAX, def_)
-#define BYTES(member)                                         \
-	{                                                     \
-		.kind = DESC_BYTES,                           \
-		.size = sizeof(((struct mqi_md *)0)->member), \
-		.offset = offsetof(struct mqi_md, member),    \
-	}
-#define STR(member)                                               \
-	{                                                         \
-		.kind = DESC_STR,                                 \
-		.size = sizeof(((struct mqi_md *)0)->member) - 1, \
-		.offset = offsetof(struct mqi_md, member),        \
-	}
-
-#define MAX_MS ((int64_t)MQCLOCK_MAX_MS)
-
-const struct desc_entry mqdesc_table[DESC_N_FIELDS] = {
-    [DESC_REPORT] = U32(report, 0),
-    [DESC_MSG_TYPE] =
-	NUMBER(DESC_U32, 4, msg_type, 1, 999999999, MQI_MT_DATAGRAM),
-    [DESC_EXPIRY] =
-	NUMBER(DESC_I32, 4, expiry, 1, INT32_MAX, MQI_EXPIRY_UNLIMITED),
-    [DESC_FEEDBACK] = U32(feedback, 0),
-    [DESC_ENCODING] = U32(encoding, 546),
-    [DESC_CCSID] = U32(ccsid, 0),
-    [DESC_FORMAT] = STR(format),
-    [DESC_PRIORITY] = NUMBER(
-	DESC_I8, 1, priority, 0, MQI_MAX_PRIORITY, MQI_PRIORITY_AS_Q_DEF),
-    [DESC_PERSISTENCE] = NUMBER(DESC_U8, 1, persistence, MQI_PERSISTENCE_NO,
-	MQI_PERSISTENCE_YES, MQI_PERSISTENCE_AS_Q_DEF),
-    [DESC_MSG_ID] = BYTES(msg_id),
-    [DESC_CORREL_ID] = BYTES(correl_id),
-    [DESC_BACKOUT_COUNT] = U32(backout_count, 0),
-    [DESC_REPLY_TO_Q] = STR(reply_to_q),
-    [DESC_REPLY_TO_QMGR] = STR(reply_to_qmgr),
-    [DESC_USER_IDENTIFIER] = STR(user_identifier),
-    [DESC_ACCOUNTING_TOKEN] = BYTES(accounting_token),
-    [DESC_APPL_IDENTITY_DATA] = STR(appl_identity_data),
-    [DESC_PUT_APPL_TYPE] = U32(put_appl_type, 0),
-    [DESC_PUT_APPL_NAME] = STR(put_appl_name),
-    [DESC_PUT_TIME] = {.kind = DESC_U64, .size = 8, .max = MAX_MS},
-    [DESC_APPL_ORIGIN_DATA] = STR(appl_origin_data),
-    [DESC_GROUP_ID] = BYTES(group_id),
-    [DESC_MSG_SEQ_NUMBER] = U32(msg_seq_number, 1),
-    [DESC_OFFSET] = U32(offset, 0),
-    [DESC_MSG_FLAGS] = U32(msg_flags, 0),
-    [DESC_ORIGINAL_LENGTH] =
-	NUMBER(DESC_I32, 4, original_length, INT32_MIN, INT32_MAX, -1),
-    [DESC_NOT_BEFORE] = NUMBER(DESC_U64, 8, not_before_ms, 0, MAX_MS, 0),
-};
-
-int64_t
-mqdesc_number(enum desc_field field, const uint8_t *at)
-{
-	switch ((enum desc_kind)mqdesc_table[field].kind) {
-	case DESC_U8:
-		return *at;
-	case DESC_I8:
-		return (int8_t)*at;
-	case DESC_U32:
-		return mqbuf_get_u32(at);
-	case DESC_I32:
-		return (int32_t)mqbuf_get_u32(at);
-	case DESC_U64:
-		return (int64_t)mqbuf_get_u64(at);
-	case DESC_BYTES:
-	case DESC_STR:
-		break;
-	}
-	MQ_UNREACHABLE();
-}
-
-/* The bytes of a field that begins at p, 0 if it is not as it should be. */
-static inline size_t
-check_field(enum desc_field field, const uint8_t *p, size_t left)
+/* The bytes of a field that begins at p, 0 if it is not as it should be.
+ * field: a constant. */
+static MQ_ALWAYS_INLINE size_t
+check_known(enum desc_field field, const uint8_t *p, size_t left)
 {
 	const struct desc_entry *e = &mqdesc_table[field];
 	int64_t v;
@@ -115,6 +35,21 @@ check_field(enum desc_field field, const uint8_t *p, size_t left)
 		return mqdesc_is_zero(p, e->size) ? 0 : e->size;
 	v = mqdesc_number(field, p);
 	return v < e->min || v > e->max || v == e->def ? 0 : e->size;
+}
+
+static inline size_t
+check_field(enum desc_field field, const uint8_t *p, size_t left)
+{
+	switch (field) {
+#define CHECK(bit, name, entry) \
+	case DESC_##name:       \
+		return check_known(DESC_##name, p, left);
+		DESC_FIELD_MAP(CHECK)
+#undef CHECK
+	case DESC_N_FIELDS:
+		break;
+	}
+	MQ_UNREACHABLE();
 }
 
 bool
