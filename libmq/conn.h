@@ -19,6 +19,7 @@
 
 #include <mq/mqi.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/queue.h>
 #include <sys/types.h>
 
@@ -243,8 +244,15 @@ struct mqi_unit {
 	enum mqi_err failed; /* an asynchronous one has: it cannot commit */
 };
 
+/* A descriptor is checked when its message is handed out, but decoded when
+ * somebody asks for it. */
+enum mqmsg_md {
+	MQMSG_MD_BYTES,
+	MQMSG_MD_BUSY, /* a thread is decoding it */
+	MQMSG_MD_THERE,
+};
+
 struct mqi_msg {
-	struct mqi_md md;
 	TAILQ_ENTRY(mqi_msg) link;
 	mqi_queue *queue; /* compared only */
 	uint32_t generation;
@@ -256,7 +264,9 @@ struct mqi_msg {
 	uint32_t desc_len;
 	enum mqi_err reason;
 	uint8_t *body;
-	uint8_t data[]; /* descriptor, body */
+	_Atomic uint8_t md_state; /* enum mqmsg_md */
+	struct mqi_md md;         /* THERE; not touched before */
+	uint8_t data[];           /* descriptor, body */
 };
 
 /* ---- err.c: the last failure of this thread (unlocked) ---- */

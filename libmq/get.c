@@ -14,6 +14,7 @@
  * there is no memory for a message that has come, it is read past, and the
  * get fails with NO_MEMORY.
  */
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,7 +38,7 @@ mqmsg_new(const struct mqlocal_message *m, uint32_t body_room)
 	msg = malloc(sizeof(*msg) + m->desc_len + body_room);
 	if (msg == NULL)
 		return NULL;
-	memset(msg, 0, sizeof(*msg));
+	memset(msg, 0, offsetof(struct mqi_msg, md));
 	msg->token = m->token;
 	msg->backout_count = m->backout_count;
 	msg->body_crc = m->body_crc;
@@ -50,36 +51,71 @@ mqmsg_new(const struct mqlocal_message *m, uint32_t body_room)
 	return msg;
 }
 
+static enum mqi_err
+decode_md(mqi_msg *msg)
+{
+	enum mqi_err err;
+
+	err = mqdesc_decode(msg->data, msg->desc_len, &msg->md);
+	if (err != MQI_OK)
+		return err;
+	msg->md.backout_count = msg->backout_count;
+	atomic_store_explicit(
+	    &msg->md_state, MQMSG_MD_THERE, memory_order_release);
+	return MQI_OK;
+}
+
 enum mqi_err
 mqmsg_finish(mqi_msg *msg)
 {
+	bool allocates;
 	enum mqi_err err;
 
 	if (msg->sent_len == msg->body_len &&
 	    mqcrc32c(0, msg->body, msg->sent_len) != msg->body_crc)
 		return MQI_E_OBJECT_DAMAGED;
-	err = mqdesc_decode(msg->data, msg->desc_len, &msg->md);
-	if (err != MQI_OK) {
-		msg->md.props = NULL;
-		return err == MQI_E_NO_MEMORY ? err : MQI_E_OBJECT_DAMAGED;
-	}
-	msg->md.backout_count = msg->backout_count;
-	return MQI_OK;
+	err = mqdesc_check(msg->data, msg->desc_len, &allocates);
+	if (err != MQI_OK)
+		return MQI_E_OBJECT_DAMAGED;
+	return allocates ? decode_md(msg) : MQI_OK;
 }
 
 mqi_msg *
 mqi_msg_free(mqi_msg *msg)
 {
 	if (msg != NULL) {
-		free((void *)(uintptr_t)msg->md.props);
+		if (msg->md_state == MQMSG_MD_THERE)
+			free((void *)(uintptr_t)msg->md.props);
 		free(msg);
 	}
 	return NULL;
 }
 
+/* Several threads may ask at once: one decodes. */
+static void
+md_is_wanted(mqi_msg *msg)
+{
+	uint8_t seen = MQMSG_MD_BYTES;
+	enum mqi_err err;
+
+	if (atomic_compare_exchange_strong(
+		&msg->md_state, &seen, MQMSG_MD_BUSY)) {
+		err = decode_md(msg);
+		/* it was checked, and has nothing that needs memory */
+		MQ_INVARIANT(err == MQI_OK);
+		return;
+	}
+	while (atomic_load_explicit(&msg->md_state, memory_order_acquire) !=
+	       MQMSG_MD_THERE)
+		(void)sched_yield();
+}
+
 const struct mqi_md *
 mqi_msg_md(const mqi_msg *msg)
 {
+	if (atomic_load_explicit(&msg->md_state, memory_order_acquire) !=
+	    MQMSG_MD_THERE)
+		md_is_wanted((mqi_msg *)(uintptr_t)msg);
 	return &msg->md;
 }
 
@@ -307,7 +343,7 @@ mqi_get(mqi_queue *queue, mqi_unit *unit, const struct mqi_get_opts *opts,
 	(void)mqi_msg_free(queue->last);
 	queue->last = g.msg;
 	if (ret_md != NULL)
-		*ret_md = g.msg->md;
+		*ret_md = *mqi_msg_md(g.msg);
 	return err;
 }
 

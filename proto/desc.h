@@ -84,6 +84,11 @@ MQ_MUST_CHECK enum mqi_err mqdesc_encode(
 MQ_MUST_CHECK enum mqi_err mqdesc_decode(
     const void *data, size_t len, struct mqi_md *ret_md);
 
+/* Would decode succeed?  *ret_allocates: only if there is memory; else it
+ * will.  Errors: MD. */
+MQ_MUST_CHECK enum mqi_err mqdesc_check(
+    const void *data, size_t len, bool *ret_allocates);
+
 /* Errors: MD. */
 MQ_MUST_CHECK enum mqi_err mqdesc_read(
     const void *data, size_t len, struct mqdesc_info *ret_info);

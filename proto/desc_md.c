@@ -368,6 +368,17 @@ decode_props(const struct desc_scan *s, struct mqi_prop **ret)
 }
 
 enum mqi_err
+mqdesc_check(const void *data, size_t len, bool *ret_allocates)
+{
+	struct desc_scan s;
+	enum mqi_err err = mqdesc_scan(data, len, &s);
+
+	if (!err)
+		*ret_allocates = s.props != NULL;
+	return err;
+}
+
+enum mqi_err
 mqdesc_decode(const void *data, size_t len, struct mqi_md *ret_md)
 {
 	struct mqi_prop *props = NULL;

@@ -78,6 +78,13 @@ script_get(struct fake *f)
 	m = message_of("good", 4);
 	fake_message(f, fr.id, &m, "evil");
 	fake_send(f);
+	/* the descriptor is */
+	fr = fake_expect(f, MQLOCAL_GET);
+	m = message_of("good", 4);
+	m.desc = "not a descriptor";
+	m.desc_len = 16;
+	fake_message(f, fr.id, &m, "good");
+	fake_send(f);
 	/* none */
 	fr = fake_expect(f, MQLOCAL_GET);
 	fake_result(f, fr.id, MQI_E_NO_MSG_AVAILABLE);
@@ -121,6 +128,7 @@ test_get_in_all_sizes(void **state)
 	len = 7;
 	assert_int_equal(
 	    mqi_get(q, NULL, NULL, buf, BIG, NULL, &len), MQI_E_OBJECT_DAMAGED);
+	assert_int_equal(mqi_poll(q, NULL, &msg), MQI_E_OBJECT_DAMAGED);
 	assert_int_equal(mqi_poll(q, NULL, &msg), MQI_E_NO_MSG_AVAILABLE);
 	assert_int_equal(len, 7); /* outputs untouched */
 	assert_null(msg);

@@ -166,12 +166,74 @@ test_loss_tells_every_thread(void **state)
 	fake_stop(&f);
 }
 
+/* ---- one message, many threads ---- */
+
+struct reader {
+	pthread_t thread;
+	pthread_barrier_t *start;
+	const mqi_msg *msg;
+	bool ok;
+};
+
+static void *
+read_md(void *arg)
+{
+	struct reader *r = arg;
+	const struct mqi_md *md;
+	struct mqi_md want;
+
+	mqi_md_init(&want);
+	(void)pthread_barrier_wait(r->start);
+	md = mqi_msg_md(r->msg);
+	r->ok = md->expiry == want.expiry && md->encoding == want.encoding &&
+		md->msg_seq_number == want.msg_seq_number;
+	return NULL;
+}
+
+static void
+test_threads_may_ask_for_one_descriptor(void **state)
+{
+	struct reader r[THREADS];
+	pthread_barrier_t start;
+	mqi_queue *q = NULL;
+	mqi_msg *msg = NULL;
+	mqi_conn *c;
+	struct fake f;
+
+	(void)state;
+	fake_start(&f, fake_queue, NULL);
+	c = fake_connect(&f, 0);
+	assert_int_equal(
+	    mqi_open(c, "Q", NULL, MQI_OO_OUTPUT | MQI_OO_INPUT_SHARED, &q),
+	    MQI_OK);
+	assert_int_equal(pthread_barrier_init(&start, NULL, THREADS), 0);
+	for (unsigned round = 0; round < 20; round++) {
+		assert_int_equal(mqi_put(q, NULL, NULL, "x", 1), MQI_OK);
+		assert_int_equal(mqi_poll(q, NULL, &msg), MQI_OK);
+		for (unsigned i = 0; i < THREADS; i++) {
+			r[i] = (struct reader){.start = &start, .msg = msg};
+			assert_int_equal(
+			    pthread_create(&r[i].thread, NULL, read_md, &r[i]),
+			    0);
+		}
+		for (unsigned i = 0; i < THREADS; i++) {
+			(void)pthread_join(r[i].thread, NULL);
+			assert_true(r[i].ok);
+		}
+		msg = mqi_msg_free(msg);
+	}
+	(void)pthread_barrier_destroy(&start);
+	assert_int_equal(mqi_disconnect(c), MQI_OK);
+	fake_stop(&f);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_threads_share_a_connection),
 	    cmocka_unit_test(test_loss_tells_every_thread),
+	    cmocka_unit_test(test_threads_may_ask_for_one_descriptor),
 	};
 
 	for (size_t i = 0; i < BIG; i++)

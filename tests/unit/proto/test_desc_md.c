@@ -305,6 +305,29 @@ test_decode_leaves_its_output_on_failure(void **state)
 	assert_memory_equal(&md, &before, sizeof(md));
 }
 
+/* The check says what decode would, and when it would want memory. */
+static void
+test_check_tells_what_decode_will_do(void **state)
+{
+	struct fixture *f = *state;
+	bool allocates = true;
+
+	mqi_md_init(&f->md);
+	assert_int_equal(mqdesc_encode(&f->md, &f->buf), MQI_OK);
+	assert_int_equal(
+	    mqdesc_check(f->buf.data, f->buf.len, &allocates), MQI_OK);
+	assert_false(allocates);
+	mqbuf_reset(&f->buf);
+	desc_sample_all(&f->md);
+	assert_int_equal(mqdesc_encode(&f->md, &f->buf), MQI_OK);
+	assert_int_equal(
+	    mqdesc_check(f->buf.data, f->buf.len, &allocates), MQI_OK);
+	assert_true(allocates);
+	for (size_t len = 0; len < f->buf.len; len++)
+		assert_int_equal(
+		    mqdesc_check(f->buf.data, len, &allocates), MQI_E_MD);
+}
+
 static void
 test_decode_finds_no_place_for_route_and_unknown_extensions(void **state)
 {
@@ -337,6 +360,7 @@ main(void)
 	    TEST(test_encode_refuses_too_many_properties),
 	    TEST(test_encode_into_a_full_buffer_says_so),
 	    TEST(test_decode_leaves_its_output_on_failure),
+	    TEST(test_check_tells_what_decode_will_do),
 	    TEST(test_decode_finds_no_place_for_route_and_unknown_extensions),
 	};
 
