@@ -27,6 +27,7 @@ int cmd_start(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_stop(int argc, char **argv);
 int cmd_tls(int argc, char **argv);
+int cmd_verify(int argc, char **argv);
 
 /* Writes "mqadmin: ..." on standard error. */
 void cmd_error(const char *fmt, ...) MQ_PRINTF(1, 2);

@@ -21,6 +21,7 @@ static const struct {
     {"delete", cmd_delete, "delete a queue manager and all its messages"},
     {"mqsc", cmd_mqsc, "run MQSC commands: queues, channels, listeners"},
     {"attributes", cmd_attributes, "show the attributes that objects have"},
+    {"verify", cmd_verify, "look whether a store is whole"},
     {"tls", cmd_tls, "make and check certificates for channels"},
 };
 

@@ -9,11 +9,13 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "qmgr/mode.h"
 #include "qmgr/qmgr.h"
 
 static const char usage[] =
     "usage: qmgr NAME [--root DIR] [--log text|json] [--mca PROGRAM]\n"
     "       qmgr NAME --create [--root DIR]\n"
+    "       qmgr NAME --verify [--structure] [--root DIR]\n"
     "Runs the queue manager NAME in the foreground until SIGTERM.\n"
     "\n"
     "  --root DIR         the directory that holds queue managers; default\n"
@@ -22,6 +24,8 @@ static const char usage[] =
     "  --log text|json    how events are written to standard error\n"
     "  --mca PROGRAM      the channel agent; default: mca beside qmgr\n"
     "  --create           make the queue manager, do not run it\n"
+    "  --verify           look at the whole store, for mqadmin verify\n"
+    "  --structure        of it, only at LMDB's pages\n"
     "  --help, --version\n"
     "\n"
     "A first SIGTERM or SIGINT lets units of work end, a second one backs\n"
@@ -33,9 +37,17 @@ static const struct option options[] = {
     {"log", required_argument, NULL, 'l'},
     {"mca", required_argument, NULL, 'm'},
     {"create", no_argument, NULL, 'c'},
+    {"verify", no_argument, NULL, 'v'},
+    {"structure", no_argument, NULL, 's'},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
+};
+
+struct arguments {
+	struct qmgr_options qmgr;
+	struct mode_options mode;
+	int (*run)(const struct mode_options *opts); /* NULL: the daemon */
 };
 
 static int
@@ -47,11 +59,14 @@ wrong_usage(void)
 
 /* Returns -1 to go on, or the exit status. */
 static int
-take_option(int c, struct qmgr_options *opts, bool *json)
+take_option(int c, struct arguments *a, bool *json)
 {
+	struct qmgr_options *opts = &a->qmgr;
+
 	switch (c) {
 	case 'r':
 		opts->root = optarg;
+		a->mode.root = optarg;
 		return -1;
 	case 'l':
 		*json = strcmp(optarg, "json") == 0;
@@ -66,6 +81,12 @@ take_option(int c, struct qmgr_options *opts, bool *json)
 	case 'c':
 		opts->create = true;
 		return -1;
+	case 'v':
+		a->run = mode_verify;
+		return -1;
+	case 's':
+		a->mode.structure = true;
+		return -1;
 	case 'h':
 		return fputs(usage, stdout) < 0;
 	case 'V':
@@ -78,12 +99,12 @@ take_option(int c, struct qmgr_options *opts, bool *json)
 int
 main(int argc, char **argv)
 {
-	struct qmgr_options opts = {.name = NULL};
+	struct arguments a = {.run = NULL};
 	bool json = false;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		int status = take_option(c, &opts, &json);
+		int status = take_option(c, &a, &json);
 
 		if (status >= 0)
 			return status;
@@ -93,10 +114,11 @@ main(int argc, char **argv)
 		    "qmgr: one queue manager's name is needed\n", stderr);
 		return wrong_usage();
 	}
-	opts.name = argv[optind];
+	a.qmgr.name = argv[optind];
+	a.mode.name = argv[optind];
 	(void)umask(077);
 	(void)signal(SIGPIPE, SIG_IGN);
-	opts.log_json = json;
-	mqlog_init(opts.name, json);
-	return qmgr_main(&opts);
+	a.qmgr.log_json = json;
+	mqlog_init(a.qmgr.name, json);
+	return a.run != NULL ? a.run(&a.mode) : qmgr_main(&a.qmgr);
 }

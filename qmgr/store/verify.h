@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * verify.h - looks at everything that a store holds, and says what is wrong
+ * with it: LMDB's pages, then every value by its checksum, then one against
+ * the other.  Reads only, and never through LMDB.
+ *
+ * The store must not be written meanwhile, but by one that keeps the
+ * transaction that is looked at (a read transaction of LMDB does).
+ * One thread; blocking; needs memory for the queues and 1 bit per page.
+ */
+#ifndef MQ_STORE_VERIFY_H
+#define MQ_STORE_VERIFY_H
+
+#include "qmgr/store/pages.h"
+
+enum verify_kind {
+	VERIFY_FILE,    /* a file is missing, cut, or not ours */
+	VERIFY_PAGE,    /* LMDB's pages: it may not touch them */
+	VERIFY_RECORD,  /* what no start can do without */
+	VERIFY_MESSAGE, /* one message cannot be got as it was put */
+	VERIFY_INDEX,   /* a message is not found by an id, or an id finds
+			   nothing */
+	VERIFY_COUNTER, /* a queue holds other messages than it counts */
+	VERIFY_ROOM,    /* only room is lost */
+};
+
+struct verify_finding {
+	enum verify_kind kind;
+	const char *where;
+	const char *what;
+};
+
+struct verify_report {
+	/* what was looked at: "queues", how many, and of which bytes (0: not
+	 * counted) */
+	void (*looked)(void *ctx, const char *what, uint64_t n, uint64_t bytes);
+	void (*finding)(void *ctx, const struct verify_finding *f);
+	void *ctx;
+};
+
+struct verify_options {
+	bool structure; /* only pages, no value */
+	/* as pages_snapshot() read them; NULL: read now, and the last sound one
+	 * counts */
+	const struct pages_meta *metas;
+	uint64_t txnid; /* 0: the last */
+	struct pages_place *place;
+};
+
+struct verify_result {
+	uint64_t findings;
+	uint64_t pages;   /* findings of VERIFY_PAGE and VERIFY_FILE */
+	uint64_t records; /* of VERIFY_RECORD, and pages of tables that no
+			     start can do without */
+};
+
+/* "page", "message", ...; and what a person does about it. */
+const char *verify_kind_name(enum verify_kind kind);
+const char *verify_advice(enum verify_kind kind);
+
+/* Looks at DIR/store.  MQI_OK also when there are findings.  Errors: IO,
+ * NO_MEMORY: nothing, or not everything was looked at, and *ret_why, malloc'd,
+ * says why. */
+MQ_MUST_CHECK enum mqi_err verify_store(const char *dir,
+    const struct verify_options *options, const struct verify_report *report,
+    struct verify_result *ret, char **ret_why);
+
+#endif
