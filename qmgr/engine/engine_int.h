@@ -110,8 +110,8 @@ struct entry {
 	bool settled; /* available, and the store shows it as it is */
 };
 
-RB_HEAD(entry_tree, entry);
-RB_HEAD(entry_free_tree, entry);
+MQ_RB_HEAD(entry_tree, entry);
+MQ_RB_HEAD(entry_free_tree, entry);
 RB_HEAD(entry_settled_tree, entry);
 RB_HEAD(entry_msg_tree, entry);
 RB_HEAD(entry_correl_tree, entry);

@@ -64,8 +64,8 @@ entry_correl_cmp(const struct entry *a, const struct entry *b)
 	return c != 0 ? c : place_cmp(a->place, b->place);
 }
 
-MQ_RB_GENERATE(entry_tree, entry, node, entry_cmp)
-MQ_RB_GENERATE(entry_free_tree, entry, free_node, entry_cmp)
+MQ_RB_GENERATE_ENDS(entry_tree, entry, node, entry_cmp)
+MQ_RB_GENERATE_ENDS(entry_free_tree, entry, free_node, entry_cmp)
 MQ_RB_GENERATE(entry_settled_tree, entry, settled_node, entry_cmp)
 MQ_RB_GENERATE(entry_msg_tree, entry, msg_node, entry_msg_cmp)
 MQ_RB_GENERATE(entry_correl_tree, entry, correl_node, entry_correl_cmp)
@@ -130,7 +130,7 @@ entry_set_available(struct entry *x)
 	struct queue *q = x->q;
 
 	x->state = ENTRY_AVAILABLE;
-	RB_INSERT(entry_free_tree, &q->available, x);
+	MQ_INVARIANT(entry_free_tree_add(&q->available, x) == NULL);
 	q->n_available++;
 	if (!TAILQ_EMPTY(&q->watchers))
 		queue_trim_later(q);
@@ -147,7 +147,7 @@ entry_leave_available(struct entry *x, enum entry_state state)
 	struct queue *q = x->q;
 
 	MQ_PRE(x->state == ENTRY_AVAILABLE);
-	RB_REMOVE(entry_free_tree, &q->available, x);
+	entry_free_tree_take(&q->available, x);
 	q->n_available--;
 	if (!TAILQ_EMPTY(&q->watchers))
 		queue_trim_later(q);
@@ -167,7 +167,7 @@ entry_free(struct entry *x)
 	if (!x->m.in_store)
 		x->q->e->np_used -= msg_memory(&x->m);
 	entry_unlist(x);
-	RB_REMOVE(entry_tree, &x->q->tree, x);
+	entry_tree_take(&x->q->tree, x);
 	msg_fini(&x->m);
 	mqpool_put(&x->q->e->entries, x);
 }
@@ -186,7 +186,7 @@ entry_add(struct queue *q, struct place place, struct msg *m, uint64_t pos)
 	memset(m, 0, sizeof(*m));
 	if (!x->m.in_store)
 		q->e->np_used += msg_memory(&x->m);
-	MQ_INVARIANT(RB_INSERT(entry_tree, &q->tree, x) == NULL);
+	MQ_INVARIANT(entry_tree_add(&q->tree, x) == NULL);
 	q->n_live++;
 	entry_set_available(x);
 	return x;
@@ -414,11 +414,7 @@ queue_entry_at(struct queue *q, struct place place)
 const struct entry *
 queue_oldest(const struct queue *q)
 {
-	const struct entry *x = RB_ROOT(&q->tree);
-
-	while (x != NULL && RB_LEFT(x, node) != NULL)
-		x = RB_LEFT(x, node);
-	return x;
+	return q->tree.first;
 }
 
 /* ---- finding ---- */
@@ -441,9 +437,15 @@ queue_index(struct queue *q)
 static struct entry *
 queue_first(struct queue *q, struct place after, const struct getter *g)
 {
-	struct entry key = {.place = {after.rank, after.seq + 1}};
-	struct entry *x;
+	struct entry *x = q->available.first;
+	struct entry key;
 
+	if (x == NULL)
+		return NULL;
+	if ((g == NULL || !getter_has_match(g)) &&
+	    place_cmp(after, x->place) < 0)
+		return x;
+	key.place = (struct place){after.rank, after.seq + 1};
 	if (g == NULL || !getter_has_match(g))
 		return RB_NFIND(entry_free_tree, &q->available, &key);
 	queue_index(q);
@@ -699,6 +701,11 @@ queue_check(const struct queue *cq)
 			MQ_INVARIANT(
 			    RB_FIND(entry_free_tree, &q->available, x) == x);
 	}
+	MQ_INVARIANT(q->tree.first == RB_MIN(entry_tree, &q->tree) &&
+		     q->tree.last == RB_MAX(entry_tree, &q->tree));
+	MQ_INVARIANT(
+	    q->available.first == RB_MIN(entry_free_tree, &q->available) &&
+	    q->available.last == RB_MAX(entry_free_tree, &q->available));
 	MQ_INVARIANT(live == q->n_live && available == q->n_available);
 	MQ_INVARIANT(settled == q->n_settled && bytes == q->settled_bytes);
 	MQ_INVARIANT(q->n_live <= q->depth);
