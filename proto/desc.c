@@ -285,3 +285,38 @@ mqdesc_stamp(const void *data, size_t len, const struct mqdesc_stamp *stamp,
 	mqbuf_commit(out, n);
 	return MQI_OK;
 }
+
+/* ---- stamped again ---- */
+
+static uint16_t
+field_place(const struct desc_scan *s, enum desc_field field, const void *data)
+{
+	return mqdesc_has(s, field)
+		   ? (uint16_t)(s->at[field] - (const uint8_t *)data)
+		   : 0;
+}
+
+enum mqi_err
+mqdesc_find(const void *data, size_t len, struct mqdesc_places *ret)
+{
+	struct desc_scan s;
+	enum mqi_err err = mqdesc_scan(data, len, &s);
+
+	if (err)
+		return err;
+	ret->msg_id = field_place(&s, DESC_MSG_ID, data);
+	ret->put_time = field_place(&s, DESC_PUT_TIME, data);
+	return MQI_OK;
+}
+
+void
+mqdesc_restamp(void *data, const struct mqdesc_places *places,
+    const uint8_t msg_id[MQI_ID_LEN], uint64_t put_time_ms)
+{
+	uint8_t *p = data;
+
+	MQ_PRE(places->msg_id != 0 && places->put_time != 0);
+	MQ_PRE(put_time_ms != 0 && put_time_ms <= MQCLOCK_MAX_MS);
+	memcpy(p + places->msg_id, msg_id, MQI_ID_LEN);
+	mqbuf_set_u64(p + places->put_time, put_time_ms);
+}

@@ -98,4 +98,19 @@ MQ_MUST_CHECK enum mqi_err mqdesc_read(
 MQ_MUST_CHECK enum mqi_err mqdesc_stamp(const void *data, size_t len,
     const struct mqdesc_stamp *stamp, struct mqbuf *out);
 
+/* Where a stamped descriptor has what differs from one message to the next;
+ * 0: nowhere. */
+struct mqdesc_places {
+	uint16_t msg_id;
+	uint16_t put_time;
+};
+
+/* Errors: MD. */
+MQ_MUST_CHECK enum mqi_err mqdesc_find(
+    const void *data, size_t len, struct mqdesc_places *ret);
+/* Sets both, in a descriptor that has both.  put_time_ms is not 0, msg_id not
+ * all zero: fields at their default are left out. */
+void mqdesc_restamp(void *data, const struct mqdesc_places *places,
+    const uint8_t msg_id[MQI_ID_LEN], uint64_t put_time_ms);
+
 #endif

@@ -128,6 +128,7 @@ engine_object_set(struct engine *e, enum mqattr_object type, const char *name,
 		return err;
 	}
 	*ret_pos = object_write(e, type, name, id, attrs);
+	e->object_changes++;
 	if (type == MQATTR_QLOCAL)
 		object_queue_set(e, o);
 	else if (type == MQATTR_QMGR)

@@ -354,6 +354,7 @@ struct handle {
 	bool exclusive;
 	bool closed;
 	bool async_failed;
+	struct stamp_memory *stamped; /* the last put, or NULL */
 	struct getter_owned getters;
 	struct lane lane;
 	struct gated gate;
@@ -531,6 +532,7 @@ struct engine {
 	size_t unapplied_bytes;
 	size_t queued_bytes; /* of batches not durable */
 	uint64_t objects_pos;
+	uint64_t object_changes;        /* how often */
 	struct entry_list_head touched; /* by touch */
 	struct queue_list trims;
 	struct wait_applied_list wait_applied;
@@ -551,6 +553,22 @@ struct engine {
 	struct mqpool pendings;
 	enum mqi_err catalog_err;
 };
+
+/* ---- stamp.c ---- */
+
+/* What a put's descriptor says, and what was made of it. */
+struct stamp_result {
+	bool persistent;
+	int8_t priority;
+	uint8_t rank;
+	uint8_t msg_id[MQI_ID_LEN];
+	uint8_t correl_id[MQI_ID_LEN];
+};
+
+/* The stamped descriptor is in e->scratch. */
+MQ_MUST_CHECK enum mqi_err stamp_put(
+    struct handle *h, const struct engine_put *req, struct stamp_result *ret);
+struct stamp_memory *stamp_forget(struct stamp_memory *m); /* NULL */
 
 /* ---- batch.c ---- */
 

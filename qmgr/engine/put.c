@@ -23,19 +23,6 @@
 #include "qmgr/engine/engine_int.h"
 
 #define PUT_RECORD_ROOM 512u /* a PUT record without its body */
-#define PUT_APP_TYPES 65536u /* message types of applications from here */
-
-/* "SLMQ", 12 bytes of the queue manager's id, a number never used before. */
-static void
-put_new_msg_id(struct engine *e, uint8_t ret[MQI_ID_LEN])
-{
-	uint64_t n = engine_next_number(e);
-
-	memcpy(ret, "SLMQ", 4);
-	memcpy(ret + 4, e->qmid, 12);
-	for (unsigned i = 0; i < 8; i++)
-		ret[16 + i] = (uint8_t)(n >> (56 - 8 * i));
-}
 
 /* ---- records and entries ---- */
 
@@ -191,21 +178,6 @@ put_check_queue(const struct handle *h, const struct engine_put *req)
 	return MQI_OK;
 }
 
-static enum mqi_err
-put_check_desc(const struct mqdesc_info *info)
-{
-	if (info->priority < MQI_PRIORITY_AS_Q_DEF ||
-	    info->priority > MQI_MAX_PRIORITY)
-		return MQI_E_PRIORITY;
-	if (info->expiry <= 0 && info->expiry != MQI_EXPIRY_UNLIMITED)
-		return MQI_E_EXPIRY;
-	if (info->msg_type != MQI_MT_REQUEST &&
-	    info->msg_type != MQI_MT_REPLY && info->msg_type != MQI_MT_REPORT &&
-	    info->msg_type != MQI_MT_DATAGRAM && info->msg_type < PUT_APP_TYPES)
-		return MQI_E_MSG_TYPE;
-	return MQI_OK;
-}
-
 /* What a put is, while it is being executed. */
 struct put {
 	struct engine *e;
@@ -215,7 +187,6 @@ struct put {
 	const struct engine_put *req;
 	uint32_t id;
 	uint8_t rank;
-	struct mqdesc_info info;
 	struct msg m;
 	struct engine_reply done;
 };
@@ -223,56 +194,23 @@ struct put {
 static enum mqi_err
 put_stamp(struct put *p)
 {
-	struct engine *e = p->e;
-	const struct mqattr_set *opened = p->h->route.opened->attrs;
-	const struct mqdesc_info *info = &p->info;
-	bool pass = p->s->who.is_agent &&
-		    (p->req->flags & MQLOCAL_PUT_PASS_CONTEXT) != 0;
-	struct mqdesc_route route = p->h->route.to;
-	struct mqdesc_stamp st = {
-	    .user = p->s->who.user,
-	    .appl_name = p->s->who.app_name,
-	    .put_time_ms = e->wall_us / 1000,
-	    .keep_context = pass,
-	};
-	enum mqi_err err;
+	struct engine_reply *done = &p->done;
+	struct stamp_result st;
+	enum mqi_err err = stamp_put(p->h, p->req, &st);
 
-	st.priority = info->priority >= 0
-			  ? info->priority
-			  : (int8_t)mqattr_int(opened, MQATTR_ID_DEFPRTY);
-	st.persistent = info->persistence_as_q_def
-			    ? mqattr_is(opened, MQATTR_ID_DEFPSIST, "YES")
-			    : info->persistent;
-	if (p->h->route.is_remote) {
-		route.hops = 1;
-		if (p->s->who.is_agent && info->has_route)
-			route.hops = info->route.hops + 1;
-		if (route.hops > e->hop_limit)
-			return MQI_E_HOP_LIMIT;
-		st.route = &route;
-	}
-	st.set_msg_id = !info->has_msg_id;
-	if (st.set_msg_id)
-		put_new_msg_id(e, st.msg_id);
-	mqbuf_reset(&e->scratch);
-	err = mqdesc_stamp(p->req->desc, p->req->desc_len, &st, &e->scratch);
-	if (err == MQI_OK)
-		err = e->scratch.err;
 	if (err != MQI_OK)
 		return err;
+	p->rank = st.rank;
 	p->m.persistent = st.persistent;
-	p->m.put_ms = st.put_time_ms;
-	memcpy(
-	    p->m.msg_id, st.set_msg_id ? st.msg_id : info->msg_id, MQI_ID_LEN);
-	memcpy(p->m.correl_id, info->correl_id, MQI_ID_LEN);
-	p->rank =
-	    p->h->q->attr.fifo ? 0 : (uint8_t)(MQI_MAX_PRIORITY - st.priority);
-	if (p->done.kind == ENGINE_PUTS_DONE)
+	p->m.put_ms = p->e->wall_us / 1000;
+	memcpy(p->m.msg_id, st.msg_id, MQI_ID_LEN);
+	memcpy(p->m.correl_id, st.correl_id, MQI_ID_LEN);
+	if (done->kind == ENGINE_PUTS_DONE)
 		return MQI_OK;
-	p->done.u.put.priority = st.priority;
-	p->done.u.put.persistent = st.persistent;
-	p->done.u.put.put_time_ms = st.put_time_ms;
-	memcpy(p->done.u.put.msg_id, p->m.msg_id, MQI_ID_LEN);
+	done->u.put.priority = st.priority;
+	done->u.put.persistent = st.persistent;
+	done->u.put.put_time_ms = p->m.put_ms;
+	memcpy(done->u.put.msg_id, st.msg_id, MQI_ID_LEN);
 	return MQI_OK;
 }
 
@@ -298,10 +236,6 @@ put_prepare(struct put *p)
 	const struct engine_put *req = p->req;
 	enum mqi_err err = put_check_queue(p->h, req);
 
-	if (err == MQI_OK)
-		err = mqdesc_read(req->desc, req->desc_len, &p->info);
-	if (err == MQI_OK)
-		err = put_check_desc(&p->info);
 	if (err == MQI_OK && req->unit != 0)
 		err = unit_get(p->s, req->unit, &p->u);
 	if (err == MQI_OK && p->u != NULL &&

@@ -99,6 +99,7 @@ handle_free_if_done(struct handle *h)
 		return;
 	gate_drop(&h->gate);
 	h->q->n_open--;
+	h->stamped = stamp_forget(h->stamped);
 	free(h);
 }
 

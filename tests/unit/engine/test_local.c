@@ -98,6 +98,35 @@ test_put_is_acknowledged_when_durable_and_not_before(void **state)
 	assert_non_null(rig_reply(&rig, 0, id));
 }
 
+/* Puts with the same descriptor bytes: what each has become. */
+static void
+test_equal_puts_follow_the_queue_s_attributes(void **state)
+{
+	struct rig_put p = RIG_PUT(open_q(0), "one");
+	uint8_t ids[4][MQI_ID_LEN];
+
+	(void)state;
+	p.persistence = MQI_PERSISTENCE_AS_Q_DEF;
+	for (unsigned i = 0; i < 4; i++) {
+		const struct rig_reply *k;
+		uint32_t id;
+
+		if (i == 2)
+			rig_define(&rig, MQATTR_QLOCAL, "Q", "DEFPRTY=7",
+			    "DEFPSIST=YES", NULL);
+		rig_advance_ms(&rig, 5);
+		id = rig_ask_put(&rig, 0, &p);
+		rig_settle(&rig);
+		k = rig_reply(&rig, 0, id);
+		assert_non_null(k);
+		assert_int_equal(k->r.u.put.priority, i < 2 ? 0 : 7);
+		assert_int_equal(k->r.u.put.persistent, i >= 2);
+		memcpy(ids[i], k->msg_id, MQI_ID_LEN);
+		for (unsigned j = 0; j < i; j++)
+			assert_memory_not_equal(ids[i], ids[j], MQI_ID_LEN);
+	}
+}
+
 #define BRIEF_PUTS 300u
 
 static void
@@ -513,6 +542,7 @@ main(void)
 	    T(test_put_then_get_returns_the_message),
 	    T(test_put_of_no_bytes_is_a_message),
 	    T(test_put_is_acknowledged_when_durable_and_not_before),
+	    T(test_equal_puts_follow_the_queue_s_attributes),
 	    T(test_brief_puts_are_answered_together_when_durable),
 	    T(test_brief_put_that_fails_has_a_result),
 	    T(test_get_waits_for_the_put_it_reveals_and_for_its_removal),

@@ -336,6 +336,46 @@ test_stamp_carries_unknown_extensions_along(void **state)
 	golden_check("desc", "unknown_extensions", f->out.data, f->out.len);
 }
 
+static void
+test_restamp_is_a_stamp_with_another_id_and_time(void **state)
+{
+	struct fixture *f = *state;
+	struct mqdesc_stamp s = plain_stamp();
+	struct mqdesc_places places;
+	size_t len;
+
+	s.set_msg_id = true;
+	s.user = "user";
+	s.appl_name = "program";
+	memset(s.msg_id, 1, sizeof(s.msg_id));
+	stamp(f, &s);
+	len = f->out.len;
+	assert_int_equal(mqdesc_find(f->out.data, len, &places), MQI_OK);
+	memset(s.msg_id, 2, sizeof(s.msg_id));
+	s.put_time_ms += 12345;
+	mqdesc_restamp(f->out.data, &places, s.msg_id, s.put_time_ms);
+	assert_int_equal(
+	    mqdesc_stamp(f->buf.data, f->buf.len, &s, &f->out), MQI_OK);
+	assert_int_equal(f->out.len, 2 * len);
+	assert_memory_equal(f->out.data, f->out.data + len, len);
+}
+
+static void
+test_find_tells_what_a_descriptor_has_not(void **state)
+{
+	struct fixture *f = *state;
+	struct mqdesc_places places;
+	struct mqi_md md;
+
+	mqi_md_init(&md);
+	assert_int_equal(mqdesc_encode(&md, &f->buf), MQI_OK);
+	assert_int_equal(mqdesc_find(f->buf.data, f->buf.len, &places), MQI_OK);
+	assert_int_equal(places.msg_id, 0);
+	assert_int_equal(places.put_time, 0);
+	assert_int_equal(
+	    mqdesc_find(f->buf.data, f->buf.len - 1, &places), MQI_E_MD);
+}
+
 /* header, priority, persistence and put time are all that it adds */
 #define STAMPED_LEN (12 + 1 + 1 + 8)
 
@@ -416,6 +456,8 @@ main(void)
 	    TEST(test_stamp_keep_context_fills_in_only_what_is_missing),
 	    TEST(test_stamp_adds_replaces_keeps_and_removes_the_route),
 	    TEST(test_stamp_carries_unknown_extensions_along),
+	    TEST(test_restamp_is_a_stamp_with_another_id_and_time),
+	    TEST(test_find_tells_what_a_descriptor_has_not),
 	    TEST(test_stamp_reaches_the_limit_but_does_not_pass_it),
 	    TEST(test_stamp_appends_and_fails_without_room),
 	    TEST(test_read_and_stamp_refuse_bad_bytes),
