@@ -543,6 +543,33 @@ judge_maybe_got(struct checker *c)
 	}
 }
 
+/* How many messages more would be lost if these were missing, too: some may
+ * be in the hands of gets that were cut off. */
+static unsigned
+excess(const struct checker *c, const unsigned missing_on[CHECKER_QUEUES])
+{
+	unsigned n = 0;
+
+	for (unsigned q = 0; q < CHECKER_QUEUES; q++) {
+		unsigned room = c->covered[q] > c->missing[q]
+				    ? c->covered[q] - c->missing[q]
+				    : 0;
+		n += missing_on[q] > room ? missing_on[q] - room : 0;
+	}
+	return n;
+}
+
+/* Of a unit that may be done and may be not: what explains more. */
+static bool
+is_rather_done(const struct checker *c, const struct unit *u)
+{
+	unsigned done = excess(c, u->missing_puts_on);
+	unsigned undone = excess(c, u->missing_gets_on);
+
+	return done != undone ? done < undone
+			      : u->puts_missing <= u->gets_missing;
+}
+
 static void
 judge_units(struct checker *c)
 {
@@ -563,8 +590,7 @@ judge_units(struct checker *c)
 			continue;
 		}
 		bool done =
-		    can_be_done &&
-		    (!can_be_undone || u->puts_missing <= u->gets_missing);
+		    can_be_done && (!can_be_undone || is_rather_done(c, u));
 		for (unsigned q = 0; q < CHECKER_QUEUES; q++)
 			c->missing[q] += done ? u->missing_puts_on[q]
 					      : u->missing_gets_on[q];

@@ -133,6 +133,22 @@ test_unit_of_unknown_outcome_is_all_or_nothing(void **state)
 	assert_int_equal(judge(c, CHECKER_NOW, mixed, 3).torn, 1);
 }
 
+/* The unit got a and put b; neither is here, but a cut off get may have a. */
+static void
+test_unit_of_unknown_outcome_leaves_its_get_to_another(void **state)
+{
+	struct checker *c = *state;
+	uint32_t a = put(c, 0), unit = checker_unit_begin(c), b;
+
+	got(c, a, unit);
+	b = checker_put_begin(c, 1, 1, true, unit);
+	checker_put_end(c, b, CHECKER_DONE);
+	checker_unit_ending(c, unit);
+	assert_int_equal(judge(c, CHECKER_NOW, NULL, 0).lost, 1);
+	(void)checker_get_begin(c, 3, 0, 0);
+	assert_int_equal(judge(c, CHECKER_NOW, NULL, 0).lost, 0);
+}
+
 static void
 test_backed_out_unit_leaves_nothing(void **state)
 {
@@ -232,6 +248,7 @@ main(void)
 	    TEST(test_message_of_a_refused_put_is_unexpected),
 	    TEST(test_one_cut_off_get_explains_one_message_only),
 	    TEST(test_unit_of_unknown_outcome_is_all_or_nothing),
+	    TEST(test_unit_of_unknown_outcome_leaves_its_get_to_another),
 	    TEST(test_backed_out_unit_leaves_nothing),
 	    TEST(test_acknowledgements_take_a_prefix),
 	    TEST(test_unacknowledged_message_of_a_closed_window_is_back),
