@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sim.c - the world of the simulation (sim.h): time, the choice of what moves
+ * next, faults, and the phases of a run.
+ *
+ * A seed first chooses its network, its clients and the rates of its faults
+ * (some seeds have none of a kind, some have many), then thousands of steps.
+ * Then everything is healed: queue managers start, links carry, putters stop;
+ * within a bounded number of steps everything must have arrived.  The verdict
+ * ends the run.
+ */
+#include "tests/sim/sim.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/rand.h"
+
+#define CHAOS_STEPS 20000u
+#define HEAL_STEPS 100000u
+
+bool sim_tracing;
+
+unsigned
+sim_roll(struct sim *s, unsigned n)
+{
+	return (unsigned)(mqrand_next(&s->random) % n);
+}
+
+void
+sim_fail(struct sim *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (s->failed)
+		return;
+	s->failed = true;
+	va_start(ap, fmt);
+	(void)vsnprintf(s->why, sizeof(s->why), fmt, ap);
+	va_end(ap);
+	SIM_TRACE(s, "failed: %s", s->why);
+}
+
+/* ---- faults ---- */
+
+static bool
+happens(struct sim *s, unsigned rate)
+{
+	return sim_roll(s, 10000) < rate;
+}
+
+/* With its host: everything that ran there. */
+static void
+power_cut(struct sim *s, struct sim_qm *qm)
+{
+	struct sim_agent *a, *next;
+
+	SIM_TRACE(s, "power cut of %s", qm->name);
+	sim_qm_crash(qm);
+	for (unsigned i = 0; i < s->n_apps; i++)
+		sim_app_crash(sim_app_at(s, i), qm);
+	for (a = TAILQ_FIRST(&s->agents); a != NULL; a = next) {
+		next = sim_agent_next(a);
+		sim_agent_crash(a, qm);
+	}
+}
+
+static void
+faults(struct sim *s)
+{
+	struct sim_qm *qm = &s->qms[sim_roll(s, s->n_qms)];
+	struct sim_agent *a;
+
+	if (happens(s, s->rates.crash) && qm->e != NULL) {
+		sim_qm_crash(qm);
+		sim_audit(s, "at a crash");
+	}
+	if (happens(s, s->rates.power) && qm->e != NULL) {
+		power_cut(s, qm);
+		sim_audit(s, "at a power cut");
+	}
+	if (happens(s, s->rates.kill_app))
+		sim_app_kill(sim_app_at(s, sim_roll(s, s->n_apps)));
+	if (happens(s, s->rates.kill_agent)) {
+		a = sim_agent_any(s);
+		if (a != NULL)
+			sim_agent_kill(a);
+	}
+	if (happens(s, s->rates.cut))
+		sim_link_cut_any(s);
+	if (s->n_qms > 1 && happens(s, s->rates.partition)) {
+		unsigned i = sim_roll(s, s->n_qms - 1);
+
+		s->parted[i][i + 1] = s->parted[i + 1][i] =
+		    !s->parted[i][i + 1];
+		s->cuts++;
+		SIM_TRACE(s, "QM%u and QM%u are %s", i + 1, i + 2,
+		    s->parted[i][i + 1] ? "parted" : "joined");
+	}
+}
+
+/* ---- steps ---- */
+
+static void
+recover(struct sim *s)
+{
+	struct sim_qm *qm = &s->qms[sim_roll(s, s->n_qms)];
+	unsigned to = sim_roll(s, s->n_qms);
+
+	if (qm->e == NULL) {
+		if (sim_roll(s, 4) == 0)
+			sim_qm_start(qm);
+	} else if (qm->work[to] && sim_qm_is_up(qm) &&
+		   !sim_agent_sends(s, qm->index, to)) {
+		sim_agent_start_sender(qm, to);
+	}
+}
+
+static void
+pass_time(struct sim *s)
+{
+	unsigned what = sim_roll(s, 200);
+
+	s->now_us += what == 0 ? sim_roll(s, 400000) : sim_roll(s, 400);
+}
+
+void
+sim_step(struct sim *s)
+{
+	unsigned what = sim_roll(s, 100);
+	struct sim_agent *a;
+
+	s->steps++;
+	pass_time(s);
+	if (what < 50) {
+		sim_qm_step(&s->qms[sim_roll(s, s->n_qms)]);
+	} else if (what < 75) {
+		sim_app_step(sim_app_at(s, sim_roll(s, s->n_apps)));
+	} else if (what < 95) {
+		a = sim_agent_any(s);
+		if (a != NULL)
+			sim_agent_step(a);
+	} else {
+		recover(s);
+	}
+	if (!s->healing)
+		faults(s);
+	if (sim_roll(s, 200) == 0)
+		sim_audit(s, "between steps");
+	sim_check(s);
+}
+
+/* ---- phases ---- */
+
+static unsigned
+some_rate(struct sim *s, unsigned most)
+{
+	return sim_roll(s, 3) == 0 ? 0 : sim_roll(s, most);
+}
+
+static void
+begin(struct sim *s)
+{
+	s->n_qms = 1 + sim_roll(s, SIM_QMS);
+	s->checker = checker_new(NULL);
+	s->now_us = 1000000;
+	s->n_msgs = 1;
+	TAILQ_INIT(&s->agents);
+	TAILQ_INIT(&s->links);
+	for (unsigned i = 0; i < s->n_qms; i++)
+		sim_qm_init(&s->qms[i], s, i);
+	for (unsigned i = 0; i < s->n_qms; i++)
+		sim_qm_define(&s->qms[i]);
+	sim_apps_init(s);
+	s->rates.crash = some_rate(s, 12);
+	s->rates.power = some_rate(s, 8);
+	s->rates.kill_app = some_rate(s, 20);
+	s->rates.kill_agent = some_rate(s, 20);
+	s->rates.partition = some_rate(s, 12);
+	s->rates.cut = some_rate(s, 20);
+	SIM_TRACE(s, "%u queue managers, %u applications", s->n_qms, s->n_apps);
+}
+
+/* What is not done yet; NULL: everything is. */
+static const char *
+waits_for(struct sim *s)
+{
+	static char what[64];
+
+	for (unsigned i = 0; i < s->n_apps; i++) {
+		(void)snprintf(what, sizeof(what), "application %u", i);
+		if (!sim_app_is_idle(sim_app_at(s, i)))
+			return what;
+	}
+	for (unsigned i = 0; i < s->n_qms; i++) {
+		(void)snprintf(what, sizeof(what), "%s", s->qms[i].name);
+		if (!sim_qm_is_up(&s->qms[i]))
+			return what;
+		for (unsigned j = 0; j < s->n_qms; j++) {
+			(void)snprintf(what, sizeof(what), "%s to %s",
+			    s->qms[i].name, s->qms[j].name);
+			if (s->qms[i].xmitq_ids[j] != 0 &&
+			    sim_qm_depth(&s->qms[i], s->qms[j].name) != 0)
+				return what;
+		}
+	}
+	return NULL;
+}
+
+static void
+heal(struct sim *s)
+{
+	uint64_t until = s->steps + HEAL_STEPS;
+
+	SIM_TRACE(s, "everything is healed");
+	s->healing = true;
+	memset(s->parted, 0, sizeof(s->parted));
+	while (!s->failed && waits_for(s) != NULL && s->steps < until)
+		sim_step(s);
+	if (!s->failed && waits_for(s) != NULL)
+		sim_fail(s, "the faults have ended, but not the work of %s",
+		    waits_for(s));
+	for (unsigned i = 0; i < s->n_apps; i++)
+		sim_app_kill(sim_app_at(s, i));
+	sim_agents_fini(s);
+}
+
+static void
+end(struct sim *s)
+{
+	sim_agents_fini(s);
+	for (unsigned i = 0; i < s->n_qms; i++)
+		sim_qm_fini(&s->qms[i]);
+	sim_apps_fini(s);
+	s->checker = checker_free(s->checker);
+}
+
+bool
+sim_run(struct sim *s, uint64_t seed, enum sim_sabotage sabotage)
+{
+	memset(s, 0, sizeof(*s));
+	s->seed = s->random = seed;
+	s->sabotage = sabotage;
+	begin(s);
+	while (!s->failed && s->steps < CHAOS_STEPS)
+		sim_step(s);
+	if (!s->failed)
+		heal(s);
+	if (!s->failed)
+		sim_verdict(s);
+	end(s);
+	return !s->failed;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_sim.c - the simulation (sim.h) by seeds: 500, or 10,000 with MQ_LONG.
+ * MQ_SEED=n runs one, in this process; MQ_TRACE=1 tells what happens;
+ * MQ_SEEDS says how many.
+ *
+ * Seeds run in a child, which says in shared memory which one it is at, so
+ * that a failed assertion names its seed, too.  The other tests break a rule
+ * on purpose: the same seeds must notice.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/sim/sim.h"
+
+#define SEEDS 500u
+#define SEEDS_LONG 10000u
+
+/* What the child tells. */
+struct told {
+	uint64_t seed;
+	uint64_t runs, failures, first_failure;
+	uint64_t steps, msgs, crashes, kills, cuts, audits, channels;
+	char why[512];
+};
+
+static uint64_t
+from_env(const char *name, uint64_t dflt)
+{
+	const char *v = getenv(name);
+
+	return v != NULL ? strtoull(v, NULL, 0) : dflt;
+}
+
+static void
+add(struct told *t, const struct sim *s)
+{
+	t->runs++;
+	t->steps += s->steps;
+	t->msgs += s->n_msgs;
+	t->crashes += s->crashes;
+	t->kills += s->kills;
+	t->cuts += s->cuts;
+	t->audits += s->audits;
+	t->channels += s->channels;
+}
+
+/* Until one fails. */
+static void
+run_seeds(struct told *t, uint64_t first, uint64_t n, enum sim_sabotage what)
+{
+	struct sim *s = malloc(sizeof(*s));
+
+	for (uint64_t seed = first; s != NULL && seed < first + n; seed++) {
+		t->seed = seed;
+		if (!sim_run(s, seed, what)) {
+			t->failures++;
+			t->first_failure = seed;
+			memcpy(t->why, s->why, sizeof(t->why));
+		}
+		add(t, s);
+		if (t->failures > 0)
+			break;
+	}
+	free(s);
+}
+
+/* Returns the child's status. */
+static int
+run_in_child(struct told *t, uint64_t first, uint64_t n, enum sim_sabotage what)
+{
+	int status = 0;
+	pid_t pid;
+
+	(void)fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (what != SIM_HONEST)
+			assert_non_null(freopen("/dev/null", "w", stderr));
+		run_seeds(t, first, n, what);
+		(void)fflush(NULL);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static struct told *
+told_new(void)
+{
+	struct told *t = mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	assert_ptr_not_equal(t, MAP_FAILED);
+	return t;
+}
+
+static void
+tell(const struct told *t)
+{
+	print_message("%llu seeds, %llu steps: %llu messages, %llu crashes, "
+		      "%llu kills, %llu cuts, %llu channels, %llu audits\n",
+	    (unsigned long long)t->runs, (unsigned long long)t->steps,
+	    (unsigned long long)t->msgs, (unsigned long long)t->crashes,
+	    (unsigned long long)t->kills, (unsigned long long)t->cuts,
+	    (unsigned long long)t->channels, (unsigned long long)t->audits);
+}
+
+static void
+test_seeds(void **state)
+{
+	uint64_t one = from_env("MQ_SEED", 0);
+	uint64_t n = from_env(
+	    "MQ_SEEDS", getenv("MQ_LONG") != NULL ? SEEDS_LONG : SEEDS);
+	struct told *t = told_new();
+	int status = 0;
+
+	(void)state;
+	if (one != 0)
+		run_seeds(t, one, 1, SIM_HONEST);
+	else
+		status = run_in_child(t, 1, n, SIM_HONEST);
+	tell(t);
+	if (status != 0 || t->failures > 0)
+		fail_msg("MQ_SEED=%llu: %s", (unsigned long long)t->seed,
+		    t->failures > 0 ? t->why : "an assertion failed");
+	(void)munmap(t, sizeof(*t));
+}
+
+/* A broken rule is noticed by one of the first 500 seeds. */
+static void
+expect_noticed(enum sim_sabotage what)
+{
+	struct told *t = told_new();
+	int status;
+
+	if (from_env("MQ_SEED", 0) != 0)
+		skip();
+	status = run_in_child(t, 1, SEEDS, what);
+	if (status == 0 && t->failures == 0)
+		fail_msg("not noticed by %u seeds", SEEDS);
+	print_message("noticed by seed %llu: %s\n", (unsigned long long)t->seed,
+	    t->failures > 0 ? t->why : "an assertion failed");
+	(void)munmap(t, sizeof(*t));
+}
+
+static void
+test_replies_before_the_flush_are_noticed(void **state)
+{
+	(void)state;
+	expect_noticed(SIM_REPLY_EARLY);
+}
+
+static void
+test_a_position_outside_its_unit_is_noticed(void **state)
+{
+	(void)state;
+	expect_noticed(SIM_POSITION_APART);
+}
+
+static void
+test_early_acknowledgements_are_noticed(void **state)
+{
+	(void)state;
+	expect_noticed(SIM_ACK_EARLY);
+}
+
+static void
+test_a_missing_fence_is_noticed(void **state)
+{
+	(void)state;
+	expect_noticed(SIM_NO_FENCE);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_seeds),
+	    cmocka_unit_test(test_replies_before_the_flush_are_noticed),
+	    cmocka_unit_test(test_a_position_outside_its_unit_is_noticed),
+	    cmocka_unit_test(test_early_acknowledgements_are_noticed),
+	    cmocka_unit_test(test_a_missing_fence_is_noticed),
+	};
+
+	sim_tracing = getenv("MQ_TRACE") != NULL;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
