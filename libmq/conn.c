@@ -278,6 +278,7 @@ mqconn_free(mqi_conn *c)
 		mqqueue_free(q);
 	if (c->agent != NULL)
 		c->agent->free(c);
+	mqruns_free(c->runs);
 	if (c->fd >= 0)
 		(void)close(c->fd);
 	if (c->wake_fd >= 0)

@@ -24,6 +24,7 @@
 #include <sys/types.h>
 
 #include "base/buf.h"
+#include "libmq/run.h"
 #include "proto/local.h"
 
 #define MQLIB_TEXT_LEN 512
@@ -172,6 +173,7 @@ struct mqi_conn {
 	struct mqi_unit_list units;
 	uint32_t last_unit;
 	struct mqbig_list big;
+	struct mqruns *runs; /* NULL: nothing has been read ahead */
 
 	uint32_t acks_held; /* handles with an acknowledgement not sent yet */
 	uint32_t max_async_puts; /* MQLIB_ASYNC_PUTS; mqbench lowers it */
@@ -254,7 +256,8 @@ enum mqmsg_md {
 
 struct mqi_msg {
 	TAILQ_ENTRY(mqi_msg) link;
-	mqi_queue *queue; /* compared only */
+	struct mqrun *run; /* that it lies in, or NULL: malloc'd */
+	mqi_queue *queue;  /* compared only */
 	uint32_t generation;
 	uint64_t token; /* 0: not from read-ahead */
 	uint32_t backout_count;
@@ -412,7 +415,9 @@ uint16_t mqasync_put_flags(mqi_queue *q); /* for the next put */
 
 /* ---- get.c ---- */
 
-mqi_msg *mqmsg_new(const struct mqlocal_message *m, uint32_t body_room);
+/* runs: NULL, or where a small one may lie. */
+mqi_msg *mqmsg_new(
+    const struct mqlocal_message *m, uint32_t body_room, struct mqruns *runs);
 /* Unlocked: decodes the descriptor and checks the body. */
 MQ_MUST_CHECK enum mqi_err mqmsg_finish(mqi_msg *msg);
 

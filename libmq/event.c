@@ -71,7 +71,10 @@ on_message(mqi_conn *c, const struct mqframe *f)
 		return MQI_E_PROTOCOL;
 	q = mqqueue_find(c, m.handle);
 	if (q != NULL) {
-		msg = mqmsg_new(&m, m.sent_len);
+		/* without runs it costs more, no more than that */
+		if (c->runs == NULL)
+			c->runs = mqruns_new();
+		msg = mqmsg_new(&m, m.sent_len, c->runs);
 		if (msg == NULL)
 			no_memory(q);
 	}

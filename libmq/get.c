@@ -31,14 +31,21 @@
 /* ---- messages ---- */
 
 mqi_msg *
-mqmsg_new(const struct mqlocal_message *m, uint32_t body_room)
+mqmsg_new(
+    const struct mqlocal_message *m, uint32_t body_room, struct mqruns *runs)
 {
-	mqi_msg *msg;
+	size_t size = sizeof(mqi_msg) + m->desc_len + body_room;
+	struct mqrun *run = NULL;
+	mqi_msg *msg = NULL;
 
-	msg = malloc(sizeof(*msg) + m->desc_len + body_room);
+	if (runs != NULL)
+		msg = mqruns_get(runs, size, &run);
+	if (msg == NULL)
+		msg = malloc(size);
 	if (msg == NULL)
 		return NULL;
 	memset(msg, 0, offsetof(struct mqi_msg, md));
+	msg->run = run;
 	msg->token = m->token;
 	msg->backout_count = m->backout_count;
 	msg->body_crc = m->body_crc;
@@ -86,7 +93,10 @@ mqi_msg_free(mqi_msg *msg)
 	if (msg != NULL) {
 		if (msg->md_state == MQMSG_MD_THERE)
 			free((void *)(uintptr_t)msg->md.props);
-		free(msg);
+		if (msg->run != NULL)
+			mqrun_unref(msg->run);
+		else
+			free(msg);
 	}
 	return NULL;
 }
@@ -163,7 +173,7 @@ take_message(mqi_conn *c, struct get_call *g, const struct mqframe *f)
 	    mqi_completion((enum mqi_err)m.reason) == MQI_COMP_FAIL ||
 	    (g->buf != NULL && m.sent_len > g->buf_len))
 		return MQI_E_PROTOCOL;
-	g->msg = mqmsg_new(&m, g->buf != NULL ? 0 : m.sent_len);
+	g->msg = mqmsg_new(&m, g->buf != NULL ? 0 : m.sent_len, NULL);
 	g->no_memory = g->msg == NULL;
 	if (g->msg != NULL) {
 		g->msg->queue = g->queue;
