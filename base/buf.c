@@ -63,7 +63,7 @@ buf_grow(struct mqbuf *b, size_t need)
 }
 
 void *
-mqbuf_reserve(struct mqbuf *b, size_t n)
+mqbuf_reserve_more(struct mqbuf *b, size_t n)
 {
 	if (b->err)
 		return NULL;
@@ -80,15 +80,6 @@ mqbuf_reserve(struct mqbuf *b, size_t n)
 	if ((!b->data || n > b->cap - b->len) && !buf_grow(b, b->len + n))
 		return NULL;
 	return b->data + b->len;
-}
-
-void
-mqbuf_commit(struct mqbuf *b, size_t n)
-{
-	if (b->err)
-		return;
-	MQ_PRE(n <= b->cap - b->len);
-	b->len += n;
 }
 
 void

@@ -32,8 +32,8 @@ void mqbuf_reset(struct mqbuf *b); /* empty, no error; memory is kept */
 
 /* Room for n more bytes at the end, or NULL with err set.  The bytes count as
  * written only after mqbuf_commit(). */
-void *mqbuf_reserve(struct mqbuf *b, size_t n);
-void mqbuf_commit(struct mqbuf *b, size_t n);
+static inline void *mqbuf_reserve(struct mqbuf *b, size_t n);
+static inline void mqbuf_commit(struct mqbuf *b, size_t n);
 void mqbuf_consume(struct mqbuf *b, size_t n); /* drops the first n bytes */
 
 void mqbuf_put(struct mqbuf *b, const void *data, size_t len);
@@ -48,6 +48,25 @@ void mqbuf_put_str16(struct mqbuf *b, const char *s);
 void mqbuf_put_bytes32(struct mqbuf *b, const void *data, size_t len);
 /* Overwrites 4 bytes at an offset already written. */
 void mqbuf_patch_u32(struct mqbuf *b, size_t offset, uint32_t v);
+
+void *mqbuf_reserve_more(struct mqbuf *b, size_t n); /* what may fail */
+
+static inline void *
+mqbuf_reserve(struct mqbuf *b, size_t n)
+{
+	if (b->err == MQI_OK && b->data && n <= b->cap - b->len)
+		return b->data + b->len;
+	return mqbuf_reserve_more(b, n);
+}
+
+static inline void
+mqbuf_commit(struct mqbuf *b, size_t n)
+{
+	if (b->err)
+		return;
+	MQ_PRE(n <= b->cap - b->len);
+	b->len += n;
+}
 
 struct mqreader {
 	const uint8_t *p;
