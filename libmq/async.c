@@ -24,9 +24,11 @@
 
 #define WRITE_BYTES ((size_t)32 << 10)
 #define WRITE_US 200u
+#define KEEP_FREE 256u /* requests kept for the next puts */
 
 struct mqasync {
 	struct mqreq req;
+	struct mqasync *next; /* unused: kept for the next put */
 	mqi_queue *queue;
 	mqi_unit *unit;
 	size_t bytes;
@@ -43,6 +45,42 @@ mqasync_failed(mqi_queue *q, enum mqi_err err, const char *text)
 	q->async_err = err;
 	free(q->async_text);
 	q->async_text = text != NULL && text[0] != '\0' ? strdup(text) : NULL;
+}
+
+static struct mqasync *
+request_new(mqi_conn *c)
+{
+	struct mqasync *a = c->async_free;
+
+	if (a == NULL)
+		return calloc(1, sizeof(*a));
+	c->async_free = a->next;
+	c->n_async_free--;
+	memset(a, 0, sizeof(*a));
+	return a;
+}
+
+static void
+request_free(mqi_conn *c, struct mqasync *a)
+{
+	if (c->n_async_free >= KEEP_FREE) {
+		free(a);
+		return;
+	}
+	a->next = c->async_free;
+	c->async_free = a;
+	c->n_async_free++;
+}
+
+void
+mqasync_fini(mqi_conn *c)
+{
+	struct mqasync *a;
+
+	while ((a = c->async_free) != NULL) {
+		c->async_free = a->next;
+		free(a);
+	}
 }
 
 uint16_t
@@ -105,7 +143,7 @@ finish(mqi_conn *c, struct mqasync *a, enum mqi_err err,
 		unit->succeeded = true;
 	mqreq_finish(c, r, err);
 	if (!r->keep_id)
-		free(a);
+		request_free(c, a);
 	if (unit != NULL)
 		mqunit_answered(unit);
 }
@@ -158,7 +196,7 @@ send_async(mqi_queue *q, const struct mqput *p, struct mqi_put_item *item,
 	struct mqasync *a;
 	enum mqi_err err;
 
-	a = calloc(1, sizeof(*a));
+	a = request_new(q->conn);
 	if (a == NULL)
 		return MQI_E_NO_MEMORY;
 	a->req.effect = p->unit != NULL ? MQREQ_IN_UNIT : MQREQ_CHANGES;
@@ -179,7 +217,7 @@ send_async(mqi_queue *q, const struct mqput *p, struct mqi_put_item *item,
 	err = mqput_send(q, p, flags, &a->req);
 	if (err == MQI_OK) {
 		if (a->req.done) /* while its pieces were being sent */
-			free(a);
+			request_free(q->conn, a);
 		return MQI_OK;
 	}
 	if ((flags & MQLOCAL_PUT_RESET) != 0)
@@ -189,7 +227,7 @@ send_async(mqi_queue *q, const struct mqput *p, struct mqi_put_item *item,
 		a->unit->pending--; /* it is in a call: nothing waits */
 	if (left != NULL)
 		(*left)--;
-	free(a);
+	request_free(q->conn, a);
 	return err;
 }
 

@@ -278,6 +278,7 @@ mqconn_free(mqi_conn *c)
 		mqqueue_free(q);
 	if (c->agent != NULL)
 		c->agent->free(c);
+	mqasync_fini(c);
 	mqruns_free(c->runs);
 	if (c->fd >= 0)
 		(void)close(c->fd);
@@ -336,12 +337,13 @@ mqconn_enter_any(mqi_conn *c)
 enum mqi_err
 mqconn_enter(mqi_conn *c)
 {
-	char text[MQLIB_TEXT_LEN] = "";
+	char text[MQLIB_TEXT_LEN];
 	enum mqi_err err;
 
 	err = mqconn_enter_any(c);
 	if (err != MQI_OK || !c->broken)
 		return err;
+	text[0] = '\0';
 	err = MQI_E_CONNECTION_BROKEN;
 	if ((c->flags & MQI_CONNECT_RECONNECT) != 0 && !c->closing)
 		err = mqreconnect_locked(c, c->timeout_ms, text);

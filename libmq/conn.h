@@ -178,6 +178,8 @@ struct mqi_conn {
 	uint32_t acks_held; /* handles with an acknowledgement not sent yet */
 	uint32_t max_async_puts; /* MQLIB_ASYNC_PUTS; mqbench lowers it */
 	uint32_t async_puts;
+	struct mqasync *async_free; /* requests of answered ones, by `next` */
+	uint32_t n_async_free;
 	size_t async_bytes;
 	struct mqend_list ends;     /* asynchronous commits, in order */
 	struct mqend_list finished; /* with `done` to be called */
@@ -412,6 +414,7 @@ void mqput_fill(struct mqi_md *md, const struct mqlocal_put_ok *ok);
 /* Notes the first failure that mqi_flush() has to report. */
 void mqasync_failed(mqi_queue *q, enum mqi_err err, const char *text);
 uint16_t mqasync_put_flags(mqi_queue *q); /* for the next put */
+void mqasync_fini(mqi_conn *c);
 
 /* ---- get.c ---- */
 

@@ -180,9 +180,10 @@ ack_answered(
     mqi_conn *c, struct mqreq *r, const struct mqframe *f, enum mqi_err lost)
 {
 	struct ack_req *a = MQ_CONTAINER_OF(r, struct ack_req, req);
-	char text[MQLIB_TEXT_LEN] = "";
+	char text[MQLIB_TEXT_LEN];
 	enum mqi_err err;
 
+	text[0] = '\0';
 	if (f != NULL) {
 		err = mqcall_result(f, text, NULL, &lost);
 		if (err != MQI_OK)
