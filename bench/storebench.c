@@ -60,6 +60,7 @@ struct bench {
 	uint32_t body_crc;
 	/* of the step */
 	double busy_s;
+	double cpu_s;
 	double worst_txn_s;
 	uint64_t peak_kib;
 	size_t in_txn;
@@ -82,12 +83,18 @@ must(struct bench *b, enum mqi_err err, const char *what)
 }
 
 static double
-now(void)
+seconds(clockid_t clock)
 {
 	struct timespec ts;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	(void)clock_gettime(clock, &ts);
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static double
+now(void)
+{
+	return seconds(CLOCK_MONOTONIC);
 }
 
 /* The number behind a name in a file of /proc. */
@@ -112,8 +119,9 @@ proc_number(const char *path, const char *name)
 static void
 end_txn(struct bench *b)
 {
-	static double since;
-	double start = now();
+	double start;
+	double cpu;
+	double took;
 	uint64_t kib;
 
 	if (!b->is_open)
@@ -122,12 +130,14 @@ end_txn(struct bench *b)
 	if (kib > b->peak_kib)
 		b->peak_kib = kib;
 	start = now();
+	cpu = seconds(CLOCK_THREAD_CPUTIME_ID);
 	must(b, lmdb_writer_commit(&b->writer, b->batch_number), "commit");
 	lmdb_room_update(&b->env);
-	since = now() - start;
-	b->busy_s += since;
-	if (since > b->worst_txn_s)
-		b->worst_txn_s = since;
+	took = now() - start;
+	b->busy_s += took;
+	b->cpu_s += seconds(CLOCK_THREAD_CPUTIME_ID) - cpu;
+	if (took > b->worst_txn_s)
+		b->worst_txn_s = took;
 	b->is_open = false;
 	b->in_txn = 0;
 }
@@ -136,23 +146,26 @@ static void
 submit(struct bench *b)
 {
 	double start;
+	double cpu;
 
 	if (b->batch == NULL || b->batch->records.len == 0)
 		return;
 	if (b->batch->records.err != MQI_OK)
 		die("batch", "no room");
 	start = now();
+	cpu = seconds(CLOCK_THREAD_CPUTIME_ID);
 	if (!b->is_open)
 		must(b, lmdb_writer_begin(&b->writer), "begin");
 	b->is_open = true;
 	must(b, lmdb_writer_apply(&b->writer, b->batch), "apply");
 	b->busy_s += now() - start;
+	b->cpu_s += seconds(CLOCK_THREAD_CPUTIME_ID) - cpu;
 	b->in_txn += b->batch->records.len;
 	b->records += b->batch->records.len;
 	b->batch_number = b->batch->number;
 	mqbuf_reset(&b->batch->records);
 	b->batch->number++;
-	if (b->in_txn >= b->txn_bytes)
+	if (b->in_txn >= b->txn_bytes || lmdb_writer_is_full(&b->writer))
 		end_txn(b);
 }
 
@@ -260,7 +273,8 @@ make_queues(struct bench *b)
 
 struct mark {
 	double busy_s;
-	uint64_t written;
+	double cpu_s;
+	uint64_t written; /* given to write(2) */
 	uint64_t n;
 };
 
@@ -268,7 +282,8 @@ static struct mark
 mark(const struct bench *b, uint64_t n)
 {
 	return (struct mark){.busy_s = b->busy_s,
-	    .written = proc_number("/proc/self/io", "write_bytes:"),
+	    .cpu_s = b->cpu_s,
+	    .written = proc_number("/proc/self/io", "wchar:"),
 	    .n = n};
 }
 
@@ -280,8 +295,10 @@ report(struct bench *b, const char *step, const struct mark *from, uint64_t n)
 	MDB_envinfo info;
 
 	(void)mdb_env_info(b->env.env, &info);
-	(void)printf("| %s | %u x %u B | %.0f | %.0f | %.1f | %.1f | %.0f |\n",
+	(void)printf(
+	    "| %s | %u x %u B | %.0f | %.2f | %.0f | %.1f | %.1f | %.0f |\n",
 	    step, b->queues, b->size, messages / (to.busy_s - from->busy_s),
+	    (to.cpu_s - from->cpu_s) / messages * 1e6,
 	    (double)(to.written - from->written) / messages,
 	    (double)b->peak_kib / 1024, b->worst_txn_s * 1000,
 	    (double)(info.me_last_pgno + 1) * (double)b->env.page_size /
@@ -401,6 +418,29 @@ find_by_id(struct bench *b)
 	    b->queues, b->size, sum / n * 1e6, worst * 1e6);
 }
 
+/* What each table is made of. */
+static void
+show_tables(struct bench *b)
+{
+	MDB_txn *txn;
+
+	if (mdb_txn_begin(b->env.env, NULL, MDB_RDONLY, &txn) != 0)
+		die("tables", "no transaction");
+	for (size_t i = 0; i < DB_COUNT; i++) {
+		MDB_stat st;
+
+		if (mdb_stat(txn, b->env.dbi[i], &st) != 0 ||
+		    st.ms_entries == 0)
+			continue;
+		(void)printf(
+		    "| table %zu | %zu entries | depth %u | pages: %zu "
+		    "branch, %zu leaf, %zu overflow |\n",
+		    i, st.ms_entries, st.ms_depth, st.ms_branch_pages,
+		    st.ms_leaf_pages, st.ms_overflow_pages);
+	}
+	mdb_txn_abort(txn);
+}
+
 static const struct {
 	const char *name;
 	void (*one)(struct bench *b, uint64_t i);
@@ -417,6 +457,10 @@ step(struct bench *b, const char *name)
 {
 	if (strcmp(name, "find") == 0) {
 		find_by_id(b);
+		return;
+	}
+	if (strcmp(name, "tables") == 0) {
+		show_tables(b);
 		return;
 	}
 	for (size_t i = 0; i < MQ_ARRAY_LEN(steps); i++) {
@@ -494,7 +538,7 @@ usage(void)
 	die("usage",
 	    "[--dir D] [--n MESSAGES] [--size BYTES] [--queues N] "
 	    "[--txn MIB] [--batch KIB] [--correl none|seq|random] [--every N] "
-	    "fill|drain|drain2|random|cycle|find ...");
+	    "fill|drain|drain2|random|cycle|find|tables ...");
 }
 
 static const char *
@@ -544,9 +588,9 @@ main(int argc, char **argv)
 	open_store(&b, dir);
 	make_queues(&b);
 	(void)printf(
-	    "| step | queues x size | msg/s | bytes written per message | "
-	    "peak private MiB | worst commit ms | file MiB |\n"
-	    "|---|---|---|---|---|---|---|\n");
+	    "| step | queues x size | msg/s | CPU us per message | bytes "
+	    "written per message | peak private MiB | worst commit ms | file "
+	    "MiB |\n|---|---|---|---|---|---|---|---|\n");
 	for (int i = optind; i < argc; i++)
 		step(&b, argv[i]);
 	close_store(&b);

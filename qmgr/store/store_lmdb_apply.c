@@ -90,14 +90,16 @@ add_place(struct lmdb_writer *w, const struct record_key *key,
 
 static enum mqi_err
 put_inline(
-    struct lmdb_writer *w, const struct record_put *put, bool *ret_inlined)
+    struct lmdb_writer *w, const struct record_put *put, struct schema_row *row)
 {
 	const uint8_t *body = put->body;
 	uint32_t n = store_body_pieces(put->body_len);
 	enum mqi_err err;
 
-	*ret_inlined = (uint64_t)put->desc_len + put->body_len <= MQFRAME_PIECE;
-	if (*ret_inlined)
+	row->inlined = (uint64_t)put->desc_len + put->body_len <= MQFRAME_PIECE;
+	if (segment_takes(put))
+		return segment_add(w, put, row);
+	if (row->inlined)
 		return lmdb_body_put_whole(w, put);
 	err = lmdb_body_put_piece(w, put->body_id, 0, put->desc, put->desc_len);
 	for (uint32_t i = 0; i < n && err == MQI_OK; i++) {
@@ -168,9 +170,10 @@ apply_put(struct lmdb_writer *w, const struct record *r)
 		    "a non-persistent record came before the epoch was raised");
 	memcpy(row.msg_id, put->msg_id, MQI_ID_LEN);
 	memcpy(row.correl_id, put->correl_id, MQI_ID_LEN);
-	err = (put->flags & RECORD_PUT_STAGED) != 0
-		  ? take_staged(w, r->unit, put)
-		  : put_inline(w, put, &row.inlined);
+	if ((put->flags & RECORD_PUT_STAGED) != 0)
+		err = take_staged(w, r->unit, put);
+	else
+		err = put_inline(w, put, &row);
 	if (err == MQI_OK && row.shared)
 		err = put_shared(w, put->body_id, put->n_places);
 	for (uint32_t i = 0; i < put->n_places && err == MQI_OK; i++) {
@@ -182,38 +185,6 @@ apply_put(struct lmdb_writer *w, const struct record *r)
 }
 
 static enum mqi_err
-limbo_get(struct lmdb_writer *w, uint64_t body_id, uint32_t *ret_count,
-    struct schema_row *ret_row)
-{
-	uint8_t key[8];
-	MDB_val v;
-	enum mqi_err err;
-
-	schema_u64(key, body_id);
-	err = lmdb_get(w, DB_LIMBO, lmdb_val(key, 8), &v);
-	if (err != MQI_OK)
-		return err;
-	if (v.mv_data == NULL || !schema_limbo_decode(body_id, v.mv_data,
-				     v.mv_size, ret_count, ret_row))
-		*ret_count = 0;
-	return MQI_OK;
-}
-
-static enum mqi_err
-limbo_set(struct lmdb_writer *w, uint32_t count, const struct schema_row *row)
-{
-	uint8_t key[8];
-	uint8_t value[SCHEMA_LIMBO_SIZE];
-
-	schema_u64(key, row->body_id);
-	if (count == 0)
-		return lmdb_del(w, DB_LIMBO, lmdb_val(key, 8));
-	schema_limbo_encode(count, row, value);
-	return lmdb_put(
-	    w, DB_LIMBO, lmdb_val(key, 8), lmdb_val(value, sizeof(value)), 0);
-}
-
-static enum mqi_err
 keep_removed(struct lmdb_writer *w, const struct schema_row *row)
 {
 	struct schema_row kept;
@@ -221,14 +192,23 @@ keep_removed(struct lmdb_writer *w, const struct schema_row *row)
 	enum mqi_err err = MQI_OK;
 
 	if (row->shared)
-		err = limbo_get(w, row->body_id, &count, &kept);
-	return err == MQI_OK ? limbo_set(w, count + 1, row) : err;
+		err = lmdb_limbo_get(w, row->body_id, &count, &kept);
+	return err == MQI_OK ? lmdb_limbo_set(w, count + 1, row) : err;
 }
 
 static bool
 is_dead(const struct lmdb_writer *w, const struct schema_row *row)
 {
 	return row->non_persistent && row->epoch <= w->e->dead_epoch;
+}
+
+/* The body of a row that cannot be read. */
+static enum mqi_err
+drop_unknown(struct lmdb_writer *w, uint64_t body_id)
+{
+	enum mqi_err err = lmdb_body_delete(w, body_id, false);
+
+	return err == MQI_OK ? segment_drop_body(w, body_id) : err;
 }
 
 static enum mqi_err
@@ -253,7 +233,7 @@ apply_remove(struct lmdb_writer *w, const struct record_remove *v)
 		return err;
 	lmdb_count(w, c, &row, -1);
 	if (!good)
-		return lmdb_body_delete(w, v->body_id, false);
+		return drop_unknown(w, v->body_id);
 	return (v->flags & RECORD_REMOVE_RELEASE) != 0 ? lmdb_body_drop(w, &row)
 						       : keep_removed(w, &row);
 }
@@ -263,15 +243,21 @@ apply_restore(struct lmdb_writer *w, const struct record_restore *v)
 {
 	struct schema_row row;
 	uint32_t count = 0;
-	enum mqi_err err = limbo_get(w, v->body_id, &count, &row);
+	bool known = true;
+	enum mqi_err err = lmdb_limbo_get(w, v->body_id, &count, &row);
 
 	if (err != MQI_OK)
 		return err;
 	if (count == 0)
 		return store_fail(w->why, MQI_E_STORE_FAILED,
 		    "a record restores a message that was not kept");
-	err = limbo_set(w, count - 1, &row);
+	err = lmdb_limbo_set(w, count - 1, &row);
 	row.backout_count = v->backout_count;
+	/* a segment's message is looked for where it was put */
+	if (err == MQI_OK && row.in_segment)
+		err = segment_knows_place(w, &row, &v->key, &known);
+	if (err == MQI_OK && !known)
+		err = segment_move_out(w, &row);
 	return err == MQI_OK ? add_place(w, &v->key, &row) : err;
 }
 
@@ -280,19 +266,17 @@ apply_release(struct lmdb_writer *w, uint64_t body_id)
 {
 	struct schema_row row;
 	uint32_t count = 0;
-	enum mqi_err err = limbo_get(w, body_id, &count, &row);
+	enum mqi_err err = lmdb_limbo_get(w, body_id, &count, &row);
 
 	if (err != MQI_OK || count == 0)
 		return err;
-	err = limbo_set(w, count - 1, &row);
+	err = lmdb_limbo_set(w, count - 1, &row);
 	return err == MQI_OK ? lmdb_body_drop(w, &row) : err;
 }
 
 static enum mqi_err
 apply_backout(struct lmdb_writer *w, const struct record_backout *v)
 {
-	uint8_t key[SCHEMA_ROW_KEY];
-	uint8_t value[SCHEMA_ROW_SIZE];
 	struct lmdb_counter *c = NULL;
 	struct schema_row row;
 	bool found = false;
@@ -305,10 +289,7 @@ apply_backout(struct lmdb_writer *w, const struct record_backout *v)
 	if (err != MQI_OK || !good)
 		return err;
 	row.backout_count = v->count;
-	schema_row_key(&v->key, key);
-	schema_row_encode(key, &row, value);
-	return lmdb_put(w, DB_ROWS, lmdb_val(key, sizeof(key)),
-	    lmdb_val(value, sizeof(value)), 0);
+	return lmdb_row_rewrite(w, &v->key, &row);
 }
 
 /* ---- staged pieces ---- */
@@ -513,9 +494,17 @@ lmdb_writer_begin(struct lmdb_writer *w)
 		w->txn = NULL;
 		return store_err_fail(w->why, rc, "beginning a transaction");
 	}
+	w->n_bytes = 0;
+	w->n_pages = 0;
+	memset(w->pages, 0, sizeof(w->pages));
 	rc = mdb_cursor_open(w->txn, w->e->dbi[DB_ROWS], &w->rows);
 	if (rc == 0)
 		rc = mdb_cursor_open(w->txn, w->e->dbi[DB_BODIES], &w->bodies);
+	if (rc == 0)
+		rc = mdb_cursor_open(w->txn, w->e->dbi[DB_IDS], &w->ids);
+	if (rc == 0)
+		rc = mdb_cursor_open(
+		    w->txn, w->e->dbi[DB_SEGMENTS], &w->segments);
 	if (rc == 0)
 		return MQI_OK;
 	lmdb_writer_abort(w);
@@ -533,22 +522,31 @@ lmdb_writer_apply(struct lmdb_writer *w, const struct store_batch *b)
 static void
 close_cursors(struct lmdb_writer *w)
 {
-	if (w->rows != NULL)
-		mdb_cursor_close(w->rows);
-	if (w->bodies != NULL)
-		mdb_cursor_close(w->bodies);
-	w->rows = NULL;
-	w->bodies = NULL;
+	MDB_cursor **cursors[] = {&w->rows, &w->bodies, &w->ids, &w->segments};
+
+	for (size_t i = 0; i < MQ_ARRAY_LEN(cursors); i++) {
+		if (*cursors[i] != NULL)
+			mdb_cursor_close(*cursors[i]);
+		*cursors[i] = NULL;
+	}
+}
+
+bool
+lmdb_writer_is_full(const struct lmdb_writer *w)
+{
+	return w->n_bytes + w->n_pages * w->e->page_size >= LMDB_TXN_BYTES;
 }
 
 enum mqi_err
 lmdb_writer_commit(struct lmdb_writer *w, uint64_t last_batch)
 {
 	uint8_t number[SCHEMA_NUMBER_SIZE];
-	enum mqi_err err = lmdb_counters_flush(w);
+	enum mqi_err err = segment_flush(w);
 	int rc;
 
 	schema_number_encode("batch", last_batch, number);
+	if (err == MQI_OK)
+		err = lmdb_counters_flush(w);
 	if (err == MQI_OK)
 		err = lmdb_put(w, DB_STORE, lmdb_val("batch", 5),
 		    lmdb_val(number, sizeof(number)), 0);
@@ -557,6 +555,7 @@ lmdb_writer_commit(struct lmdb_writer *w, uint64_t last_batch)
 		return err;
 	}
 	close_cursors(w);
+	segment_forget(w);
 	rc = mdb_txn_commit(w->txn);
 	w->txn = NULL;
 	if (rc != 0)
@@ -569,6 +568,7 @@ void
 lmdb_writer_abort(struct lmdb_writer *w)
 {
 	close_cursors(w);
+	segment_forget(w);
 	if (w->txn != NULL)
 		mdb_txn_abort(w->txn);
 	w->txn = NULL;
@@ -651,6 +651,7 @@ lmdb_writer_sweep(struct lmdb_writer *w)
 {
 	unsigned n = 0;
 	bool purged = false;
+	bool more = false;
 	enum mqi_err err = lmdb_writer_begin(w);
 
 	if (err != MQI_OK)
@@ -658,21 +659,42 @@ lmdb_writer_sweep(struct lmdb_writer *w)
 	err = sweep_np(w, SWEEP_ROWS, &n);
 	if (err == MQI_OK && n == 0)
 		err = sweep_purges(w, SWEEP_ROWS, &purged);
+	if (err == MQI_OK && n == 0 && !purged)
+		err = segment_sweep(w, SWEEP_ROWS, &n, &more);
 	if (err == MQI_OK && (n > 0 || purged))
 		return lmdb_writer_commit(w, w->e->last_batch);
 	lmdb_writer_abort(w);
-	w->sweep = false;
+	w->sweep = more;
 	return err;
 }
 
 /* ---- start ---- */
 
+/* The last keys of tables: what comes behind them is appended. */
+static int
+find_last(struct lmdb_writer *w)
+{
+	MDB_val k;
+	MDB_val v;
+	int rc = mdb_cursor_get(w->bodies, &k, &v, MDB_LAST);
+
+	if (rc == 0)
+		w->last_body_id = schema_get_u64(k.mv_data);
+	if (rc == 0 || rc == MDB_NOTFOUND)
+		rc = mdb_cursor_get(w->segments, &k, &v, MDB_LAST);
+	if (rc == 0)
+		w->last_segment = schema_get_u64(k.mv_data);
+	if (rc == 0 || rc == MDB_NOTFOUND)
+		rc = mdb_cursor_get(w->rows, &k, &v, MDB_LAST);
+	if (rc == 0 && k.mv_size == SCHEMA_ROW_KEY)
+		memcpy(w->last_row, k.mv_data, SCHEMA_ROW_KEY);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
 enum mqi_err
 lmdb_writer_init(
     struct lmdb_writer *w, struct lmdb_env *e, struct store_why *why)
 {
-	MDB_val k;
-	MDB_val v;
 	enum mqi_err err;
 	int rc;
 
@@ -682,23 +704,23 @@ lmdb_writer_init(
 	w->epoch = e->dead_epoch;
 	w->sweep = true;
 	RB_INIT(&w->counters);
+	RB_INIT(&w->lives);
 	SLIST_INIT(&w->dirty);
 	err = lmdb_writer_begin(w);
 	if (err != MQI_OK)
 		return err;
-	rc = mdb_cursor_get(w->bodies, &k, &v, MDB_LAST);
-	if (rc == 0)
-		w->last_body_id = schema_get_u64(k.mv_data);
+	rc = find_last(w);
 	lmdb_writer_abort(w);
-	return rc == 0 || rc == MDB_NOTFOUND
+	return rc == 0
 		   ? MQI_OK
-		   : store_err_fail(why, rc, "looking for the last body");
+		   : store_err_fail(why, rc, "looking for the last message");
 }
 
 void
 lmdb_writer_fini(struct lmdb_writer *w)
 {
 	lmdb_writer_abort(w);
+	segment_fini(w);
 	lmdb_counters_free(w);
 }
 

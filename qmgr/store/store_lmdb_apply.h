@@ -10,6 +10,7 @@
 
 #include "base/tree.h"
 #include "qmgr/store/store_lmdb_env.h"
+#include "qmgr/store/store_lmdb_segment.h"
 
 /* A queue's counters as of the transaction. */
 struct lmdb_counter {
@@ -24,16 +25,32 @@ struct lmdb_counter {
 
 RB_HEAD(lmdb_counters, lmdb_counter);
 
+/* What a transaction keeps in memory before it should be committed. */
+#define LMDB_TXN_BYTES (UINT64_C(12) << 20)
+#define LMDB_PAGE_WORDS 1024u
+
 struct lmdb_writer {
 	struct lmdb_env *e;
 	struct store_why *why;
 	MDB_txn *txn;
 	MDB_cursor *rows;
 	MDB_cursor *bodies;
+	MDB_cursor *ids;
+	MDB_cursor *segments;
+	struct segment_open open;
+	struct segment_lives lives;
 	struct lmdb_counters counters;
 	SLIST_HEAD(, lmdb_counter) dirty; /* to be written by the commit */
 	uint64_t epoch;
-	uint64_t last_body_id; /* no body has a higher one */
+	uint64_t last_body_id; /* none in "bodies" has a higher one */
+	uint64_t last_segment; /* none has a higher key */
+	uint8_t last_row[SCHEMA_ROW_KEY]; /* nor any row */
+	uint64_t sweep_at;                /* the next segment */
+	uint64_t sweep_base; /* that had lost messages after the last round */
+	/* of the transaction: bytes of large values, and pages */
+	uint64_t n_bytes;
+	uint64_t n_pages;
+	uint64_t pages[LMDB_PAGE_WORDS]; /* a bit for some of their addresses */
 	uint64_t n_staged;
 	bool sweep; /* there may be something to sweep */
 };
@@ -49,6 +66,9 @@ MQ_MUST_CHECK enum mqi_err lmdb_writer_apply(
 MQ_MUST_CHECK enum mqi_err lmdb_writer_commit(
     struct lmdb_writer *w, uint64_t last_batch);
 void lmdb_writer_abort(struct lmdb_writer *w);
+/* It has as many pages in memory as a transaction should have: commit before
+ * the next batch. */
+bool lmdb_writer_is_full(const struct lmdb_writer *w);
 
 /* One small transaction that deletes some of what only the sweep can see. */
 MQ_MUST_CHECK enum mqi_err lmdb_writer_sweep(struct lmdb_writer *w);
@@ -83,6 +103,13 @@ MQ_MUST_CHECK enum mqi_err lmdb_body_put_piece(struct lmdb_writer *w,
 /* desc and body in one value. */
 MQ_MUST_CHECK enum mqi_err lmdb_body_put_whole(
     struct lmdb_writer *w, const struct record_put *put);
+/* What a removal has kept: *ret_count 0: nothing that can be read. */
+MQ_MUST_CHECK enum mqi_err lmdb_limbo_get(struct lmdb_writer *w,
+    uint64_t body_id, uint32_t *ret_count, struct schema_row *ret_row);
+MQ_MUST_CHECK enum mqi_err lmdb_limbo_set(
+    struct lmdb_writer *w, uint32_t count, const struct schema_row *row);
+/* p is in a page that the transaction has, or has had, in memory. */
+void lmdb_touched(struct lmdb_writer *w, const void *p);
 /* single: there is one piece at most. */
 MQ_MUST_CHECK enum mqi_err lmdb_body_delete(
     struct lmdb_writer *w, uint64_t body_id, bool single);
@@ -102,6 +129,13 @@ MQ_MUST_CHECK enum mqi_err lmdb_row_find(struct lmdb_writer *w,
     const struct record_key *key, struct schema_row *ret_row, bool *ret_found,
     bool *ret_good);
 MQ_MUST_CHECK enum mqi_err lmdb_row_remove(struct lmdb_writer *w,
+    const struct record_key *key, const struct schema_row *row);
+
+/* Writes a row that is there, and nothing else. */
+MQ_MUST_CHECK enum mqi_err lmdb_row_rewrite(struct lmdb_writer *w,
+    const struct record_key *key, const struct schema_row *row);
+/* What was found by its body id before is found by "ids" now. */
+MQ_MUST_CHECK enum mqi_err lmdb_row_add_msg_id(struct lmdb_writer *w,
     const struct record_key *key, const struct schema_row *row);
 
 /* Removes rows of a queue, at most max; *ret_done: no more are left. */

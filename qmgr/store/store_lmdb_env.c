@@ -52,6 +52,8 @@ static const char *const db_names[DB_COUNT] = {
     [DB_STAGED] = "staged",
     [DB_LIMBO] = "limbo",
     [DB_PURGES] = "purges",
+    [DB_SEGMENTS] = "segments",
+    [DB_LIVE] = "live",
 };
 
 /* Where a mapped file does not show what was written, or locks do not hold. */
@@ -316,7 +318,7 @@ check_format(struct lmdb_env *e, bool *ret_empty, struct store_why *why)
 }
 
 static enum mqi_err
-put_start(struct lmdb_env *e, MDB_txn *txn, bool is_new, struct store_why *why)
+put_start(struct lmdb_env *e, MDB_txn *txn, struct store_why *why)
 {
 	uint8_t format[SCHEMA_FORMAT_SIZE];
 	uint8_t number[SCHEMA_NUMBER_SIZE];
@@ -324,12 +326,13 @@ put_start(struct lmdb_env *e, MDB_txn *txn, bool is_new, struct store_why *why)
 	MDB_val k = lmdb_val("format", 6);
 	MDB_val v;
 	enum mqi_err err;
-	int rc = 0;
+	int rc;
 
+	/* also of a store without today's features, whose tables are read as
+	 * they are: from now on versions that do not know them refuse it */
 	schema_format_encode(format);
 	v = lmdb_val(format, sizeof(format));
-	if (is_new)
-		rc = mdb_put(txn, e->dbi[DB_STORE], &k, &v, 0);
+	rc = mdb_put(txn, e->dbi[DB_STORE], &k, &v, 0);
 	if (rc != 0)
 		return store_err_fail(why, rc, "writing the store's format");
 	err = lmdb_get_number(e, txn, "opened", &opened, why);
@@ -345,7 +348,7 @@ put_start(struct lmdb_env *e, MDB_txn *txn, bool is_new, struct store_why *why)
 }
 
 static enum mqi_err
-begin_use(struct lmdb_env *e, bool is_new, struct store_why *why)
+begin_use(struct lmdb_env *e, struct store_why *why)
 {
 	MDB_txn *txn;
 	enum mqi_err err;
@@ -355,7 +358,7 @@ begin_use(struct lmdb_env *e, bool is_new, struct store_why *why)
 		return store_err_fail(why, rc, "beginning a transaction");
 	for (size_t i = 0; i < DB_COUNT && rc == 0; i++)
 		rc = mdb_dbi_open(txn, db_names[i], MDB_CREATE, &e->dbi[i]);
-	err = rc == 0 ? put_start(e, txn, is_new, why)
+	err = rc == 0 ? put_start(e, txn, why)
 		      : store_err_fail(why, rc, "opening the databases");
 	if (err != MQI_OK) {
 		mdb_txn_abort(txn);
@@ -416,7 +419,7 @@ open_parts(
 		    "%s is on a file system that cannot reserve room "
 		    "(fallocate): a store needs one that can",
 		    path);
-	err = begin_use(e, empty, why);
+	err = begin_use(e, why);
 	if (err == MQI_OK)
 		err = read_epoch(e, why);
 	if (err == MQI_OK)

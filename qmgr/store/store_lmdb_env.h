@@ -29,6 +29,8 @@ enum lmdb_db {
 	DB_STAGED,
 	DB_LIMBO,
 	DB_PURGES,
+	DB_SEGMENTS,
+	DB_LIVE,
 	DB_COUNT,
 };
 

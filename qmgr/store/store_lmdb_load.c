@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/crc32c.h"
+#include "qmgr/store/store_lmdb_segment.h"
 
 struct load {
 	const struct lmdb_env *e;
@@ -24,6 +25,7 @@ struct load {
 	MDB_cursor *rows;
 	MDB_cursor *bodies;
 	MDB_cursor *ids;
+	MDB_cursor *segments;
 	struct store_load *l;
 	uint32_t data_left;
 };
@@ -53,8 +55,24 @@ find_piece(struct load *ld, uint64_t body_id, uint32_t piece, MDB_val *ret_val,
 	return 0;
 }
 
+/* The bytes of an inlined message. */
 static int
-load_data(struct load *ld, struct store_row *out)
+find_data(struct load *ld, const struct schema_row *row, MDB_val *ret_val,
+    bool *ret_ok)
+{
+	struct segment_found f;
+	int rc;
+
+	if (!row->in_segment)
+		return find_piece(ld, row->body_id, 0, ret_val, ret_ok);
+	rc = segment_read(ld->segments, row, &f, ret_ok);
+	if (rc == 0 && *ret_ok)
+		*ret_val = lmdb_val(f.data, f.entry.len);
+	return rc;
+}
+
+static int
+load_data(struct load *ld, const struct schema_row *row, struct store_row *out)
 {
 	uint64_t len = (uint64_t)out->desc_len + out->body_len;
 	MDB_val v;
@@ -63,7 +81,7 @@ load_data(struct load *ld, struct store_row *out)
 
 	if (!out->inlined || len > ld->data_left)
 		return 0;
-	rc = find_piece(ld, out->body_id, 0, &v, &ok);
+	rc = find_data(ld, row, &v, &ok);
 	if (rc != 0)
 		return rc;
 	ld->data_left -= (uint32_t)len;
@@ -113,7 +131,7 @@ add_row(struct load *ld, const MDB_val *k, const MDB_val *v, bool *ret_full)
 	out->desc_len = row.desc_len;
 	out->persistent = !row.non_persistent;
 	out->inlined = row.inlined;
-	return load_data(ld, out);
+	return load_data(ld, &row, out);
 }
 
 /* The first entry after key, or at it if it is only a prefix. */
@@ -159,40 +177,161 @@ load_rows(struct load *ld)
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
+/* ---- by id ---- */
+
+/* Finds the row of a message whose message id is found by its body id:
+ * *ret_ok, with its place. */
+static int
+find_by_body(struct load *ld, struct record_key *ret_key, bool *ret_ok)
+{
+	const struct store_load *l = ld->l;
+	struct segment_found f;
+	struct schema_row row;
+	uint8_t key[SCHEMA_ROW_KEY];
+	MDB_val k;
+	MDB_val v;
+	uint64_t body_id = schema_id_number(l->id) + 1;
+	bool ok = false;
+	int rc;
+
+	*ret_ok = false;
+	if (l->id_kind != STORE_ID_MSG)
+		return 0;
+	rc = segment_find(ld->segments, body_id, &f, &ok);
+	if (rc != 0 || !ok || f.entry.key.queue_id != l->queue_id)
+		return rc;
+	if (!l->from_start && record_key_cmp(&f.entry.key, &l->after) <= 0)
+		return 0;
+	schema_row_key(&f.entry.key, key);
+	k = lmdb_val(key, sizeof(key));
+	rc = mdb_cursor_get(ld->rows, &k, &v, MDB_SET);
+	if (rc != 0)
+		return rc == MDB_NOTFOUND ? 0 : rc;
+	/* others are in the index */
+	*ret_ok = schema_row_decode(key, v.mv_data, v.mv_size, &row) &&
+		  row.id_from_body &&
+		  memcmp(row.msg_id, l->id, MQI_ID_LEN) == 0;
+	*ret_key = f.entry.key;
+	return 0;
+}
+
+/* The row at a place, if there is one. */
+static int
+add_row_at(struct load *ld, const struct record_key *at, bool *ret_full)
+{
+	uint8_t key[SCHEMA_ROW_KEY];
+	MDB_val k;
+	MDB_val v;
+	int rc;
+
+	schema_row_key(at, key);
+	k = lmdb_val(key, sizeof(key));
+	rc = mdb_cursor_get(ld->rows, &k, &v, MDB_SET);
+	if (rc == 0)
+		rc = add_row(ld, &k, &v, ret_full);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+/* The next entry of the index from k on; *ret_ok false: there is none. */
+static int
+next_of_id(struct load *ld, const uint8_t prefix[SCHEMA_ID_PREFIX],
+    const MDB_val *k, int rc, struct record_key *ret_key, bool *ret_ok)
+{
+	const uint8_t *p = k->mv_data;
+
+	*ret_ok = rc == 0 && k->mv_size == SCHEMA_ID_KEY &&
+		  memcmp(p, prefix, SCHEMA_ID_PREFIX) == 0;
+	if (*ret_ok)
+		*ret_key = (struct record_key){.queue_id = ld->l->queue_id,
+		    .rank = p[SCHEMA_ID_PREFIX],
+		    .seq = schema_get_u64(p + SCHEMA_ID_PREFIX + 1)};
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
 static int
 load_by_id(struct load *ld)
 {
 	struct store_load *l = ld->l;
 	struct record_key after = l->after;
+	struct record_key extra;
+	struct record_key at;
 	uint8_t key[SCHEMA_ID_KEY];
-	uint8_t row_key[SCHEMA_ROW_KEY];
 	MDB_val k;
 	MDB_val v;
+	bool has_extra = false;
+	bool more = false;
 	bool full = false;
-	int rc;
+	int rc = find_by_body(ld, &extra, &has_extra);
 
+	if (rc != 0)
+		return rc;
 	after.queue_id = l->queue_id;
 	schema_id_key(&after, l->id_kind, l->id, key);
 	rc = seek(ld->ids, key, l->from_start ? SCHEMA_ID_PREFIX : sizeof(key),
 	    !l->from_start, &k, &v);
-	while (rc == 0) {
-		if (k.mv_size != SCHEMA_ID_KEY ||
-		    memcmp(k.mv_data, key, SCHEMA_ID_PREFIX) != 0)
-			break;
-		memcpy(row_key, k.mv_data, 8);
-		memcpy(row_key + 8, (uint8_t *)k.mv_data + SCHEMA_ID_PREFIX, 9);
-		k = lmdb_val(row_key, sizeof(row_key));
-		rc = mdb_cursor_get(ld->rows, &k, &v, MDB_SET);
-		if (rc == 0)
-			rc = add_row(ld, &k, &v, &full);
-		if (rc == MDB_NOTFOUND)
-			rc = 0;
+	rc = next_of_id(ld, key, &k, rc, &at, &more);
+	while (rc == 0 && (more || has_extra)) {
+		if (has_extra && (!more || record_key_cmp(&extra, &at) < 0)) {
+			has_extra = false;
+			rc = add_row_at(ld, &extra, &full);
+		} else {
+			rc = add_row_at(ld, &at, &full);
+			if (rc == 0 && !full)
+				rc = next_of_id(ld, key, &k,
+				    mdb_cursor_get(ld->ids, &k, &v, MDB_NEXT),
+				    &at, &more);
+		}
 		if (rc != 0 || full || l->err != MQI_OK)
 			return rc;
-		rc = mdb_cursor_get(ld->ids, &k, &v, MDB_NEXT);
 	}
-	l->end = true;
+	l->end = rc == 0;
+	return rc;
+}
+
+/* ---- bodies ---- */
+
+/* Whether a row, or a removal that has kept it, still has what was found. */
+static int
+is_held(struct load *ld, const struct segment_found *f, bool *ret)
+{
+	struct schema_row row;
+	uint32_t count = 0;
+	uint8_t key[SCHEMA_ROW_KEY];
+	uint8_t body[8];
+	MDB_val k;
+	MDB_val v;
+	int rc;
+
+	schema_row_key(&f->entry.key, key);
+	k = lmdb_val(key, sizeof(key));
+	rc = mdb_cursor_get(ld->rows, &k, &v, MDB_SET);
+	*ret = rc == 0 && schema_row_decode(key, v.mv_data, v.mv_size, &row) &&
+	       row.body_id == f->entry.body_id;
+	if (*ret || (rc != 0 && rc != MDB_NOTFOUND))
+		return rc;
+	schema_u64(body, f->entry.body_id);
+	k = lmdb_val(body, sizeof(body));
+	rc = mdb_get(ld->txn, ld->e->dbi[DB_LIMBO], &k, &v);
+	*ret = rc == 0 && schema_limbo_decode(f->entry.body_id, v.mv_data,
+			      v.mv_size, &count, &row);
 	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+/* One piece, also of a message in a segment. */
+static int
+find_body(struct load *ld, uint32_t piece, MDB_val *ret_val, bool *ret_ok)
+{
+	struct segment_found f;
+	int rc = find_piece(ld, ld->l->body_id, piece, ret_val, ret_ok);
+
+	if (rc != 0 || *ret_ok || piece > 0)
+		return rc;
+	rc = segment_find(ld->segments, ld->l->body_id, &f, ret_ok);
+	if (rc == 0 && *ret_ok)
+		rc = is_held(ld, &f, ret_ok);
+	if (rc == 0 && *ret_ok)
+		*ret_val = lmdb_val(f.data, f.entry.len);
+	return rc;
 }
 
 static int
@@ -203,8 +342,7 @@ load_body(struct load *ld)
 	for (uint32_t i = 0; i < l->n_pieces; i++) {
 		MDB_val v;
 		bool ok = false;
-		int rc =
-		    find_piece(ld, l->body_id, l->first_piece + i, &v, &ok);
+		int rc = find_body(ld, l->first_piece + i, &v, &ok);
 
 		if (rc != 0)
 			return rc;
@@ -249,7 +387,10 @@ open_cursors(struct load *ld)
 {
 	int rc = mdb_cursor_open(ld->txn, ld->e->dbi[DB_BODIES], &ld->bodies);
 
-	if (rc == 0 && ld->l->kind != STORE_LOAD_BODY)
+	if (rc == 0)
+		rc = mdb_cursor_open(
+		    ld->txn, ld->e->dbi[DB_SEGMENTS], &ld->segments);
+	if (rc == 0)
 		rc = mdb_cursor_open(ld->txn, ld->e->dbi[DB_ROWS], &ld->rows);
 	if (rc == 0 && ld->l->kind == STORE_LOAD_BY_ID)
 		rc = mdb_cursor_open(ld->txn, ld->e->dbi[DB_IDS], &ld->ids);
@@ -292,6 +433,8 @@ lmdb_reader_load(struct lmdb_reader *r, struct store_load *l)
 		mdb_cursor_close(ld.bodies);
 	if (ld.ids != NULL)
 		mdb_cursor_close(ld.ids);
+	if (ld.segments != NULL)
+		mdb_cursor_close(ld.segments);
 	mdb_txn_reset(r->txn);
 }
 

@@ -50,6 +50,21 @@ lmdb_get(struct lmdb_writer *w, enum lmdb_db db, MDB_val key, MDB_val *ret_val)
 	return MQI_OK;
 }
 
+void
+lmdb_touched(struct lmdb_writer *w, const void *p)
+{
+	/* a page twice: the upper half of a product of its address */
+	uint64_t hash =
+	    ((uintptr_t)p >> 12) * UINT64_C(0x9e3779b97f4a7c15) >> 32;
+	uint64_t *word = &w->pages[hash / 64 % LMDB_PAGE_WORDS];
+	uint64_t bit = UINT64_C(1) << hash % 64;
+
+	if ((*word & bit) != 0)
+		return;
+	*word |= bit;
+	w->n_pages++;
+}
+
 /* ---- counters ---- */
 
 static int
@@ -217,6 +232,8 @@ body_reserve(struct lmdb_writer *w, const uint8_t key[SCHEMA_BODY_KEY],
 		rc = mdb_cursor_put(w->bodies, &k, &v, flags);
 	if (rc != 0)
 		return store_err_fail(w->why, rc, "writing a body");
+	w->n_bytes += len;
+	lmdb_touched(w, v.mv_data);
 	if (body_id > w->last_body_id)
 		w->last_body_id = body_id;
 	*ret = v.mv_data;
@@ -274,8 +291,10 @@ lmdb_body_delete(struct lmdb_writer *w, uint64_t body_id, bool single)
 
 	do {
 		rc = body_seek(w, body_id, 0, &key, &val);
-		if (rc == 0)
+		if (rc == 0) {
+			lmdb_touched(w, val.mv_data);
 			rc = mdb_cursor_del(w->bodies, 0);
+		}
 	} while (rc == 0 && !single);
 	return rc == 0 || rc == MDB_NOTFOUND
 		   ? MQI_OK
@@ -291,6 +310,8 @@ lmdb_body_drop(struct lmdb_writer *w, const struct schema_row *row)
 	MDB_val v = {0};
 	enum mqi_err err = MQI_OK;
 
+	if (row->in_segment)
+		return segment_drop(w, row);
 	schema_u64(key, row->body_id);
 	if (row->shared)
 		err = lmdb_get(w, DB_SHARED, lmdb_val(key, 8), &v);
@@ -348,28 +369,121 @@ lmdb_body_is_whole(struct lmdb_writer *w, uint64_t body_id, uint32_t desc_len,
 	return MQI_OK;
 }
 
+enum mqi_err
+lmdb_limbo_get(struct lmdb_writer *w, uint64_t body_id, uint32_t *ret_count,
+    struct schema_row *ret_row)
+{
+	uint8_t key[8];
+	MDB_val v;
+	enum mqi_err err;
+
+	schema_u64(key, body_id);
+	err = lmdb_get(w, DB_LIMBO, lmdb_val(key, 8), &v);
+	if (err != MQI_OK)
+		return err;
+	if (v.mv_data == NULL || !schema_limbo_decode(body_id, v.mv_data,
+				     v.mv_size, ret_count, ret_row))
+		*ret_count = 0;
+	return MQI_OK;
+}
+
+enum mqi_err
+lmdb_limbo_set(
+    struct lmdb_writer *w, uint32_t count, const struct schema_row *row)
+{
+	uint8_t key[8];
+	uint8_t value[SCHEMA_LIMBO_MAX];
+	size_t len;
+
+	schema_u64(key, row->body_id);
+	if (count == 0)
+		return lmdb_del(w, DB_LIMBO, lmdb_val(key, 8));
+	len = schema_limbo_encode(count, row, value);
+	return lmdb_put(w, DB_LIMBO, lmdb_val(key, 8), lmdb_val(value, len), 0);
+}
+
 /* ---- rows ---- */
+
+static enum mqi_err
+add_id(struct lmdb_writer *w, const uint8_t id_key[SCHEMA_ID_KEY])
+{
+	MDB_val k = lmdb_val(id_key, SCHEMA_ID_KEY);
+	MDB_val v = {0};
+	int rc = mdb_cursor_put(w->ids, &k, &v, MDB_RESERVE);
+
+	if (rc != 0)
+		return store_err_fail(w->why, rc, "writing an id");
+	lmdb_touched(w, v.mv_data);
+	return MQI_OK;
+}
+
+static enum mqi_err
+del_id(struct lmdb_writer *w, const uint8_t id_key[SCHEMA_ID_KEY])
+{
+	MDB_val k = lmdb_val(id_key, SCHEMA_ID_KEY);
+	MDB_val v;
+	int rc = mdb_cursor_get(w->ids, &k, &v, MDB_SET);
+
+	if (rc == 0) {
+		lmdb_touched(w, v.mv_data);
+		rc = mdb_cursor_del(w->ids, 0);
+	}
+	return rc == 0 || rc == MDB_NOTFOUND
+		   ? MQI_OK
+		   : store_err_fail(w->why, rc, "deleting an id");
+}
+
+static enum mqi_err
+change_id(struct lmdb_writer *w, const struct record_key *key,
+    enum store_id_kind kind, const uint8_t id[MQI_ID_LEN], bool add)
+{
+	uint8_t id_key[SCHEMA_ID_KEY];
+
+	if (!schema_id_is_set(id))
+		return MQI_OK;
+	schema_id_key(key, kind, id, id_key);
+	return add ? add_id(w, id_key) : del_id(w, id_key);
+}
 
 static enum mqi_err
 change_ids(struct lmdb_writer *w, const struct record_key *key,
     const struct schema_row *row, bool add)
 {
-	uint8_t id_key[SCHEMA_ID_KEY];
-	MDB_val k;
-	const uint8_t *ids[] = {row->msg_id, row->correl_id};
-
-	const enum store_id_kind kinds[] = {STORE_ID_MSG, STORE_ID_CORREL};
 	enum mqi_err err = MQI_OK;
 
-	for (size_t i = 0; i < MQ_ARRAY_LEN(ids) && err == MQI_OK; i++) {
-		if (!schema_id_is_set(ids[i]))
-			continue;
-		schema_id_key(key, kinds[i], ids[i], id_key);
-		k = lmdb_val(id_key, sizeof(id_key));
-		err = add ? lmdb_put(w, DB_IDS, k, lmdb_val("", 0), 0)
-			  : lmdb_del(w, DB_IDS, k);
-	}
+	if (!row->id_from_body)
+		err = change_id(w, key, STORE_ID_MSG, row->msg_id, add);
+	if (err == MQI_OK)
+		err = change_id(w, key, STORE_ID_CORREL, row->correl_id, add);
 	return err;
+}
+
+/* Writes a row; flags: MDB_NOOVERWRITE or none. */
+static enum mqi_err
+put_row(struct lmdb_writer *w, const uint8_t k[SCHEMA_ROW_KEY],
+    const struct schema_row *row, unsigned flags)
+{
+	MDB_val key = lmdb_val(k, SCHEMA_ROW_KEY);
+	MDB_val v = {.mv_size = schema_row_size(row)};
+	bool is_last = memcmp(k, w->last_row, SCHEMA_ROW_KEY) > 0;
+	uint8_t value[SCHEMA_ROW_MAX];
+	int rc;
+
+	/* appended, pages are filled to the end */
+	if (is_last) {
+		flags |= MDB_APPEND;
+		memcpy(w->last_row, k, SCHEMA_ROW_KEY);
+	}
+	schema_row_encode(k, row, value);
+	rc = mdb_cursor_put(w->rows, &key, &v, flags | MDB_RESERVE);
+	if (rc == MDB_KEYEXIST)
+		return store_fail(w->why, MQI_E_STORE_FAILED,
+		    "a record puts a message where one is");
+	if (rc != 0)
+		return store_err_fail(w->why, rc, "writing a row");
+	memcpy(v.mv_data, value, v.mv_size);
+	lmdb_touched(w, v.mv_data);
+	return MQI_OK;
 }
 
 enum mqi_err
@@ -378,13 +492,10 @@ lmdb_row_add(struct lmdb_writer *w, const struct record_key *key,
 {
 	uint8_t k[SCHEMA_ROW_KEY];
 	uint8_t np[SCHEMA_NP_KEY];
-	uint8_t value[SCHEMA_ROW_SIZE];
 	enum mqi_err err;
 
 	schema_row_key(key, k);
-	schema_row_encode(k, row, value);
-	err = lmdb_put(w, DB_ROWS, lmdb_val(k, sizeof(k)),
-	    lmdb_val(value, sizeof(value)), MDB_NOOVERWRITE);
+	err = put_row(w, k, row, MDB_NOOVERWRITE);
 	if (err == MQI_OK)
 		err = change_ids(w, key, row, true);
 	if (err == MQI_OK && row->non_persistent) {
@@ -393,6 +504,24 @@ lmdb_row_add(struct lmdb_writer *w, const struct record_key *key,
 		    w, DB_NP, lmdb_val(np, sizeof(np)), lmdb_val("", 0), 0);
 	}
 	return err;
+}
+
+enum mqi_err
+lmdb_row_rewrite(struct lmdb_writer *w, const struct record_key *key,
+    const struct schema_row *row)
+{
+	uint8_t k[SCHEMA_ROW_KEY];
+
+	schema_row_key(key, k);
+	return put_row(w, k, row, 0);
+}
+
+enum mqi_err
+lmdb_row_add_msg_id(struct lmdb_writer *w, const struct record_key *key,
+    const struct schema_row *row)
+{
+	MQ_PRE(!row->id_from_body);
+	return change_id(w, key, STORE_ID_MSG, row->msg_id, true);
 }
 
 enum mqi_err
@@ -409,6 +538,8 @@ lmdb_row_find(struct lmdb_writer *w, const struct record_key *key,
 	rc = mdb_cursor_get(w->rows, &mk, &v, MDB_SET);
 	if (rc != 0 && rc != MDB_NOTFOUND)
 		return store_err_fail(w->why, rc, "reading a row");
+	if (rc == 0)
+		lmdb_touched(w, v.mv_data);
 	*ret_found = rc == 0;
 	*ret_good =
 	    rc == 0 && schema_row_decode(k, v.mv_data, v.mv_size, ret_row);
@@ -423,12 +554,19 @@ lmdb_row_remove(struct lmdb_writer *w, const struct record_key *key,
 {
 	uint8_t k[SCHEMA_ROW_KEY];
 	uint8_t np[SCHEMA_NP_KEY];
-	enum mqi_err err;
+	MDB_val mk;
+	MDB_val v;
+	enum mqi_err err = MQI_OK;
+	int rc;
 
 	schema_row_key(key, k);
-	err = lmdb_del(w, DB_ROWS, lmdb_val(k, sizeof(k)));
-	if (err == MQI_OK)
-		err = change_ids(w, key, row, false);
+	mk = lmdb_val(k, sizeof(k));
+	rc = mdb_cursor_get(w->rows, &mk, &v, MDB_SET);
+	if (rc == 0)
+		rc = mdb_cursor_del(w->rows, 0);
+	if (rc != 0 && rc != MDB_NOTFOUND)
+		return store_err_fail(w->why, rc, "deleting a row");
+	err = change_ids(w, key, row, false);
 	if (err == MQI_OK && row->non_persistent) {
 		schema_np_key(row->epoch, k, np);
 		err = lmdb_del(w, DB_NP, lmdb_val(np, sizeof(np)));

@@ -146,7 +146,7 @@ test_damaged_body_is_marked_and_stops_no_other(void **state)
 		harness_put_at(h, Q1, seq);
 	harness_commit(h);
 	harness_close(h);
-	flip(h, "bodies", 1, 25);
+	flip(h, "segments", 0, 30 + 25); /* of 30 bytes each */
 	harness_reopen(h);
 	l = harness_rows(h, Q1);
 	assert_int_equal(l->n_rows, 3);
@@ -413,7 +413,7 @@ test_emptied_store_has_empty_tables(void **state)
 {
 	struct harness *h = *state;
 	static const char *const names[] = {"rows", "bodies", "ids", "shared",
-	    "np", "staged", "limbo", "purges"};
+	    "np", "staged", "limbo", "purges", "segments", "live"};
 	const struct record_key places[] = {
 	    harness_key(Q1, 0, 9000), harness_key(Q2, 0, 9001)};
 	struct record_put put = {.body_id = 9999999,
@@ -474,7 +474,9 @@ test_sweep_deletes_old_epochs_and_purged_queues(void **state)
 	lmdb_writer_fini(&w);
 	lmdb_env_close(&e);
 	assert_int_equal(entries(h, "rows"), 10);
-	assert_int_equal(entries(h, "bodies"), 10);
+	assert_int_equal(entries(h, "bodies"), 0);
+	assert_int_equal(entries(h, "segments"), 1);
+	assert_int_equal(entries(h, "live"), 1);
 	assert_int_equal(entries(h, "np"), 0);
 	assert_int_equal(entries(h, "purges"), 0);
 	harness_reopen(h);
@@ -498,7 +500,7 @@ test_start_looks_at_no_message(void **state)
 	harness_close(h);
 	/* a message that a start looked at would be found damaged, or missed */
 	flip(h, "rows", 0, 1);
-	flip(h, "bodies", 0, 1);
+	flip(h, "segments", 0, 1);
 	drop_entries(h, "ids");
 	start = mqclock_mono_us();
 	harness_reopen(h);
