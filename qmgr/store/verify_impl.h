@@ -23,6 +23,8 @@ enum verify_table {
 	T_STAGED,
 	T_BODIES,
 	T_LIMBO,
+	T_LIVE,
+	T_SEGMENTS,
 	T_ROWS,
 	T_COUNT,
 };
@@ -46,6 +48,20 @@ struct verify_body {
 	UT_hash_handle hh;
 };
 
+/* Of a segment: how many of its messages are counted, or a slot of it that
+ * cannot be read. */
+struct verify_slot {
+	struct {
+		uint64_t segment;
+		uint64_t slot; /* VERIFY_WHOLE: all of it */
+	} at;
+
+	uint32_t live;
+	UT_hash_handle hh;
+};
+
+#define VERIFY_WHOLE UINT64_MAX
+
 struct verify {
 	struct pages pages;
 	const struct verify_report *report;
@@ -61,6 +77,10 @@ struct verify {
 	struct verify_queue *queues;
 	struct verify_body *shared;
 	struct verify_body *bad_bodies;
+	struct verify_slot *lives;
+	struct verify_slot *bad_slots;
+	uint64_t n_placed;  /* messages found from their segments */
+	uint64_t n_packed;  /* that say that they are in one */
 	uint64_t last_body; /* of the walk of bodies */
 	uint64_t n_bodies;  /* met */
 	uint64_t n_held;    /* bodies that something holds */
@@ -87,6 +107,20 @@ extern const struct verify_table_info verify_tables[T_COUNT];
 const char *verify_queue_name(
     struct verify *v, uint64_t id, char ret[VERIFY_WHERE]);
 struct verify_queue *verify_queue(struct verify *v, uint64_t id);
+
+/* Something about one message. */
+void verify_message(struct verify *v, enum verify_kind kind,
+    const struct record_key *key, const char *what);
+
+/* ---- segments: verify_segment.c ---- */
+
+void verify_live_entry(struct verify *v, const struct pages_entry *e);
+void verify_segment_entry(struct verify *v, const struct pages_entry *e);
+/* What is wrong with the bytes of a row in a segment, as far as the walk of
+ * the segments has not said it; NULL: nothing. */
+const char *verify_segment_row(struct verify *v, const struct schema_row *row);
+void verify_segment_totals(struct verify *v);
+void verify_segment_fini(struct verify *v);
 
 /* After all tables: counters, bodies and ids against rows. */
 void verify_totals(struct verify *v);

@@ -233,6 +233,10 @@ hold_body(struct verify *v, const struct schema_row *row, uint32_t n)
 {
 	struct verify_body *b = NULL;
 
+	if (row->in_segment) {
+		v->n_packed++;
+		return;
+	}
 	if (row->shared)
 		b = body_in(&v->shared, row->body_id, false);
 	if (b == NULL || b->has == 0)
@@ -243,8 +247,8 @@ hold_body(struct verify *v, const struct schema_row *row, uint32_t n)
 
 /* ---- rows ---- */
 
-static void
-message_finding(struct verify *v, enum verify_kind kind,
+void
+verify_message(struct verify *v, enum verify_kind kind,
     const struct record_key *key, const char *what)
 {
 	char queue[VERIFY_WHERE];
@@ -283,19 +287,19 @@ check_indexes(struct verify *v, const struct record_key *key,
 	uint8_t np[SCHEMA_NP_KEY];
 
 	for (unsigned i = 0; i < 2; i++) {
-		if (!schema_id_is_set(ids[i]))
+		if (!schema_id_is_set(ids[i]) || (i == 0 && row->id_from_body))
 			continue;
 		v->n_ids++;
 		schema_id_key(key, kinds[i], ids[i], id_key);
 		if (!is_there(v, T_IDS, id_key, sizeof(id_key)))
-			message_finding(v, VERIFY_INDEX, key, texts[i]);
+			verify_message(v, VERIFY_INDEX, key, texts[i]);
 	}
 	if (!row->non_persistent)
 		return;
 	v->n_np++;
 	schema_np_key(row->epoch, e->key, np);
 	if (!is_there(v, T_NP, np, sizeof(np)))
-		message_finding(v, VERIFY_INDEX, key,
+		verify_message(v, VERIFY_INDEX, key,
 		    "it would not be discarded by a start");
 }
 
@@ -323,14 +327,15 @@ rows_entry(struct verify *v, const struct pages_entry *e)
 		/* it counts as a message until it is set aside */
 		q->has.depth++;
 		q->uncertain = true;
-		message_finding(v, VERIFY_MESSAGE, &key, "its row is damaged");
+		verify_message(v, VERIFY_MESSAGE, &key, "its row is damaged");
 		return;
 	}
 	count_row(q, &row);
 	hold_body(v, &row, 1);
-	why = body_wrong(v, &row);
+	why =
+	    row.in_segment ? verify_segment_row(v, &row) : body_wrong(v, &row);
 	if (why != NULL)
-		message_finding(v, VERIFY_MESSAGE, &key, why);
+		verify_message(v, VERIFY_MESSAGE, &key, why);
 	check_indexes(v, &key, e, &row);
 }
 
@@ -376,6 +381,8 @@ const struct verify_table_info verify_tables[T_COUNT] = {
     [T_STAGED] = {"staged", false, true, SCHEMA_STAGED_KEY, staged_entry},
     [T_BODIES] = {"bodies", false, false, SCHEMA_BODY_KEY, bodies_entry},
     [T_LIMBO] = {"limbo", false, false, 8, limbo_entry},
+    [T_LIVE] = {"live", false, false, 8, verify_live_entry},
+    [T_SEGMENTS] = {"segments", false, false, 8, verify_segment_entry},
     [T_ROWS] = {"rows", false, false, SCHEMA_ROW_KEY, rows_entry},
 };
 
@@ -452,6 +459,7 @@ verify_totals(struct verify *v)
 	for (q = v->queues; q != NULL; q = q->hh.next)
 		check_queue(v, q);
 	check_bodies(v);
+	verify_segment_totals(v);
 	if (ids->entries > v->n_ids)
 		verify_find(v, VERIFY_INDEX, "ids",
 		    "%" PRIu64 " name no message", ids->entries - v->n_ids);
@@ -484,4 +492,5 @@ verify_fini(struct verify *v)
 	}
 	free_bodies(v->shared);
 	free_bodies(v->bad_bodies);
+	verify_segment_fini(v);
 }

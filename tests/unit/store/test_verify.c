@@ -347,7 +347,7 @@ test_each_page_of_each_table_is_found(void **state)
 	static const uint8_t zeros[PAGE];
 	static const char *const tables[] = {"store", "meta", "objects",
 	    "queues", "rows", "bodies", "ids", "np", "shared", "limbo",
-	    "staged"};
+	    "staged", "segments", "live"};
 	uint8_t was[PAGE];
 	int fd;
 
@@ -379,19 +379,72 @@ test_lost_leaf_names_queue_and_messages(void **state)
 	finds(h, VERIFY_COUNTER, "queue ONE: it counts");
 }
 
+/* Where the value of the nth segment begins in the file, and its length. */
+static uint64_t
+segment_at(const struct harness *h, unsigned nth, uint32_t *ret_len)
+{
+	uint64_t page = root_of(h, "segments");
+	uint8_t b[PAGE];
+	const uint8_t *n;
+	int fd = open_data(h);
+
+	assert_int_equal(pread(fd, b, PAGE, (off_t)(page * PAGE)), PAGE);
+	(void)close(fd);
+	assert_int_equal(mqbuf_get_u16(b + 10), 2); /* a leaf */
+	n = b + mqbuf_get_u16(b + 16 + 2 * nth);
+	*ret_len = mqbuf_get_u32(n);
+	assert_int_equal(mqbuf_get_u16(n + 6), 8); /* the key */
+	return mqbuf_get_u64(n + 8 + 8) * PAGE + 16;
+}
+
 static void
 test_damaged_body_names_its_message(void **state)
 {
 	struct harness *h = *state;
-	uint64_t leaf;
+	uint32_t len;
+	uint64_t at;
 
 	harness_close(h);
-	leaf = child_of(h, root_of(h, "bodies"), 1);
-	/* the last byte of the page is in a value */
-	(void)flip(h, leaf * PAGE + PAGE - 3, 0);
+	at = segment_at(h, 1, &len);
+	(void)flip(h, at + 40000, 0);
 	finds(h, VERIFY_MESSAGE, "queue ONE, message");
 	finds(h, VERIFY_MESSAGE, "its bytes are not those that were put");
 	assert_int_equal(verify(h).n, 1);
+	(void)flip(h, at + 40000, 0);
+	/* bytes of a message that has gone */
+	at = segment_at(h, 0, &len);
+	(void)flip(h, at + 1205, 0);
+	is_clean(h);
+}
+
+static void
+test_damage_of_a_segment_beside_its_messages(void **state)
+{
+	struct harness *h = *state;
+	uint32_t len;
+	uint64_t at;
+	uint64_t live;
+	uint8_t was;
+
+	harness_close(h);
+	at = segment_at(h, 0, &len);
+	/* the entry of a slot that has gone, and of one that has not */
+	(void)flip(h, at + len - 28 - 10 * 37 - 10, 2);
+	is_clean(h);
+	(void)flip(h, at + len - 28 - 10 * 37 - 10, 2);
+	(void)flip(h, at + len - 28 - 350 * 37 - 10, 2);
+	finds(h, VERIFY_MESSAGE, "does not say where its bytes are");
+	assert_int_equal(verify(h).n, 1);
+	(void)flip(h, at + len - 28 - 350 * 37 - 10, 2);
+	(void)flip(h, at + len - 1, 2);
+	finds(h, VERIFY_ROOM, "its foot is damaged");
+	assert_int_equal(verify(h).n, 1);
+	(void)flip(h, at + len - 1, 2);
+	live = root_of(h, "live") * PAGE + PAGE - 1;
+	was = flip(h, live, 1);
+	finds(h, VERIFY_ROOM, "the count of its messages is damaged");
+	write_at(h, live, &was, 1);
+	is_clean(h);
 }
 
 static void
@@ -543,6 +596,9 @@ main(void)
 		test_each_page_of_each_table_is_found, setup, harness_teardown),
 	    cmocka_unit_test_setup_teardown(
 		test_lost_leaf_names_queue_and_messages, setup,
+		harness_teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_damage_of_a_segment_beside_its_messages, setup,
 		harness_teardown),
 	    cmocka_unit_test_setup_teardown(
 		test_damaged_body_names_its_message, setup, harness_teardown),
