@@ -2,11 +2,13 @@
 /*
  * ref.c - shared immutable bytes.
  *
- * Neighbours: the session makes one per message, engine, store and sessions
- * hold it, whoever drops the last reference frees it.
+ * Neighbours: the engine makes one per message, the store's reader makes those
+ * of loads; engine and sessions hold them, whoever drops the last reference
+ * frees it.
  * Invariants: count is at least 1 while anybody may look; bytes do not change
- * after the first sharing.  The last unref sees all that the others did
- * (acquire after release).
+ * after the first sharing.  The count is no atomic: one costs as much as the
+ * rest of a message's way from queue to socket together, since it waits until
+ * all that was written before it is in the cache.
  * Happy path: a thread that frees as many as it makes keeps some, by size, and
  * goes without malloc(3), which is slow for more than a kilobyte.  Kept ones
  * are in grades of REF_GRADE bytes; any thread may free any other's, since
@@ -15,7 +17,6 @@
  */
 #include "base/ref.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,7 +92,7 @@ mqref_new(size_t len)
 		r = malloc(size);
 	if (!r)
 		return NULL;
-	atomic_init(&r->count, 1);
+	r->count = 1;
 	r->grade = grade;
 	r->len = len;
 	return r;
@@ -110,23 +111,18 @@ mqref_copy(const void *data, size_t len)
 struct mqref *
 mqref_ref(struct mqref *r)
 {
-	uint32_t was =
-	    atomic_fetch_add_explicit(&r->count, 1, memory_order_relaxed);
-
-	MQ_INVARIANT(was > 0 && was < UINT32_MAX);
+	MQ_INVARIANT(r->count > 0 && r->count < UINT32_MAX);
+	r->count++;
 	return r;
 }
 
 struct mqref *
 mqref_unref(struct mqref *r)
 {
-	uint32_t was;
-
 	if (!r)
 		return NULL;
-	was = atomic_fetch_sub_explicit(&r->count, 1, memory_order_acq_rel);
-	MQ_INVARIANT(was > 0);
-	if (was == 1)
+	MQ_INVARIANT(r->count > 0);
+	if (--r->count == 0)
 		keep_or_free(r);
 	return NULL;
 }

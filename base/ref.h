@@ -2,7 +2,8 @@
 /*
  * ref.h - reference-counted immutable bytes: a message's encoded descriptor
  * and body on their way through the queue manager without a copy.
- * The count is atomic: the loop, store and reader threads share them.
+ * One thread at a time has all references to the same bytes: they go from one
+ * to another through a lock, as the store's loads do.
  */
 #ifndef MQ_BASE_REF_H
 #define MQ_BASE_REF_H
@@ -11,7 +12,7 @@
 #include <stdint.h>
 
 struct mqref {
-	_Atomic uint32_t count;
+	uint32_t count;
 	uint32_t grade; /* of its size; 0: it is not kept */
 	size_t len;     /* bytes */
 	uint8_t data[];

@@ -57,7 +57,7 @@ struct session {
 	char channel[MQI_CHANNEL_NAME_LEN + 1];
 	struct engine_session *engine; /* while OPEN */
 	struct mqbuf in;               /* bytes not parsed yet */
-	struct mqbuf puts_ok; /* ids for the next PUTS_OK: u32 each */
+	struct mqbuf puts_ok;          /* ids for the next PUTS_OK: u32 each */
 	struct outq out;
 };
 

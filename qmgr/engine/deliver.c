@@ -133,7 +133,7 @@ deliver_new(struct handle *h, enum delivery_kind kind, uint32_t id,
 static void
 deliver_drop_pieces(struct delivery *d)
 {
-	for (unsigned i = 0; i < MQ_ARRAY_LEN(d->pieces); i++)
+	for (unsigned i = 0; i < d->n_pieces; i++)
 		d->pieces[i] = mqref_unref(d->pieces[i]);
 	d->n_pieces = 0;
 }

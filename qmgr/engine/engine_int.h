@@ -89,25 +89,26 @@ enum entry_list { ENTRY_UNLISTED, ENTRY_TOUCHED, ENTRY_HELD };
 
 TAILQ_HEAD(entry_list_head, entry);
 
+/* What every message's way needs stands together. */
 struct entry {
-	RB_ENTRY(entry) node;         /* queue.tree */
-	RB_ENTRY(entry) free_node;    /* queue.available */
-	RB_ENTRY(entry) settled_node; /* queue.settled */
-	RB_ENTRY(entry) msg_node; /* queue.by_msg, if the queue is indexed */
-	RB_ENTRY(entry) correl_node;
-	TAILQ_ENTRY(entry) touched; /* engine.touched or queue.held */
-	TAILQ_ENTRY(entry) owned;   /* its locker's list, or none */
-	struct entry_list_head *owner;
+	RB_ENTRY(entry) node;      /* queue.tree */
+	RB_ENTRY(entry) free_node; /* queue.available */
 	struct queue *q;
 	struct delivery *d; /* that reads it while it is locked */
 	struct place place;
+	enum entry_state state;
+	enum entry_list list;
+	bool settled;   /* available, and the store shows it as it is */
 	uint64_t pos;   /* what it reveals */
 	uint64_t touch; /* batch of the last record about it */
 	uint64_t token; /* read-ahead: given to the client */
+	struct entry_list_head *owner;
+	TAILQ_ENTRY(entry) owned;   /* its locker's list, or none */
+	TAILQ_ENTRY(entry) touched; /* engine.touched or queue.held */
 	struct msg m;
-	enum entry_state state;
-	enum entry_list list;
-	bool settled; /* available, and the store shows it as it is */
+	RB_ENTRY(entry) settled_node; /* queue.settled */
+	RB_ENTRY(entry) msg_node; /* queue.by_msg, if the queue is indexed */
+	RB_ENTRY(entry) correl_node;
 };
 
 MQ_RB_HEAD(entry_tree, entry);
@@ -432,6 +433,7 @@ struct engine_session {
 	void *cookie;
 	struct engine_identity who;
 	struct handle *handles;
+	struct handle *recent; /* of handles: the last one found, or NULL */
 	struct unit *units;
 	struct getter *getters;
 	struct incoming *incoming;

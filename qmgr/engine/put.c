@@ -165,7 +165,8 @@ put_check_queue(const struct handle *h, const struct engine_put *req)
 	if (e->stopping || (e->quiescing && req->unit == 0))
 		return MQI_E_Q_MGR_STOPPING;
 	if (!q->attr.put_ok ||
-	    mqattr_is(h->route.opened->attrs, MQATTR_ID_PUT, "DISABLED"))
+	    (h->route.opened != q->object &&
+		mqattr_is(h->route.opened->attrs, MQATTR_ID_PUT, "DISABLED")))
 		return MQI_E_PUT_INHIBITED;
 	if (req->body_len > q->attr.max_msg_len)
 		return MQI_E_MSG_TOO_BIG_FOR_Q;

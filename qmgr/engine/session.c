@@ -65,9 +65,12 @@ session_resume(struct engine_session *s)
 struct handle *
 handle_find(struct engine_session *s, uint32_t id)
 {
-	struct handle *h;
+	struct handle *h = s->recent;
 
+	if (h != NULL && h->id == id)
+		return h;
 	HASH_FIND(hh, s->handles, &id, sizeof(id), h);
+	s->recent = h;
 	return h;
 }
 
@@ -163,6 +166,7 @@ handle_close(struct handle *h)
 	if ((h->options & MQI_OO_OUTPUT) != 0)
 		q->open_output--;
 	HASH_DEL(h->s->handles, h);
+	h->s->recent = NULL;
 	h->s->n_handles--;
 	h->closed = true;
 	if (q->readers.tqh_first == NULL) {

@@ -12,6 +12,7 @@
  * since the next one brings another.
  * Failure: what the caller is to be told; nothing has changed then.
  */
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,8 +49,8 @@ stamp_new_msg_id(struct engine *e, uint8_t ret[MQI_ID_LEN])
 
 	memcpy(ret, "SLMQ", 4);
 	memcpy(ret + 4, e->qmid, 12);
-	for (unsigned i = 0; i < 8; i++)
-		ret[16 + i] = (uint8_t)(n >> (56 - 8 * i));
+	n = htobe64(n);
+	memcpy(ret + 16, &n, 8);
 }
 
 static enum mqi_err

@@ -16,8 +16,6 @@
 #include "base/rand.h"
 #include "base/ref.h"
 
-#define ROUNDS 20000u
-
 static void
 test_ref_keeps_bytes_until_the_last_unref(void **state)
 {
@@ -41,29 +39,31 @@ test_ref_new_of_impossible_size_is_null(void **state)
 	mqref_unref(mqref_copy(NULL, 0));
 }
 
+/* Takes a reference over, and gives back another. */
 static void *
-ref_and_unref(void *arg)
+take_over(void *arg)
 {
-	for (unsigned i = 0; i < ROUNDS; i++)
-		mqref_unref(mqref_ref(arg));
-	return mqref_unref(arg);
+	struct mqref **r = arg;
+
+	assert_memory_equal((*r)->data, "mine", 4);
+	*r = mqref_unref(*r);
+	*r = mqref_copy("yours", 5);
+	return NULL;
 }
 
 static void
-test_ref_counts_across_threads(void **state)
+test_ref_goes_from_thread_to_thread(void **state)
 {
-	struct mqref *r = mqref_copy("x", 1);
-	pthread_t threads[4];
+	struct mqref *r = mqref_copy("mine", 4);
+	pthread_t thread;
 
 	(void)state;
-	for (unsigned i = 0; i < 4; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL,
-				     ref_and_unref, mqref_ref(r)),
-		    0);
-	for (unsigned i = 0; i < 4; i++)
-		assert_int_equal(pthread_join(threads[i], NULL), 0);
-	assert_int_equal(r->count, 1);
+	mqref_keep(4096);
+	assert_int_equal(pthread_create(&thread, NULL, take_over, &r), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_memory_equal(r->data, "yours", 5);
 	mqref_unref(r);
+	mqref_keep(0);
 }
 
 /* Whether what is freed is handed out again at once. */
@@ -164,7 +164,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_ref_keeps_bytes_until_the_last_unref),
 	    cmocka_unit_test(test_ref_new_of_impossible_size_is_null),
-	    cmocka_unit_test(test_ref_counts_across_threads),
+	    cmocka_unit_test(test_ref_goes_from_thread_to_thread),
 	    cmocka_unit_test(test_ref_keep_hands_out_again_up_to_its_limit),
 	    cmocka_unit_test(test_pool_hands_out_zeros_and_keeps_its_limit),
 	    cmocka_unit_test(test_rand_bytes_differ),
