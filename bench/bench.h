@@ -137,6 +137,7 @@ void run_burst(const struct bench_host *h, const struct bench_load *l);
  * at both ends. */
 void run_channel(const char *dir, const struct bench_load *l);
 void run_rr(const struct bench_host *h, const struct bench_load *l);
+void run_large(const struct bench_host *h, const struct bench_load *l);
 void run_idle(const struct bench_host *h);
 void run_fill(const struct bench_host *h, const struct bench_load *l);
 void run_drain(const struct bench_host *h, const struct bench_load *l);

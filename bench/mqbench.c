@@ -48,6 +48,7 @@ help(void)
 	    "WINDOW CONSUMERS UNIT\n"
 	    "       mqbench [OPTIONS] rr | np_rr SIZE SECONDS REQUESTERS "
 	    "REPLIERS\n"
+	    "       mqbench [OPTIONS] large SIZE SECONDS\n"
 	    "       mqbench [OPTIONS] channel SIZE SECONDS PRODUCERS WINDOW "
 	    "CONSUMERS\n"
 	    "       mqbench [OPTIONS] idle\n"
@@ -117,6 +118,7 @@ static const struct mode {
 	run_backlog, false},
     {"rr", {SIZE, SECS, PRODUCERS, CONSUMERS}, run_rr, false},
     {"np_rr", {SIZE, SECS, PRODUCERS, CONSUMERS}, run_rr, true},
+    {"large", {SIZE, SECS}, run_large, false},
     {"idle", {END}, NULL, false}, /* a fresh one each time */
     {"channel", {SIZE, SECS, PRODUCERS, WINDOW, CONSUMERS}, NULL, false},
     {"limits", {SIZE, SECS}, NULL, false},
