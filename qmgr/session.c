@@ -45,7 +45,12 @@ static const struct mqsm_state session_states[] = {
 static bool
 session_may_read(const struct session *s)
 {
-	return s->out.bytes <= SESSION_OUT_MAX && engine_accepts(s->qm->engine);
+	const struct engine *e = s->qm->engine;
+
+	if (s->out.bytes > SESSION_OUT_MAX)
+		return false;
+	return s->engine != NULL ? engine_accepts_from(e, s->engine)
+				 : engine_accepts(e);
 }
 
 static void

@@ -8,7 +8,9 @@
  * is free and somebody waits for it, or when it is large, or when 10 ms have
  * passed since its first record.  A batch that has no room for the next run of
  * records is left as it is and another one is begun: engine_accepts() then
- * asks the caller to read no more requests, so that few of them pile up.
+ * asks the caller to read no more requests, so that few of them pile up.  The
+ * pieces of large messages are stopped much earlier (engine_accepts_from()),
+ * so that a small put never waits for more than two MiB of them.
  *
  * What waits for a batch hangs on it, in order; engine_durable() lets it go.
  * A reply whose position is durable is given at once.
@@ -446,6 +448,19 @@ engine_accepts(const struct engine *e)
 	if (e->flushing != NULL)
 		waiting -= e->flushing->len;
 	return waiting < STORE_BATCH_MAX - MQFRAME_MAX_PAYLOAD;
+}
+
+bool
+engine_accepts_from(const struct engine *e, const struct engine_session *s)
+{
+	const struct batch *b = batch_filling(e);
+
+	if (!engine_accepts(e))
+		return false;
+	if (s->incoming == NULL)
+		return true;
+	return (b == NULL || b->len <= ENGINE_EAGER_BYTES) &&
+	       e->unapplied_bytes <= ENGINE_PACE_UNAPPLIED;
 }
 
 uint64_t

@@ -150,6 +150,10 @@ void engine_loaded(struct engine *e, struct store_load *l); /* takes l */
 /* False while requests must not be read from sockets: too much is ahead of
  * the store.  Becomes true again by a call of durable or applied. */
 bool engine_accepts(const struct engine *e);
+/* The same for the requests of one session: one that puts a large message is
+ * stopped earlier, so that others' small batches are not behind its pieces. */
+bool engine_accepts_from(
+    const struct engine *e, const struct engine_session *s);
 
 /* Clean stop.  New gets and opens give Q_MGR_STOPPING; waiting gets end.
  * immediate: open units are backed out now; else they may be ended. */

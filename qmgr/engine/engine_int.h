@@ -38,6 +38,9 @@
 #define ENGINE_BATCH_RECORDS 4096u
 #define ENGINE_EAGER_BYTES 1048576u    /* a batch of this size goes at once */
 #define ENGINE_UNAPPLIED_MAX 33554432u /* bytes durable but not applied */
+/* A session that puts a large message goes on while less than EAGER waits to
+ * be handed over, and less than this is not applied. */
+#define ENGINE_PACE_UNAPPLIED (ENGINE_UNAPPLIED_MAX / 4 * 3)
 #define ENGINE_PIECES_PER_LOAD 4u
 #define ENGINE_MAX_GETTERS 65536u  /* waiting gets of one session */
 #define ENGINE_MAX_HANDLES 65536u  /* of one session */

@@ -421,6 +421,54 @@ test_engine_accepts_no_more_than_two_batches(void **state)
 	assert_true(engine_accepts(rig.e));
 }
 
+/* Announces a message of 4 MiB and gives its pieces while it may. */
+static uint32_t
+put_while_accepted(uint32_t h)
+{
+	struct engine_put req = {.handle = h, .body_len = 4u << 20};
+	struct engine_session *s = rig.sessions[0].s;
+	struct mqi_md md;
+	struct mqbuf b;
+	uint32_t given = 0;
+
+	mqi_md_init(&md);
+	md.persistence = MQI_PERSISTENCE_YES;
+	mqbuf_init(&b, MQDESC_MAX);
+	assert_int_equal(mqdesc_encode(&md, &b), MQI_OK);
+	req.desc = b.data;
+	req.desc_len = (uint32_t)b.len;
+	assert_int_equal(engine_put(rig.e, s, 9000, &req), MQI_OK);
+	mqbuf_fini(&b);
+	while (given < req.body_len && engine_accepts_from(rig.e, s)) {
+		assert_int_equal(
+		    engine_put_piece(rig.e, s, 9000, long_body, MQFRAME_PIECE),
+		    MQI_OK);
+		given += MQFRAME_PIECE;
+		rig_turn(&rig);
+	}
+	return given;
+}
+
+static void
+test_small_put_has_few_pieces_before_it(void **state)
+{
+	uint32_t h = open_q(0), other = open_q(1), id;
+	struct rig_put small = RIG_PUT(other, "x");
+
+	(void)state;
+	store_mem_set_automatic(rig.store, false);
+	/* one batch flies, one fills */
+	assert_true(put_while_accepted(h) <=
+		    2 * (ENGINE_EAGER_BYTES + 2 * MQFRAME_PIECE));
+	assert_true(engine_accepts_from(rig.e, rig.sessions[1].s));
+	id = rig_ask_put(&rig, 1, &small);
+	assert_true(
+	    rig.e->queued_bytes < 2 * (ENGINE_EAGER_BYTES + 2 * MQFRAME_PIECE));
+	rig_settle(&rig);
+	assert_int_equal(rig_result(&rig, 1, id), MQI_OK);
+	assert_true(engine_accepts_from(rig.e, rig.sessions[0].s));
+}
+
 static uint64_t
 first_body_id(void)
 {
@@ -526,6 +574,7 @@ main(void)
 	    T(test_accepted_truncation_cut_off_returns_whole),
 	    T(test_session_that_does_not_read_is_given_no_more),
 	    T(test_engine_accepts_no_more_than_two_batches),
+	    T(test_small_put_has_few_pieces_before_it),
 	    T(test_damaged_message_is_set_aside_and_others_served),
 	    T(test_damaged_row_is_told_once),
 	    T(test_lost_messages_give_2101_and_not_2033),
