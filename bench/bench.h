@@ -136,6 +136,8 @@ void run_burst(const struct bench_host *h, const struct bench_load *l);
 /* From one queue manager to another, both made below dir: over TLS, durable
  * at both ends. */
 void run_channel(const char *dir, const struct bench_load *l);
+/* On a queue manager made below dir. */
+void run_deep(const char *dir, const struct bench_load *l);
 void run_rr(const struct bench_host *h, const struct bench_load *l);
 void run_large(const struct bench_host *h, const struct bench_load *l);
 void run_idle(const struct bench_host *h);

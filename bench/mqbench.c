@@ -48,6 +48,7 @@ help(void)
 	    "WINDOW CONSUMERS UNIT\n"
 	    "       mqbench [OPTIONS] rr | np_rr SIZE SECONDS REQUESTERS "
 	    "REPLIERS\n"
+	    "       mqbench [OPTIONS] deep SIZE MESSAGES\n"
 	    "       mqbench [OPTIONS] large SIZE SECONDS\n"
 	    "       mqbench [OPTIONS] channel SIZE SECONDS PRODUCERS WINDOW "
 	    "CONSUMERS\n"
@@ -119,6 +120,7 @@ static const struct mode {
     {"rr", {SIZE, SECS, PRODUCERS, CONSUMERS}, run_rr, false},
     {"np_rr", {SIZE, SECS, PRODUCERS, CONSUMERS}, run_rr, true},
     {"large", {SIZE, SECS}, run_large, false},
+    {"deep", {SIZE, N}, NULL, false},
     {"idle", {END}, NULL, false}, /* a fresh one each time */
     {"channel", {SIZE, SECS, PRODUCERS, WINDOW, CONSUMERS}, NULL, false},
     {"limits", {SIZE, SECS}, NULL, false},
@@ -232,6 +234,8 @@ run_mode(const struct options *o, const struct mode *m, char **args)
 			limits(o, &l);
 		else if (strcmp(m->name, "channel") == 0)
 			run_channel(o->dir, &l);
+		else if (strcmp(m->name, "deep") == 0)
+			run_deep(o->dir, &l);
 		else
 			idle(o);
 	report_median();
