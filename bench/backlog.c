@@ -23,7 +23,7 @@ run_to_target(struct load *load, unsigned n, void *(*fn)(void *),
 
 	load_start(w, n, load, fn);
 	while (*counter < load->target) {
-		load_sleep(0.005);
+		load_sleep(0.002);
 		mib = host_private_mib(load->host);
 		most = mib > most ? mib : most;
 	}
@@ -109,5 +109,26 @@ run_burst(const struct bench_host *h, const struct bench_load *l)
 	    "msg/s");
 	how_many(&row, l, l->producers);
 	row_more(&row, "%.1f ms", t * 1e3);
+	report_row(&row);
+}
+
+void
+run_pass(const struct bench_host *h, const struct bench_load *l)
+{
+	struct load load = {.host = h, .l = l, .target = l->n};
+	struct worker *w = load_workers(LOAD_MAX_THREADS);
+	struct bench_row row;
+	double t;
+
+	host_queue(h, LOAD_QUEUE);
+	t = bench_now();
+	load_start(w, l->producers, &load, load_produce);
+	(void)run_to_target(&load, l->consumers, load_consume, &load.got);
+	load_join(w, l->producers);
+	t = bench_now() - t;
+	free(w);
+	row_init(
+	    &row, "pass", "so many put and got", (double)l->n / t, "msg/s");
+	how_many(&row, l, l->producers);
 	report_row(&row);
 }

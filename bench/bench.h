@@ -16,15 +16,19 @@
 struct bench_host {
 	char root[256];
 	char qmgr[MQI_NAME_LEN + 1];
-	pid_t pid;      /* of the queue manager; 0: not known */
-	bool is_own;    /* started here, in a temporary directory */
-	double start_s; /* until it answered, if it is our own */
+	pid_t pid;         /* of the queue manager; 0: not known */
+	bool is_own;       /* started here, in a temporary directory */
+	double start_s;    /* until it answered, if it is our own */
+	unsigned flush_ms; /* each flush takes that much longer; 0: as it is */
 };
 
 /* A running queue manager, or, with qmgr NULL, one made and started for the
  * purpose. */
 void host_find(
     struct bench_host *h, const char *root, const char *qmgr, const char *dir);
+/* One of our own; flush_ms: its flushes take that much longer, for which
+ * host_preload() must have found the library. */
+void host_new(struct bench_host *h, const char *dir, unsigned flush_ms);
 void host_stop(struct bench_host *h); /* ours: stopped and removed */
 void host_remove_all(void); /* of ours, at the end; the caller then exits */
 /* The same in steps: a temporary directory; a queue manager in it, made and
@@ -38,10 +42,20 @@ void host_child(void); /* first in a child: signals, and it ends with us */
 _Noreturn void host_die(const struct bench_host *h, const char *what);
 /* The path of a program of ours. */
 void host_program(const char *name, char *ret_path, size_t size);
+/* The library that does it; false: it was not built. */
+bool host_preload(char *ret_path, size_t size);
 mqi_conn *host_connect(const struct bench_host *h);
 /* A new, empty queue; and none any more. */
 void host_queue(const struct bench_host *h, const char *name);
 void host_no_queue(const struct bench_host *h, const char *name);
+
+/* ---- processors: cost.c ---- */
+
+/* From now on this thread, and threads and processes that it starts, run on
+ * one processor, or on all that there were. */
+void bench_one_core(bool one);
+/* "" or, for a row, that it is one. */
+const char *bench_cores(void);
 
 /* ---- what it costs: cost.c ---- */
 
@@ -144,6 +158,10 @@ void run_idle(const struct bench_host *h);
 void run_fill(const struct bench_host *h, const struct bench_load *l);
 void run_drain(const struct bench_host *h, const struct bench_load *l);
 void run_backlog(const struct bench_host *h, const struct bench_load *l);
+/* Puts and gets at the same time, up to l->n. */
+void run_pass(const struct bench_host *h, const struct bench_load *l);
+/* Two queue managers below dir: with flushes as they are, and slower. */
+void run_slow_flush(const char *dir, const struct bench_load *l);
 
 /* ---- the machine: limits.c ---- */
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cost.c - what a queue manager costs, read from /proc and /sys while mqbench
- * loads it: memory, bytes written.
+ * loads it: memory, bytes written; and how many processors it may use.
  *
  * Neighbours: run.c and its like ask before and after.  What cannot be read
  * (another user's process, a file system without a device) is 0.
  */
+#include <errno.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,4 +80,34 @@ host_device_written(const struct bench_host *h)
 		sectors = 0;
 	(void)fclose(f);
 	return sectors * SECTOR;
+}
+
+/* ---- processors ---- */
+
+static cpu_set_t all_cores;
+static bool is_one_core;
+
+void
+bench_one_core(bool one)
+{
+	cpu_set_t set;
+	size_t first = 0;
+
+	if (one == is_one_core)
+		return;
+	if (one && sched_getaffinity(0, sizeof(all_cores), &all_cores) != 0)
+		bench_die("sched_getaffinity: %s", strerror(errno));
+	while (!CPU_ISSET(first, &all_cores))
+		first++;
+	CPU_ZERO(&set);
+	CPU_SET(first, &set);
+	if (sched_setaffinity(0, sizeof(set), one ? &set : &all_cores) != 0)
+		bench_die("sched_setaffinity: %s", strerror(errno));
+	is_one_core = one;
+}
+
+const char *
+bench_cores(void)
+{
+	return is_one_core ? ", on one core" : "";
 }

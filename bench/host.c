@@ -71,6 +71,26 @@ host_die(const struct bench_host *h, const char *what)
 	bench_die("%s", what);
 }
 
+bool
+host_preload(char *ret_path, size_t size)
+{
+	host_program("../lib/libmqbench_preload.so", ret_path, size);
+	return access(ret_path, R_OK) == 0;
+}
+
+static void
+slow_flushes(unsigned ms)
+{
+	char path[320], text[16];
+
+	(void)host_preload(path, sizeof(path));
+	(void)snprintf(text, sizeof(text), "%u", ms);
+	(void)setenv("MQBENCH_FLUSH_MS", text, 1);
+	(void)setenv("LD_PRELOAD", path, 1);
+	/* a sanitizer's library wants to be first */
+	(void)setenv("ASAN_OPTIONS", "verify_asan_link_order=0", 1);
+}
+
 static pid_t
 spawn(const struct bench_host *h, const char *option)
 {
@@ -86,6 +106,8 @@ spawn(const struct bench_host *h, const char *option)
 	if (pid > 0)
 		return pid;
 	host_child();
+	if (h->flush_ms > 0)
+		slow_flushes(h->flush_ms);
 	fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	if (fd >= 0 && dup2(fd, STDERR_FILENO) >= 0)
 		(void)execl(path, "qmgr", h->qmgr, "--root", h->root, option,
@@ -204,6 +226,15 @@ host_start(struct bench_host *h)
 }
 
 void
+host_new(struct bench_host *h, const char *dir, unsigned flush_ms)
+{
+	host_root(h, dir);
+	host_make(h, OWN_NAME);
+	h->flush_ms = flush_ms;
+	host_start(h);
+}
+
+void
 host_find(
     struct bench_host *h, const char *root, const char *qmgr, const char *dir)
 {
@@ -213,9 +244,7 @@ host_find(
 
 	memset(h, 0, sizeof(*h));
 	if (qmgr == NULL) {
-		host_root(h, dir);
-		host_make(h, OWN_NAME);
-		host_start(h);
+		host_new(h, dir, 0);
 		return;
 	}
 	(void)snprintf(h->qmgr, sizeof(h->qmgr), "%s", qmgr);
@@ -265,44 +294,56 @@ host_connect(const struct bench_host *h)
 /* ---- queues ---- */
 
 static void
-command(mqi_conn *c, enum mqctl_verb verb, const char *name)
+command(const struct bench_host *h, struct mqctl_command *cmd)
 {
-	struct mqctl_command cmd;
+	mqi_conn *c = host_connect(h);
 	char text[512] = "";
 	enum mqi_err err;
 
-	memset(&cmd, 0, sizeof(cmd));
-	mqctl_list_init(&cmd.attrs);
-	cmd.verb = verb;
-	cmd.noun = MQCTL_QLOCAL;
-	(void)snprintf(cmd.name, sizeof(cmd.name), "%s", name);
-	if (verb == MQCTL_DELETE)
-		cmd.flags = MQCTL_PURGE;
-	else
-		bench_check(NULL,
-		    mqctl_list_add(&cmd.attrs, "MAXDEPTH", "999999999"), name);
-	err = mqagent_command(c, &cmd, NULL, NULL, text, sizeof(text));
+	err = mqagent_command(c, cmd, NULL, NULL, text, sizeof(text));
 	if (err != MQI_OK &&
-	    !(verb == MQCTL_DELETE && err == MQI_E_UNKNOWN_OBJECT))
-		bench_die("%s: %s", name, text);
-	mqctl_list_fini(&cmd.attrs);
+	    !(cmd->verb == MQCTL_DELETE && err == MQI_E_UNKNOWN_OBJECT))
+		bench_die(
+		    "%s %s: %s", mqctl_verb_name(cmd->verb), cmd->name, text);
+	mqctl_command_fini(cmd);
+	(void)mqi_disconnect(c);
 }
 
-void
-host_queue(const struct bench_host *h, const char *name)
+static void
+begin_command(struct mqctl_command *cmd, enum mqctl_verb verb,
+    enum mqctl_noun noun, const char *name)
 {
-	mqi_conn *c = host_connect(h);
+	memset(cmd, 0, sizeof(*cmd));
+	mqctl_list_init(&cmd->attrs);
+	cmd->verb = verb;
+	cmd->noun = noun;
+	(void)snprintf(cmd->name, sizeof(cmd->name), "%s", name);
+}
 
-	command(c, MQCTL_DELETE, name);
-	command(c, MQCTL_DEFINE, name);
-	(void)mqi_disconnect(c);
+static void
+attribute(struct mqctl_command *cmd, const char *keyword, const char *value)
+{
+	bench_check(NULL, mqctl_list_add(&cmd->attrs, keyword, value), keyword);
 }
 
 void
 host_no_queue(const struct bench_host *h, const char *name)
 {
-	mqi_conn *c = host_connect(h);
+	struct mqctl_command cmd;
 
-	command(c, MQCTL_DELETE, name);
-	(void)mqi_disconnect(c);
+	begin_command(&cmd, MQCTL_DELETE, MQCTL_QLOCAL, name);
+	cmd.flags = MQCTL_PURGE;
+	command(h, &cmd);
+}
+
+void
+host_queue(const struct bench_host *h, const char *name)
+{
+	struct mqctl_command cmd;
+
+	host_no_queue(h, name);
+	begin_command(&cmd, MQCTL_DEFINE, MQCTL_QLOCAL, name);
+	attribute(&cmd, "MAXDEPTH", "999999999");
+	attribute(&cmd, "MAXMSGL", "104857600");
+	command(h, &cmd);
 }

@@ -5,8 +5,8 @@
  * does neither.
  *
  * Neighbours: load.c.  A second client puts and gets large messages in turn; a
- * small put counts for what went on while it began and ended, and not at all
- * if that changed in between.
+ * small put counts for what went on while it began or ended, a large put before
+ * a large get: what waited until the large one was over must not get lost.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,6 +90,19 @@ put_and_get(void *arg)
 	return NULL;
 }
 
+/* What a small put had for company, by `change` before and behind it. */
+static enum phase
+company(unsigned before, unsigned behind)
+{
+	enum phase b = before % PHASES, e = behind % PHASES;
+
+	if (b == PHASE_PUT || e == PHASE_PUT)
+		return PHASE_PUT;
+	return b == PHASE_GET || e == PHASE_GET || before != behind
+		   ? PHASE_GET
+		   : PHASE_QUIET;
+}
+
 /* Small puts until the time is over. */
 static void
 put_small(struct large *g, struct bench_lat lat[PHASES])
@@ -108,8 +121,7 @@ put_small(struct large *g, struct bench_lat lat[PHASES])
 		bench_check(
 		    c, mqi_put(q, NULL, &md, body, sizeof(body)), "put");
 		t = bench_now() - t;
-		if (g->change == before)
-			lat_add(&lat[before % PHASES], t * 1e6);
+		lat_add(&lat[company(before, g->change)], t * 1e6);
 	}
 	(void)mqi_disconnect(c);
 }

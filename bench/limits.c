@@ -45,7 +45,7 @@ print(const char *key, const char *what, size_t size, struct bench_lat *l,
 	struct bench_row row;
 
 	row_init(&row, key, what, p50, "us");
-	row_how(&row, "%zu bytes", size);
+	row_how(&row, "%zu bytes%s", size, bench_cores());
 	row_more(&row, "p99 %.1f us, %.0f /s", lat_percentile(l, 0.99),
 	    (double)l->n / secs);
 	report_row(&row);

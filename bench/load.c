@@ -89,6 +89,9 @@ load_warm_up(struct load *load)
 {
 	double secs = load->l->secs;
 
+	/* a channel takes a moment to start */
+	while (load->to != NULL && load->got == 0)
+		load_sleep(0.01);
 	/* a short look needs no long one */
 	load_sleep(secs < WARM_UP_S ? secs : WARM_UP_S);
 	load->measuring = true;

@@ -55,4 +55,8 @@ void load_sleep(double secs);
 void *load_produce(void *arg);
 void *load_consume(void *arg);
 
+/* Round trips per second, and their latencies: rr.c. */
+double rr_measure(const struct bench_host *h, const struct bench_load *l,
+    struct bench_lat *ret);
+
 #endif

@@ -52,6 +52,10 @@ help(void)
 	    "       mqbench [OPTIONS] large SIZE SECONDS\n"
 	    "       mqbench [OPTIONS] channel SIZE SECONDS PRODUCERS WINDOW "
 	    "CONSUMERS\n"
+	    "       mqbench [OPTIONS] lat_n SIZE MESSAGES\n"
+	    "       mqbench [OPTIONS] pass SIZE MESSAGES PRODUCERS WINDOW "
+	    "CONSUMERS\n"
+	    "       mqbench [OPTIONS] slow_flush SIZE SECONDS\n"
 	    "       mqbench [OPTIONS] idle\n"
 	    "       mqbench [OPTIONS] limits SIZE SECONDS\n\n"
 	    "Measures a queue manager: its own, in a temporary directory, or "
@@ -121,6 +125,9 @@ static const struct mode {
     {"np_rr", {SIZE, SECS, PRODUCERS, CONSUMERS}, run_rr, true},
     {"large", {SIZE, SECS}, run_large, false},
     {"deep", {SIZE, N}, NULL, false},
+    {"lat_n", {SIZE, N}, run_lat, false},
+    {"pass", {SIZE, N, PRODUCERS, WINDOW, CONSUMERS}, run_pass, false},
+    {"slow_flush", {SIZE, SECS}, NULL, true},
     {"idle", {END}, NULL, false}, /* a fresh one each time */
     {"channel", {SIZE, SECS, PRODUCERS, WINDOW, CONSUMERS}, NULL, false},
     {"limits", {SIZE, SECS}, NULL, false},
@@ -200,6 +207,14 @@ idle(const struct options *o)
 	host_stop(&h);
 }
 
+static void
+slow_flush(const struct options *o, struct bench_load l)
+{
+	l.producers = l.consumers = 1;
+	l.persistent = false;
+	run_slow_flush(o->dir, &l);
+}
+
 /* Measures with a queue manager of its own, as often as asked. */
 static void
 measure(const struct options *o, run_fn run, const struct bench_load *l)
@@ -236,6 +251,8 @@ run_mode(const struct options *o, const struct mode *m, char **args)
 			run_channel(o->dir, &l);
 		else if (strcmp(m->name, "deep") == 0)
 			run_deep(o->dir, &l);
+		else if (strcmp(m->name, "slow_flush") == 0)
+			slow_flush(o, l);
 		else
 			idle(o);
 	report_median();
@@ -285,14 +302,39 @@ all_rr(const struct options *o, struct bench_load l)
 	l.producers = l.consumers = 1;
 	l.persistent = false;
 	report_repeat();
-	for (unsigned i = 0; i < o->runs; i++) {
+	for (unsigned i = 0; i < 2 * o->runs; i++) {
 		struct bench_host h;
 
+		/* a wake-up of another processor takes several times as long
+		 * as one of the same: both are told */
+		bench_one_core(i % 2 == 1);
 		limit_socket(l.size, l.secs);
 		host_find(&h, o->root, o->qmgr, o->dir);
 		run_rr(&h, &l);
 		host_stop(&h);
 	}
+	bench_one_core(false);
+	report_median();
+}
+
+static void
+all_cores(const struct options *o, const struct bench_load *l)
+{
+	bench_one_core(true);
+	measure(o, run_tput, l);
+	bench_one_core(false);
+}
+
+static void
+all_stalls(const struct options *o, const struct bench_load *l)
+{
+	struct bench_load large = *l;
+
+	large.size = (size_t)100 << 20;
+	measure(o, run_large, &large);
+	report_repeat();
+	for (unsigned i = 0; i < o->runs; i++)
+		slow_flush(o, *l);
 	report_median();
 }
 
@@ -319,6 +361,8 @@ run_all(const struct options *o)
 	all_disk(o, l);
 	all_rr(o, l);
 	all_np(o, l);
+	all_cores(o, &l);
+	all_stalls(o, &l);
 	report_repeat();
 	for (unsigned i = 0; i < o->runs; i++)
 		run_channel(o->dir, &l);

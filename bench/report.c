@@ -11,6 +11,7 @@
  * tools/bench-peers found, if its JSON was read; else the row says who knows.
  */
 #include <jansson.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -225,8 +226,11 @@ report_median(void)
 void
 bench_die(const char *fmt, ...)
 {
+	static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
 	va_list ap;
 
+	/* exit() is for one thread: the others' calls fail because of it */
+	(void)pthread_mutex_lock(&once);
 	(void)fputs("mqbench: ", stderr);
 	va_start(ap, fmt);
 	(void)vfprintf(stderr, fmt, ap);

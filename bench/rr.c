@@ -128,8 +128,8 @@ report(const struct bench_load *l, double rate, struct bench_lat *lat)
 	    l->persistent ? "request and reply"
 			  : "request and reply, non-persistent",
 	    rate, "/s");
-	row_how(&row, "%zu bytes, %u outstanding, %u repliers", l->size,
-	    l->producers, l->consumers);
+	row_how(&row, "%zu bytes, %u outstanding, %u repliers%s", l->size,
+	    l->producers, l->consumers, bench_cores());
 	row_more(
 	    &row, "p50 %.0f us, p99 %.0f us", p50, lat_percentile(lat, 0.99));
 	if (l->persistent && l->producers == 1)
@@ -143,13 +143,13 @@ report(const struct bench_load *l, double rate, struct bench_lat *lat)
 	report_row(&row);
 }
 
-void
-run_rr(const struct bench_host *h, const struct bench_load *l)
+double
+rr_measure(const struct bench_host *h, const struct bench_load *l,
+    struct bench_lat *ret)
 {
 	struct worker *w = load_workers(2 * LOAD_MAX_THREADS);
 	struct load load = {.host = h, .l = l};
 	char name[MQI_NAME_LEN + 1];
-	struct bench_lat all;
 	uint64_t n;
 	double t;
 
@@ -169,16 +169,23 @@ run_rr(const struct bench_host *h, const struct bench_load *l)
 	load.stop = true;
 	load_join(w, l->producers);
 	load_join(w + LOAD_MAX_THREADS, l->consumers);
-	lat_init(&all, LOAD_MAX_SAMPLES);
+	lat_init(ret, LOAD_MAX_SAMPLES);
 	for (unsigned i = 0; i < l->producers; i++) {
-		lat_join(&all, &w[i].lat);
+		lat_join(ret, &w[i].lat);
 		lat_fini(&w[i].lat);
-	}
-	free(w);
-	report(l, (double)n / t, &all);
-	lat_fini(&all);
-	for (unsigned i = 0; i < l->producers; i++) {
 		reply_queue(i, name);
 		host_no_queue(h, name);
 	}
+	free(w);
+	return (double)n / t;
+}
+
+void
+run_rr(const struct bench_host *h, const struct bench_load *l)
+{
+	struct bench_lat lat;
+	double rate = rr_measure(h, l, &lat);
+
+	report(l, rate, &lat);
+	lat_fini(&lat);
 }

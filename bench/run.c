@@ -30,7 +30,8 @@ run_lat(const struct bench_host *h, const struct bench_load *l)
 	q = load_open(c, LOAD_QUEUE, MQI_OO_OUTPUT);
 	lat_init(&lat, LOAD_MAX_SAMPLES);
 	written = host_bytes_written(h);
-	for (t0 = t = bench_now(); t - t0 < l->secs; t = u) {
+	t0 = t = bench_now();
+	for (; l->n != 0 ? lat.n < l->n : t - t0 < l->secs; t = u) {
 		load_md(l, &md);
 		bench_check(c, mqi_put(q, NULL, &md, body, l->size), "put");
 		u = bench_now();
@@ -100,8 +101,8 @@ sustain(struct load *load, struct sustained *ret)
 static void
 how_many(struct bench_row *row, const struct bench_load *l)
 {
-	row_how(row, "%zu bytes, %u x %u, %u", l->size, l->producers, l->window,
-	    l->consumers);
+	row_how(row, "%zu bytes, %u x %u, %u%s", l->size, l->producers,
+	    l->window, l->consumers, bench_cores());
 }
 
 /* The disk's row of a sustained load. */

@@ -24,7 +24,7 @@ runs() {
 		fail "mqbench $*"
 		return
 	fi
-	got=$(sed -E 's/^\{"row":"([a-z_]+)".*/\1/' "$dir.out" | tr '\n' ' ')
+	got=$(sed -E 's/^\{"row":"([a-z0-9_]+)".*/\1/' "$dir.out" | tr '\n' ' ')
 	if [ "$got" = "${want[*]} " ]; then
 		echo "ok: $*"
 	else
@@ -45,6 +45,10 @@ runs fill_units drain_units -- backlog_units 100 500 2 16 2 8
 runs rr -- rr 100 0.05 3 2
 runs np_rr -- np_rr 100 0.05 1 1
 runs idle start -- idle
+runs lat -- lat_n 100 50
+runs pass -- pass 100 500 2 16 2
+runs large_p99 -- large 100000 0.2
+runs slow_flush -- slow_flush 100 0.05
 runs channel -- channel 100 0.05 2 16 2
 runs flush lmdb socket -- limits 100 0.05
 # three times, but one row each
