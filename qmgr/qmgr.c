@@ -31,6 +31,7 @@
 #include "base/rand.h"
 #include "base/ref.h"
 #include "qmgr/qmgr_impl.h"
+#include "qmgr/store/store_journal.h"
 
 #define SESSIONS_MAX 65536u
 #define DESCRIPTORS_KEPT 128u /* for all but sessions */
@@ -283,11 +284,14 @@ static enum mqi_err
 start_engine(struct qmgr *qm)
 {
 	struct engine_config config = {.window_rows = 0};
+	struct store_options store;
 	char *why = NULL;
 	enum mqi_err err;
 	bool made;
 
-	err = store_lmdb_open(qm->dir.data, turn_wake, qm, &qm->store, &why);
+	store_options_init(&store);
+	err = store_open_with(
+	    qm->dir.data, &store, turn_wake, qm, &qm->store, &why);
 	if (err != MQI_OK) {
 		complain(why != NULL ? why : mqi_strerror(err));
 		free(why);

@@ -56,6 +56,11 @@ struct qmgr {
 	uv_signal_t sigint;
 	uint64_t tick_at; /* what the timer is set to; UINT64_MAX: not set */
 	bool in_turn;
+	/* Who has asked for something since the last batch: if it is one
+	 * session, nobody else waits while the loop flushes its batch. */
+	const struct session *heard;
+	bool crowd;
+	bool flushed; /* the store has done a batch at once: poll it */
 
 	struct store *store;
 	struct engine *engine;
@@ -69,6 +74,8 @@ struct qmgr {
 void turn_init(struct qmgr *qm);
 void turn_begin(struct qmgr *qm);
 void turn_close(struct qmgr *qm); /* its handles */
+/* The session has sent something. */
+void turn_heard(struct qmgr *qm, const struct session *s);
 /* The table that the engine calls back. */
 extern const struct engine_ops turn_engine_ops;
 /* The store's thread has something to say; from any thread. */

@@ -177,6 +177,7 @@ session_parse(struct session *s, const uint8_t *data, size_t len)
 {
 	size_t done = 0;
 
+	turn_heard(s->qm, s);
 	while (s->state.current != SESSION_CLOSING) {
 		const char *why = "a frame's length is beyond the limit";
 		enum mqi_err err = MQI_E_PROTOCOL;

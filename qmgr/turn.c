@@ -24,6 +24,7 @@
 #define TURN_ROUNDS 4 /* of output before the loop looks at sockets again */
 
 static void on_tick(uv_timer_t *t);
+static void turn_poll(struct qmgr *qm);
 
 static void
 on_again(uv_idle_t *h)
@@ -59,6 +60,17 @@ turn_set_timer(struct qmgr *qm)
 	uv_timer_start(&qm->tick, on_tick, delay_ms, 0);
 }
 
+/* Hands the batch over, and takes the answer of one that is done already. */
+static void
+turn_batch(struct qmgr *qm)
+{
+	engine_turn_end(qm->engine);
+	if (qm->flushed) {
+		qm->flushed = false;
+		turn_poll(qm);
+	}
+}
+
 static void
 turn_end(struct qmgr *qm)
 {
@@ -68,15 +80,15 @@ turn_end(struct qmgr *qm)
 	if (qm->state.current == QMGR_RUNNING)
 		agents_turn(qm->agents);
 	for (int i = 0; i < TURN_ROUNDS; i++) {
-		engine_turn_end(qm->engine);
+		turn_batch(qm);
 		more = sessions_flush(&qm->sessions);
 		sessions_resume(&qm->sessions);
 		more = more || qm->sessions.n_dirty > 0;
 		if (!more)
 			break;
 	}
-	engine_turn_end(qm->engine);
-	if (qmgr_life(qm))
+	turn_batch(qm);
+	if (qmgr_life(qm) || qm->sessions.n_dirty > 0)
 		more = true;
 	if (qm->state.current == QMGR_ENDED)
 		return;
@@ -100,6 +112,15 @@ on_tick(uv_timer_t *t)
 
 	qm->tick_at = UINT64_MAX;
 	turn_begin(qm);
+}
+
+void
+turn_heard(struct qmgr *qm, const struct session *s)
+{
+	if (qm->heard == NULL)
+		qm->heard = s;
+	else if (qm->heard != s)
+		qm->crowd = true;
 }
 
 void
@@ -148,9 +169,8 @@ on_failed(void *ctx, enum mqi_err err, const char *why)
 }
 
 static void
-on_wake(uv_async_t *h)
+turn_poll(struct qmgr *qm)
 {
-	struct qmgr *qm = h->data;
 	const struct store_events ev = {
 	    .durable = on_durable,
 	    .applied = on_applied,
@@ -159,8 +179,16 @@ on_wake(uv_async_t *h)
 	    .ctx = qm,
 	};
 
-	turn_begin(qm);
 	qm->store->ops->poll(qm->store, &ev);
+}
+
+static void
+on_wake(uv_async_t *h)
+{
+	struct qmgr *qm = h->data;
+
+	turn_begin(qm);
+	turn_poll(qm);
 }
 
 void
@@ -175,8 +203,20 @@ static void
 op_submit(void *ctx, struct store_batch *b)
 {
 	struct qmgr *qm = ctx;
+	const bool alone = qm->heard != NULL && !qm->crowd;
 
-	qm->store->ops->submit(qm->store, b);
+	qm->heard = NULL;
+	qm->crowd = false;
+	if (qm->store->ops->submit(qm->store, b, alone))
+		qm->flushed = true;
+}
+
+static void
+op_hurry(void *ctx, uint64_t number)
+{
+	struct qmgr *qm = ctx;
+
+	qm->store->ops->hurry(qm->store, number);
 }
 
 static void
@@ -198,6 +238,7 @@ op_stream_work(void *ctx, const char *queue)
 const struct engine_ops turn_engine_ops = {
     .reply = session_reply,
     .submit = op_submit,
+    .hurry = op_hurry,
     .load = op_load,
     .stream_work = op_stream_work,
 };

@@ -344,13 +344,18 @@ batch_let_go(struct batch *b)
 static void
 unapplied_add(struct engine *e, uint64_t number, size_t len)
 {
-	unsigned i;
+	unsigned i =
+	    (e->unapplied_first + e->n_unapplied + UNAPPLIED_PARTS - 1) %
+	    UNAPPLIED_PARTS;
 
-	MQ_INVARIANT(e->n_unapplied < MQ_ARRAY_LEN(e->unapplied));
-	i = (e->unapplied_first + e->n_unapplied) % MQ_ARRAY_LEN(e->unapplied);
+	if (e->n_unapplied == 0 || e->unapplied[i].len >= UNAPPLIED_PART) {
+		MQ_INVARIANT(e->n_unapplied < UNAPPLIED_PARTS);
+		i = (i + 1) % UNAPPLIED_PARTS;
+		e->unapplied[i].len = 0;
+		e->n_unapplied++;
+	}
 	e->unapplied[i].number = number;
-	e->unapplied[i].len = len;
-	e->n_unapplied++;
+	e->unapplied[i].len += len;
 	e->unapplied_bytes += len;
 }
 
@@ -360,8 +365,7 @@ unapplied_drop(struct engine *e, uint64_t number)
 	while (e->n_unapplied > 0 &&
 	       e->unapplied[e->unapplied_first].number <= number) {
 		e->unapplied_bytes -= e->unapplied[e->unapplied_first].len;
-		e->unapplied_first =
-		    (e->unapplied_first + 1) % MQ_ARRAY_LEN(e->unapplied);
+		e->unapplied_first = (e->unapplied_first + 1) % UNAPPLIED_PARTS;
 		e->n_unapplied--;
 	}
 }
@@ -410,8 +414,7 @@ batch_is_due(const struct engine *e, const struct batch *b)
 static bool
 batch_store_is_behind(const struct engine *e)
 {
-	return e->unapplied_bytes > ENGINE_UNAPPLIED_MAX ||
-	       e->n_unapplied >= MQ_ARRAY_LEN(e->unapplied) - 1;
+	return e->unapplied_bytes > ENGINE_UNAPPLIED_MAX;
 }
 
 void

@@ -180,6 +180,7 @@ deliver_load(struct delivery *d)
 			TAILQ_INSERT_TAIL(&e->wait_applied, d, wait_applied);
 		d->waits = true;
 		batch_want_at(e, d->m.body_pos);
+		e->ops->hurry(e->ctx, d->m.body_pos);
 		return;
 	}
 	if (d->state == DELIVERY_LOADING) {

@@ -104,7 +104,9 @@ struct engine_ops {
 	void (*reply)(
 	    void *ctx, void *session_cookie, const struct engine_reply *r);
 	void (*submit)(void *ctx, struct store_batch *b); /* takes b */
-	void (*load)(void *ctx, struct store_load *l);    /* takes l */
+	/* Something waits for applied(number). */
+	void (*hurry)(void *ctx, uint64_t number);
+	void (*load)(void *ctx, struct store_load *l); /* takes l */
 	/* A transmission queue has a message and nobody sends from it. */
 	void (*stream_work)(void *ctx, const char *queue);
 };

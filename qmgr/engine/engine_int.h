@@ -41,6 +41,10 @@
 /* A session that puts a large message goes on while less than EAGER waits to
  * be handed over, and less than this is not applied. */
 #define ENGINE_PACE_UNAPPLIED (ENGINE_UNAPPLIED_MAX / 4 * 3)
+#define UNAPPLIED_PART 524288u         /* bytes of records, or more, in a run */
+/* one is not full, and the bound may be passed by what was under way */
+#define UNAPPLIED_PARTS \
+	(1 + (ENGINE_UNAPPLIED_MAX + 2 * STORE_BATCH_MAX) / UNAPPLIED_PART)
 #define ENGINE_PIECES_PER_LOAD 4u
 #define ENGINE_MAX_GETTERS 65536u  /* waiting gets of one session */
 #define ENGINE_MAX_HANDLES 65536u  /* of one session */
@@ -528,9 +532,9 @@ struct engine {
 	uint64_t ready_at;
 
 	struct {
-		uint64_t number;
+		uint64_t number; /* of its last one */
 		size_t len;
-	} unapplied[64]; /* ring of durable ones */
+	} unapplied[UNAPPLIED_PARTS]; /* ring of runs of durable batches */
 
 	unsigned unapplied_first;
 	unsigned n_unapplied;

@@ -13,8 +13,8 @@
  * each start.  Non-persistent messages belong to the epoch in which they were
  * put; those of epochs before the opening are not shown and not counted.
  *
- * Versions: store_lmdb (each batch one LMDB commit: durable and applied at
- * once), store_mem (a crash-faithful twin for tests, which holds each step
+ * Versions: store_journal (a journal in front of LMDB: what queue managers
+ * run on), store_mem (a crash-faithful twin for tests, which holds each step
  * back until the test lets it go), store_fault (over another one).
  *
  * Threads: everything here is called on the loop thread; a store's own threads
@@ -117,8 +117,13 @@ struct store_ops {
 	/* MQI_OK or the reason why the store cannot be served. */
 	enum mqi_err (*catalog)(struct store *s, const struct store_catalog *c);
 	uint64_t (*last_batch)(struct store *s); /* last one durable at open */
-	void (*submit)(struct store *s, struct store_batch *b); /* takes b */
-	void (*load)(struct store *s, struct store_load *l);    /* takes l */
+	/* Takes b.  alone: nobody else waits for the loop, which may be held
+	 * up while b is flushed.  True: b is
+	 * done, poll() has its answer. */
+	bool (*submit)(struct store *s, struct store_batch *b, bool alone);
+	/* Somebody waits for applied(number). */
+	void (*hurry)(struct store *s, uint64_t number);
+	void (*load)(struct store *s, struct store_load *l); /* takes l */
 	void (*poll)(struct store *s, const struct store_events *ev);
 	/* True while puts may be accepted; false when the disk is nearly full
 	 * (then gets and deletes still work). */
@@ -133,15 +138,5 @@ struct store {
 
 struct store_batch *store_batch_new(uint64_t number);
 struct store_batch *store_batch_free(struct store_batch *b); /* NULL */
-
-/*
- * store_lmdb_open - open or make the store in a directory.
- * wake(arg) may be called from any of the store's threads.
- * *ret_why, malloc'd, is the sentence for a person on failure.
- * Errors: STORE_FORMAT (not a store, or a newer one: the text names the
- * version), OBJECT_DAMAGED, IO, STORAGE_MEDIUM_FULL, NO_MEMORY.
- */
-MQ_MUST_CHECK enum mqi_err store_lmdb_open(const char *dir,
-    void (*wake)(void *arg), void *arg, struct store **ret, char **ret_why);
 
 #endif

@@ -135,18 +135,26 @@ fault_last_batch(struct store *s)
 	return inner->ops->last_batch(inner);
 }
 
-static void
-fault_submit(struct store *s, struct store_batch *b)
+static bool
+fault_submit(struct store *s, struct store_batch *b, bool alone)
 {
 	struct store_fault *f = self(s);
 	uint64_t n = ++f->submits;
+	bool done = false;
 
 	if (f->dead || n == f->plan.fail_submit)
 		(void)store_batch_free(b);
 	else
-		f->inner->ops->submit(f->inner, b);
+		done = f->inner->ops->submit(f->inner, b, alone);
 	if (!f->dead && (n == f->plan.fail_submit || n == f->plan.lose_submit))
 		die(f);
+	return done;
+}
+
+static void
+fault_hurry(struct store *s, uint64_t number)
+{
+	self(s)->inner->ops->hurry(self(s)->inner, number);
 }
 
 static void
@@ -231,6 +239,7 @@ static const struct store_ops fault_ops = {
     .catalog = fault_catalog,
     .last_batch = fault_last_batch,
     .submit = fault_submit,
+    .hurry = fault_hurry,
     .load = fault_load,
     .poll = fault_poll,
     .has_room = fault_has_room,

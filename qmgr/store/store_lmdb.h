@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * store_lmdb.h - what tests may set on the LMDB store; everybody else calls
- * store_lmdb_open() of store.h.
- */
+/* store_lmdb.h - what can be set on LMDB's side of the store. */
 #ifndef MQ_STORE_LMDB_H
 #define MQ_STORE_LMDB_H
 
-#include "qmgr/store/store.h"
+#include <stdint.h>
 
 struct store_lmdb_options {
 	/* Makes the disk give the first len bytes of the file; 0 or errno. */
@@ -16,10 +13,5 @@ struct store_lmdb_options {
 	/* type of the file system, as of statfs(2); 0: ask */
 	long fs_type;
 };
-
-/* options live until close. */
-MQ_MUST_CHECK enum mqi_err store_lmdb_open_with(const char *dir,
-    const struct store_lmdb_options *options, void (*wake)(void *arg),
-    void *arg, struct store **ret, char **ret_why);
 
 #endif

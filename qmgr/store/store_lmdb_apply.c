@@ -443,8 +443,8 @@ apply_object_delete(struct lmdb_writer *w, const struct record *r)
 	return MQI_OK;
 }
 
-static enum mqi_err
-apply(void *ctx, const struct record *r, const uint8_t *bytes)
+enum mqi_err
+lmdb_writer_record(void *ctx, const struct record *r, const uint8_t *bytes)
 {
 	struct lmdb_writer *w = ctx;
 
@@ -515,7 +515,7 @@ enum mqi_err
 lmdb_writer_apply(struct lmdb_writer *w, const struct store_batch *b)
 {
 	MQ_PRE(w->txn != NULL);
-	return store_walk(b, apply, w, w->why);
+	return store_walk(b, lmdb_writer_record, w, w->why);
 }
 
 /* A write transaction closes its cursors itself only in part: before it. */
@@ -695,6 +695,7 @@ enum mqi_err
 lmdb_writer_init(
     struct lmdb_writer *w, struct lmdb_env *e, struct store_why *why)
 {
+	MDB_stat st;
 	enum mqi_err err;
 	int rc;
 
@@ -710,10 +711,13 @@ lmdb_writer_init(
 	if (err != MQI_OK)
 		return err;
 	rc = find_last(w);
+	if (rc == 0)
+		rc = mdb_stat(w->txn, e->dbi[DB_STAGED], &st);
+	if (rc == 0)
+		w->n_staged = st.ms_entries;
 	lmdb_writer_abort(w);
-	return rc == 0
-		   ? MQI_OK
-		   : store_err_fail(why, rc, "looking for the last message");
+	return rc == 0 ? MQI_OK
+		       : store_err_fail(why, rc, "looking into the store");
 }
 
 void

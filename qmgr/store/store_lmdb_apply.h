@@ -63,6 +63,9 @@ void lmdb_writer_fini(struct lmdb_writer *w);
 MQ_MUST_CHECK enum mqi_err lmdb_writer_begin(struct lmdb_writer *w);
 MQ_MUST_CHECK enum mqi_err lmdb_writer_apply(
     struct lmdb_writer *w, const struct store_batch *b);
+/* The effect of one record; ctx is the writer. */
+MQ_MUST_CHECK enum mqi_err lmdb_writer_record(
+    void *ctx, const struct record *r, const uint8_t *bytes);
 MQ_MUST_CHECK enum mqi_err lmdb_writer_commit(
     struct lmdb_writer *w, uint64_t last_batch);
 void lmdb_writer_abort(struct lmdb_writer *w);

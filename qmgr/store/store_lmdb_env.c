@@ -8,10 +8,11 @@
  *
  * In order: the file system is one that keeps LMDB's promises; the file is as
  * long as LMDB thinks; the format is ours and not newer (nothing has been
- * written so far); the reserve is allocated; the staged and the removed are
- * deleted; one commit is made, so that what is served from here on has been
- * flushed since the start, whatever a failed flush before it left in the page
- * cache; the small tables are read through.  No message is looked at.
+ * written so far); the reserve is allocated; one commit is made, so that what
+ * is served from here on has been flushed since the start, whatever a failed
+ * flush before it left in the page cache.  Then store_journal.c applies what
+ * the journal holds; after that the staged and the removed of earlier starts
+ * are deleted, and the small tables are read through.  No message is looked at.
  *
  * The map is as large as the file system, which costs address space only
  * (docs/decisions/0006): so it never has to move under a reader, and the disk
@@ -318,11 +319,64 @@ check_format(struct lmdb_env *e, bool *ret_empty, struct store_why *why)
 }
 
 static enum mqi_err
+put_number(struct lmdb_env *e, MDB_txn *txn, const char *key, uint64_t v,
+    struct store_why *why)
+{
+	uint8_t number[SCHEMA_NUMBER_SIZE];
+	MDB_val k = lmdb_val(key, strlen(key));
+	MDB_val val = lmdb_val(number, sizeof(number));
+	int rc;
+
+	schema_number_encode(key, v, number);
+	rc = mdb_put(txn, e->dbi[DB_STORE], &k, &val, 0);
+	return rc == 0 ? MQI_OK : store_err_fail(why, rc, "writing the store");
+}
+
+/* The log id is kept as two numbers, which have their checksums. */
+static enum mqi_err
+read_log(struct lmdb_env *e, MDB_txn *txn, struct store_why *why)
+{
+	uint64_t half[2] = {0, 0};
+	enum mqi_err err = lmdb_get_number(e, txn, "log0", &half[0], why);
+
+	if (err == MQI_OK)
+		err = lmdb_get_number(e, txn, "log1", &half[1], why);
+	e->has_log = half[0] != 0 || half[1] != 0;
+	mqbuf_set_u64(e->log_id, half[0]);
+	mqbuf_set_u64(e->log_id + 8, half[1]);
+	return err;
+}
+
+enum mqi_err
+lmdb_env_set_log(struct lmdb_env *e, const uint8_t log_id[JOURNAL_ID_LEN],
+    struct store_why *why)
+{
+	MDB_txn *txn;
+	enum mqi_err err;
+	int rc = mdb_txn_begin(e->env, NULL, 0, &txn);
+
+	if (rc != 0)
+		return store_err_fail(why, rc, "beginning a transaction");
+	err = put_number(e, txn, "log0", mqbuf_get_u64(log_id), why);
+	if (err == MQI_OK)
+		err =
+		    put_number(e, txn, "log1", mqbuf_get_u64(log_id + 8), why);
+	if (err != MQI_OK) {
+		mdb_txn_abort(txn);
+		return err;
+	}
+	rc = mdb_txn_commit(txn);
+	if (rc != 0)
+		return store_err_fail(why, rc, "committing");
+	memcpy(e->log_id, log_id, JOURNAL_ID_LEN);
+	e->has_log = true;
+	return MQI_OK;
+}
+
+static enum mqi_err
 put_start(struct lmdb_env *e, MDB_txn *txn, struct store_why *why)
 {
 	uint8_t format[SCHEMA_FORMAT_SIZE];
-	uint8_t number[SCHEMA_NUMBER_SIZE];
-	uint64_t opened = 0;
 	MDB_val k = lmdb_val("format", 6);
 	MDB_val v;
 	enum mqi_err err;
@@ -335,16 +389,15 @@ put_start(struct lmdb_env *e, MDB_txn *txn, struct store_why *why)
 	rc = mdb_put(txn, e->dbi[DB_STORE], &k, &v, 0);
 	if (rc != 0)
 		return store_err_fail(why, rc, "writing the store's format");
-	err = lmdb_get_number(e, txn, "opened", &opened, why);
+	err = lmdb_get_number(e, txn, "opened", &e->opened, why);
 	if (err == MQI_OK)
 		err = lmdb_get_number(e, txn, "batch", &e->last_batch, why);
+	if (err == MQI_OK)
+		err = read_log(e, txn, why);
 	if (err != MQI_OK)
 		return err;
-	schema_number_encode("opened", opened + 1, number);
-	k = lmdb_val("opened", 6);
-	v = lmdb_val(number, sizeof(number));
-	rc = mdb_put(txn, e->dbi[DB_STORE], &k, &v, 0);
-	return rc == 0 ? MQI_OK : store_err_fail(why, rc, "writing the store");
+	e->opened++;
+	return put_number(e, txn, "opened", e->opened, why);
 }
 
 static enum mqi_err
@@ -420,8 +473,14 @@ open_parts(
 		    "(fallocate): a store needs one that can",
 		    path);
 	err = begin_use(e, why);
-	if (err == MQI_OK)
-		err = read_epoch(e, why);
+	return err == MQI_OK ? read_epoch(e, why) : err;
+}
+
+enum mqi_err
+lmdb_env_start(struct lmdb_env *e, struct store_why *why)
+{
+	enum mqi_err err = read_epoch(e, why);
+
 	if (err == MQI_OK)
 		err = lmdb_apply_start(e, why);
 	if (err == MQI_OK)
@@ -436,7 +495,6 @@ lmdb_env_open(struct lmdb_env *e, const char *dir,
 	char *path = NULL;
 	char *format = NULL;
 	char *data = NULL;
-	bool is_new = false;
 	enum mqi_err err;
 
 	e->options = options;
@@ -450,20 +508,38 @@ lmdb_env_open(struct lmdb_env *e, const char *dir,
 		err = fail_errno(why, "cannot make", path);
 		goto out;
 	}
-	err = check_data_file(format, data, &is_new, why);
+	err = check_data_file(format, data, &e->is_new, why);
 	if (err == MQI_OK)
-		err = open_parts(e, path, is_new, why);
-	if (err == MQI_OK && is_new) {
-		err = write_format_file(format, why);
-		if (err == MQI_OK)
-			err = sync_dir(path, why);
-		if (err == MQI_OK)
-			err = sync_dir(dir, why);
-	}
+		err = open_parts(e, path, e->is_new, why);
 out:
 	free(path);
 	free(format);
 	free(data);
+	return err;
+}
+
+enum mqi_err
+lmdb_env_made(struct lmdb_env *e, const char *dir, struct store_why *why)
+{
+	char *path = NULL;
+	char *format = NULL;
+	enum mqi_err err;
+
+	if (!e->is_new)
+		return MQI_OK;
+	if (asprintf(&path, "%s/store", dir) < 0 ||
+	    asprintf(&format, "%s/store/FORMAT", dir) < 0) {
+		err = store_fail(why, MQI_E_NO_MEMORY, "no memory");
+		goto out;
+	}
+	err = write_format_file(format, why);
+	if (err == MQI_OK)
+		err = sync_dir(path, why);
+	if (err == MQI_OK)
+		err = sync_dir(dir, why);
+out:
+	free(path);
+	free(format);
 	return err;
 }
 

@@ -10,6 +10,7 @@
 
 #include <lmdb.h>
 
+#include "qmgr/store/journal_format.h"
 #include "qmgr/store/store_err.h"
 #include "qmgr/store/store_lmdb.h"
 #include "qmgr/store/store_schema.h"
@@ -42,16 +43,30 @@ struct lmdb_env {
 	uint64_t page_size;
 	uint64_t allocated; /* bytes of the file that the disk has given */
 	int allocate_rc;    /* of the last time that it was asked */
+	bool is_new;        /* the file FORMAT is not there yet */
 	uint64_t last_batch;
+	uint64_t opened; /* how often it has been, this time included */
+	bool has_log;    /* there is a journal in front of it: this one */
+	uint8_t log_id[JOURNAL_ID_LEN];
 	uint64_t dead_epoch; /* of the starts before this one */
 	atomic_bool has_room;
 };
 
-/* Opens or makes dir/store, checks its format, and does a start's work: the
- * staged and the removed go, and one commit proves that the disk takes
- * writes. */
+/* Opens or makes dir/store and checks its format; one commit proves that the
+ * disk takes writes.  Then only the journal's batches may come, until
+ * lmdb_env_start(). */
 MQ_MUST_CHECK enum mqi_err lmdb_env_open(struct lmdb_env *e, const char *dir,
     const struct store_lmdb_options *options, struct store_why *why);
+/* Remembers the journal that has just been made. */
+MQ_MUST_CHECK enum mqi_err lmdb_env_set_log(struct lmdb_env *e,
+    const uint8_t log_id[JOURNAL_ID_LEN], struct store_why *why);
+/* A start's work, when the journal has been applied: what was non-persistent,
+ * staged or removed before it goes, and the small tables are read through. */
+MQ_MUST_CHECK enum mqi_err lmdb_env_start(
+    struct lmdb_env *e, struct store_why *why);
+/* The file that tells that the store was in use. */
+MQ_MUST_CHECK enum mqi_err lmdb_env_made(
+    struct lmdb_env *e, const char *dir, struct store_why *why);
 void lmdb_env_close(struct lmdb_env *e); /* also a half-opened one */
 
 /* Walks the small tables of a read transaction; c may be NULL: only check. */

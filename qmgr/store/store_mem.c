@@ -225,24 +225,34 @@ mem_last_batch(struct store *s)
 	return self(s)->opened_at;
 }
 
-static void
-mem_submit(struct store *s, struct store_batch *batch)
+static bool
+mem_submit(struct store *s, struct store_batch *batch, bool alone)
 {
 	struct store_mem *m = self(s);
 	struct mem_batch *b;
 
+	(void)alone;
 	MQ_PRE(batch->records.err == MQI_OK);
 	MQ_PRE(batch->number == m->submitted + 1);
 	m->submitted = batch->number;
 	if (m->failed) {
 		(void)store_batch_free(batch);
-		return;
+		return false;
 	}
 	b = mqmem_alloc(sizeof(*b));
 	b->batch = batch;
 	STAILQ_INSERT_TAIL(&m->batches, b, entry);
 	if (m->automatic)
 		run_steps(s);
+	return false;
+}
+
+/* Each step is the test's. */
+static void
+mem_hurry(struct store *s, uint64_t number)
+{
+	(void)s;
+	(void)number;
 }
 
 static void
@@ -319,6 +329,7 @@ static const struct store_ops mem_ops = {
     .catalog = mem_catalog,
     .last_batch = mem_last_batch,
     .submit = mem_submit,
+    .hurry = mem_hurry,
     .load = mem_load,
     .poll = mem_poll,
     .has_room = mem_has_room,

@@ -7,8 +7,10 @@
 #include "qmgr/store/store.h"
 
 #define SCHEMA_VERSION 1u
-#define SCHEMA_FEATURE_SEGMENTS 0x1u            /* segments, live, short rows */
-#define SCHEMA_FEATURES SCHEMA_FEATURE_SEGMENTS /* that this version knows */
+#define SCHEMA_FEATURE_SEGMENTS 0x1u /* segments, live, short rows */
+#define SCHEMA_FEATURE_JOURNAL 2u    /* what the journal has comes on top */
+/* that this version knows */
+#define SCHEMA_FEATURES (SCHEMA_FEATURE_SEGMENTS | SCHEMA_FEATURE_JOURNAL)
 
 #define SCHEMA_FORMAT_SIZE 28u
 #define SCHEMA_NUMBER_SIZE 12u

@@ -66,7 +66,7 @@ twin_take(struct sim_qm *qm)
 	qm->durable = b->number;
 	note_batch(qm, b->records);
 	mqbuf_put(&copy->records, b->records->data, b->records->len);
-	qm->twin->ops->submit(qm->twin, copy);
+	(void)qm->twin->ops->submit(qm->twin, copy, false);
 	(void)mqref_unref(b->records);
 	free(b);
 }
@@ -94,7 +94,15 @@ on_submit(void *ctx, struct store_batch *b)
 	k->number = qm->submitted = b->number;
 	k->records = mqref_copy(b->records.data, b->records.len);
 	STAILQ_INSERT_TAIL(&qm->undurable, k, link);
-	qm->store->ops->submit(qm->store, b);
+	(void)qm->store->ops->submit(qm->store, b, false);
+}
+
+/* Each step is the simulation's. */
+static void
+on_hurry(void *ctx, uint64_t number)
+{
+	(void)ctx;
+	(void)number;
 }
 
 static void
@@ -119,6 +127,7 @@ on_stream_work(void *ctx, const char *queue)
 static const struct engine_ops sim_ops = {
     .reply = sim_conn_reply,
     .submit = on_submit,
+    .hurry = on_hurry,
     .load = on_load,
     .stream_work = on_stream_work,
 };

@@ -121,7 +121,15 @@ rig_on_submit(void *ctx, struct store_batch *b)
 {
 	struct rig *r = ctx;
 
-	r->store->ops->submit(r->store, b);
+	(void)r->store->ops->submit(r->store, b, false);
+}
+
+static void
+rig_on_hurry(void *ctx, uint64_t number)
+{
+	struct rig *r = ctx;
+
+	r->store->ops->hurry(r->store, number);
 }
 
 static void
@@ -144,6 +152,7 @@ rig_on_stream_work(void *ctx, const char *queue)
 static const struct engine_ops rig_ops = {
     .reply = rig_on_reply,
     .submit = rig_on_submit,
+    .hurry = rig_on_hurry,
     .load = rig_on_load,
     .stream_work = rig_on_stream_work,
 };

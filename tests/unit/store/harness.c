@@ -43,7 +43,7 @@ on_applied(void *ctx, uint64_t number)
 	struct harness *h = ctx;
 
 	assert_int_equal(h->failed, MQI_OK);
-	assert_int_equal(number, h->applied + 1);
+	assert_true(number > h->applied);
 	assert_true(number <= h->durable);
 	h->applied = number;
 }
@@ -115,20 +115,13 @@ wait_and_poll(struct harness *h)
 
 /* ---- life ---- */
 
-static int
-allocate(void *arg, int fd, uint64_t len)
-{
-	(void)arg;
-	return fallocate(fd, 0, 0, (off_t)len) == 0 ? 0 : errno;
-}
-
 enum mqi_err
 harness_open(struct harness *h, char **ret_why)
 {
 	enum mqi_err err = MQI_OK;
 
 	if (h->kind == HARNESS_LMDB)
-		err = store_lmdb_open_with(
+		err = store_open_with(
 		    h->dir.path, &h->options, wake, h, &h->s, ret_why);
 	else if (h->s == NULL)
 		h->s = store_mem_new(true);
@@ -157,7 +150,8 @@ harness_new(enum harness_kind kind)
 	struct harness *h = calloc(1, sizeof(*h));
 
 	h->kind = kind;
-	h->options.allocate = allocate;
+	store_options_init(&h->options);
+	h->options.journal.file_size = JOURNAL_FILE_MIN;
 	(void)pthread_mutex_init(&h->mutex, NULL);
 	(void)pthread_cond_init(&h->cond, NULL);
 	if (kind == HARNESS_LMDB)
@@ -220,7 +214,8 @@ harness_submit(struct harness *h)
 	b = h->batch;
 	h->batch = NULL;
 	h->submitted++;
-	h->s->ops->submit(h->s, b);
+	(void)h->s->ops->submit(h->s, b, false);
+	h->s->ops->hurry(h->s, h->submitted);
 }
 
 void

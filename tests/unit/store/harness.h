@@ -10,7 +10,7 @@
 #include <pthread.h>
 
 #include "qmgr/store/store.h"
-#include "qmgr/store/store_lmdb.h"
+#include "qmgr/store/store_journal.h"
 #include "tests/lib/tmpdir.h"
 
 enum harness_kind { HARNESS_LMDB, HARNESS_MEM };
@@ -19,7 +19,7 @@ struct harness {
 	enum harness_kind kind;
 	struct store *s;
 	struct tmpdir dir; /* LMDB */
-	struct store_lmdb_options options;
+	struct store_options options;
 	struct store_batch *batch; /* filling */
 	uint64_t submitted;
 	/* what was told */

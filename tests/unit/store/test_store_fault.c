@@ -103,7 +103,7 @@ put(struct fixture *f, uint64_t seq)
 	    .body_len = 4};
 
 	record_encode_put(&b->records, 0, &v);
-	f->s->ops->submit(f->s, b);
+	(void)f->s->ops->submit(f->s, b, false);
 }
 
 static void

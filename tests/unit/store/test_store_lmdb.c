@@ -253,11 +253,11 @@ test_newer_format_is_refused_by_name(void **state)
 	struct harness *h = *state;
 
 	harness_close(h);
-	rewrite_format(h, 2, 0);
+	rewrite_format(h, SCHEMA_VERSION + 1, 0);
 	refused(h, MQI_E_STORE_FORMAT, "format 2");
-	rewrite_format(h, 1, 0x40);
+	rewrite_format(h, SCHEMA_VERSION, 0x40);
 	refused(h, MQI_E_STORE_FORMAT, "features 40");
-	rewrite_format(h, 1, 0);
+	rewrite_format(h, SCHEMA_VERSION, 0);
 	harness_reopen(h);
 }
 
@@ -304,15 +304,15 @@ test_file_systems_that_do_not_hold_are_refused(void **state)
 	struct harness *h = *state;
 
 	harness_close(h);
-	h->options.fs_type = 0x6969;
+	h->options.lmdb.fs_type = 0x6969;
 	refused(h, MQI_E_IO, "NFS");
-	h->options.fs_type = 0x65735546;
+	h->options.lmdb.fs_type = 0x65735546;
 	refused(h, MQI_E_IO, "FUSE");
 }
 
 /* ---- room ---- */
 
-struct disk {
+struct small_disk {
 	uint64_t size; /* bytes that it gives */
 	int err;
 };
@@ -320,7 +320,7 @@ struct disk {
 static int
 disk_allocate(void *arg, int fd, uint64_t len)
 {
-	const struct disk *d = arg;
+	const struct small_disk *d = arg;
 
 	if (d->err != 0)
 		return d->err;
@@ -350,13 +350,13 @@ static void
 test_full_disk_refuses_puts_and_lets_the_rest_work(void **state)
 {
 	struct harness *h = *state;
-	struct disk disk = {.size = UINT64_C(80) << 20};
+	struct small_disk disk = {.size = UINT64_C(80) << 20};
 	struct record_key key = harness_key(Q1, 0, 0);
 	uint64_t n = 0;
 
 	harness_close(h);
-	h->options.allocate = disk_allocate;
-	h->options.arg = &disk;
+	h->options.lmdb.allocate = disk_allocate;
+	h->options.lmdb.arg = &disk;
 	harness_reopen(h);
 	assert_true(h->s->ops->has_room(h->s));
 	fill_until_no_room(h, &n);
@@ -377,12 +377,12 @@ static void
 test_room_comes_back_with_the_disk(void **state)
 {
 	struct harness *h = *state;
-	struct disk disk = {.size = UINT64_C(80) << 20};
+	struct small_disk disk = {.size = UINT64_C(80) << 20};
 	uint64_t n = 0;
 
 	harness_close(h);
-	h->options.allocate = disk_allocate;
-	h->options.arg = &disk;
+	h->options.lmdb.allocate = disk_allocate;
+	h->options.lmdb.arg = &disk;
 	harness_reopen(h);
 	fill_until_no_room(h, &n);
 	harness_close(h);
@@ -395,14 +395,14 @@ static void
 test_file_system_that_cannot_reserve_is_refused(void **state)
 {
 	struct harness *h = *state;
-	struct disk disk = {.err = EOPNOTSUPP};
+	struct small_disk disk = {.err = EOPNOTSUPP};
 	char path[PATH_MAX + 32];
 
 	harness_close(h);
 	path_in(h, "/data.mdb", path, sizeof(path));
 	assert_int_equal(truncate(path, 262144), 0);
-	h->options.allocate = disk_allocate;
-	h->options.arg = &disk;
+	h->options.lmdb.allocate = disk_allocate;
+	h->options.lmdb.arg = &disk;
 	refused(h, MQI_E_IO, "fallocate");
 }
 
@@ -464,7 +464,7 @@ test_sweep_deletes_old_epochs_and_purged_queues(void **state)
 	harness_close(h);
 	/* the store's own sweep may have begun; this goes on where it was */
 	assert_int_equal(
-	    lmdb_env_open(&e, h->dir.path, &h->options, &why), MQI_OK);
+	    lmdb_env_open(&e, h->dir.path, &h->options.lmdb, &why), MQI_OK);
 	assert_int_equal(lmdb_writer_init(&w, &e, &why), MQI_OK);
 	while (w.sweep) {
 		assert_int_equal(lmdb_writer_sweep(&w), MQI_OK);

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * checkpoint.c - applies a range of the journal's batches (checkpoint.h).
+ *
+ * Neighbours: journal.c gives the batches, twice; store_lmdb_apply.c takes the
+ * records.
+ *
+ * The first reading notes each message that is put in the range, and whether
+ * it is removed again; the second applies the rest.  A message whose first
+ * record in the range is its PUT and whose last one is a REMOVE that lets go of
+ * its body is left out altogether, however often it was put back in between.
+ * Left alone are messages at several places, staged ones, and what is kept for
+ * a RESTORE: they take the plain way.
+ *
+ * A range may take several transactions.  Then one may lack a message that
+ * only a later batch removes.  That is no loss: the removal is durable in the
+ * journal, whose replay finds nothing to remove, which is no error.
+ *
+ * Memory: 24 bytes or twice that for each message put in the range, and one
+ * batch.
+ */
+#include "qmgr/store/checkpoint.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+#define PAIRS_FIRST 1024u
+
+enum { PAIR_USED = 1, PAIR_REMOVED = 2, PAIR_PLAIN = 4 };
+
+struct pair {
+	uint64_t queue_id;
+	uint64_t seq;
+	uint8_t rank;
+	uint8_t flags; /* 0: the slot is empty */
+};
+
+struct run {
+	const struct checkpoint_target *target;
+	struct store_why *why;
+	bool lenient;
+	struct pair *pairs; /* open addressing, a power of two */
+	size_t n_slots;
+	size_t n_pairs;
+};
+
+/* ---- the pairs ---- */
+
+static size_t
+slot_of(const struct run *r, const struct record_key *key)
+{
+	uint64_t h = (key->seq ^ key->queue_id << 32 ^ key->rank) *
+		     UINT64_C(0x9e3779b97f4a7c15);
+
+	return (size_t)(h >> 32) & (r->n_slots - 1);
+}
+
+/* The pair, or the empty slot where it would be. */
+static struct pair *
+find(const struct run *r, const struct record_key *key)
+{
+	size_t i = slot_of(r, key);
+
+	for (;; i = (i + 1) & (r->n_slots - 1)) {
+		struct pair *p = &r->pairs[i];
+
+		if (p->flags == 0 ||
+		    (p->seq == key->seq && p->queue_id == key->queue_id &&
+			p->rank == key->rank))
+			return p;
+	}
+}
+
+static void
+grow(struct run *r)
+{
+	struct pair *old = r->pairs;
+	size_t n_old = r->n_slots;
+
+	r->n_slots = n_old == 0 ? PAIRS_FIRST : 2 * n_old;
+	r->pairs = mqmem_grow(NULL, r->n_slots, sizeof(*r->pairs));
+	memset(r->pairs, 0, r->n_slots * sizeof(*r->pairs));
+	for (size_t i = 0; i < n_old; i++) {
+		const struct record_key key = {.queue_id = old[i].queue_id,
+		    .rank = old[i].rank,
+		    .seq = old[i].seq};
+
+		if (old[i].flags != 0)
+			*find(r, &key) = old[i];
+	}
+	free(old);
+}
+
+/* NULL: it was not put in this range. */
+static struct pair *
+pair_of(const struct run *r, const struct record_key *key)
+{
+	struct pair *p = r->n_pairs > 0 ? find(r, key) : NULL;
+
+	return p != NULL && p->flags != 0 ? p : NULL;
+}
+
+static void
+note_put(struct run *r, const struct record_put *put)
+{
+	const bool plain =
+	    put->n_places != 1 || (put->flags & RECORD_PUT_STAGED) != 0;
+
+	for (uint32_t i = 0; i < put->n_places; i++) {
+		const struct record_key key = record_place(put, i);
+		struct pair *p;
+
+		if (2 * (r->n_pairs + 1) > r->n_slots)
+			grow(r);
+		p = find(r, &key);
+		if (p->flags == 0) {
+			p->queue_id = key.queue_id;
+			p->rank = key.rank;
+			p->seq = key.seq;
+			p->flags = PAIR_USED;
+			r->n_pairs++;
+		}
+		p->flags &= (uint8_t)~PAIR_REMOVED;
+		if (plain)
+			p->flags |= PAIR_PLAIN;
+	}
+}
+
+/* First reading. */
+static enum mqi_err
+note(void *ctx, const struct record *rec, const uint8_t *bytes)
+{
+	struct run *r = ctx;
+	struct pair *p = NULL;
+
+	(void)bytes;
+	switch (rec->type) {
+	case RECORD_PUT:
+		note_put(r, &rec->u.put);
+		break;
+	case RECORD_REMOVE:
+		p = pair_of(r, &rec->u.remove.key);
+		if (p != NULL)
+			p->flags |=
+			    (rec->u.remove.flags & RECORD_REMOVE_RELEASE) != 0
+				? PAIR_REMOVED
+				: PAIR_PLAIN;
+		break;
+	case RECORD_RESTORE:
+		p = pair_of(r, &rec->u.restore.key);
+		if (p != NULL)
+			p->flags |= PAIR_PLAIN;
+		break;
+	default:
+		break;
+	}
+	return MQI_OK;
+}
+
+static bool
+is_left_out(const struct run *r, const struct record_key *key)
+{
+	const struct pair *p = pair_of(r, key);
+
+	return p != NULL && p->flags == (PAIR_USED | PAIR_REMOVED);
+}
+
+/* Second reading. */
+static enum mqi_err
+apply(void *ctx, const struct record *rec, const uint8_t *bytes)
+{
+	struct run *r = ctx;
+	struct record_key key = {0};
+	enum mqi_err err;
+
+	if (rec->type == RECORD_PUT && rec->u.put.n_places == 1)
+		key = record_place(&rec->u.put, 0);
+	else if (rec->type == RECORD_REMOVE)
+		key = rec->u.remove.key;
+	else if (rec->type == RECORD_BACKOUT)
+		key = rec->u.backout.key;
+	if (key.seq != 0 && is_left_out(r, &key))
+		return MQI_OK;
+	err = r->target->record(r->target->ctx, rec, bytes);
+	if (err != MQI_E_STORE_FAILED || !r->lenient)
+		return err;
+	mqlog(MQLOG_ERROR, "journal.damaged",
+	    "a record of type %u does not fit what is stored, and does not "
+	    "count: %s",
+	    rec->type, r->why->text);
+	memset(r->why, 0, sizeof(*r->why));
+	return MQI_OK;
+}
+
+/* ---- the range ---- */
+
+/* Reads up to the end of the range, and says where that is. */
+static enum mqi_err
+note_range(struct run *r, struct journal *j, struct journal_cursor c,
+    uint64_t max_bytes, struct store_batch *b, uint64_t *ret_to,
+    uint64_t *ret_bytes)
+{
+	const uint64_t last = journal_last(j);
+	enum mqi_err err = MQI_OK;
+	uint64_t bytes = 0;
+
+	while (err == MQI_OK && c.number < last && bytes < max_bytes) {
+		err = journal_read(j, &c, true, b, r->why);
+		if (err == MQI_OK)
+			err = store_walk(b, note, r, r->why);
+		bytes += b->records.len;
+	}
+	*ret_to = c.number;
+	*ret_bytes = bytes;
+	return err;
+}
+
+static enum mqi_err
+apply_range(struct run *r, struct journal *j, struct journal_cursor *c,
+    uint64_t to, struct store_batch *b)
+{
+	const struct checkpoint_target *t = r->target;
+	struct journal_cursor at = *c;
+	enum mqi_err err = MQI_OK;
+
+	while (at.number < to) {
+		err = t->begin(t->ctx);
+		if (err != MQI_OK)
+			return err;
+		do {
+			err = journal_read(j, &at, false, b, r->why);
+			if (err == MQI_OK)
+				err = store_walk(b, apply, r, r->why);
+		} while (
+		    err == MQI_OK && at.number < to && !t->is_full(t->ctx));
+		if (err == MQI_OK) {
+			err = t->commit(t->ctx, at.number);
+		} else {
+			t->abort(t->ctx);
+		}
+		if (err != MQI_OK)
+			return err;
+		*c = at;
+	}
+	return MQI_OK;
+}
+
+enum mqi_err
+checkpoint_run(struct journal *j, struct journal_cursor *cursor,
+    uint64_t max_bytes, bool lenient, const struct checkpoint_target *target,
+    uint64_t *ret_bytes, struct store_why *why)
+{
+	struct run r = {.target = target, .why = why, .lenient = lenient};
+	struct store_batch *b = store_batch_new(0);
+	uint64_t bytes = 0;
+	uint64_t to = 0;
+	enum mqi_err err;
+
+	err = note_range(&r, j, *cursor, max_bytes, b, &to, &bytes);
+	if (err == MQI_OK)
+		err = apply_range(&r, j, cursor, to, b);
+	(void)store_batch_free(b);
+	free(r.pairs);
+	if (err == MQI_OK)
+		*ret_bytes = bytes;
+	return err;
+}

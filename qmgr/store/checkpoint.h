@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * checkpoint.h - brings what stands in the journal to where it stays, in bulk.
+ * Belongs to the thread that writes there; blocks on both disks.
+ */
+#ifndef MQ_STORE_CHECKPOINT_H
+#define MQ_STORE_CHECKPOINT_H
+
+#include "qmgr/store/journal.h"
+
+/* Where records go: LMDB's writer, or a simulation's stand-in.  A transaction
+ * is begun, gets records, and is committed with the number of the last batch
+ * that it holds, or aborted. */
+struct checkpoint_target {
+	enum mqi_err (*begin)(void *ctx);
+	store_apply_fn *record;
+	/* So much has been changed that it should be committed. */
+	bool (*is_full)(void *ctx);
+	enum mqi_err (*commit)(void *ctx, uint64_t number);
+	void (*abort)(void *ctx);
+	void *ctx;
+};
+
+/*
+ * checkpoint_run - applies the batches behind the cursor, at most max_bytes of
+ * records (but at least one batch), and moves the cursor behind them.  Messages
+ * that were put and removed within them leave no trace.  *ret_bytes: the bytes
+ * of their records.
+ * lenient: a record that contradicts what is there is logged and left out.
+ * Errors: what the journal and the target have; the target is aborted then.
+ */
+MQ_MUST_CHECK enum mqi_err checkpoint_run(struct journal *j,
+    struct journal_cursor *cursor, uint64_t max_bytes, bool lenient,
+    const struct checkpoint_target *target, uint64_t *ret_bytes,
+    struct store_why *why);
+
+#endif

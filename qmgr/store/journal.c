@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * journal.c - appending to the journal, and reading it back for a checkpoint.
+ *
+ * Neighbours: store_journal.c owns one and its threads; journal_recover.c
+ * finds what a crash has left; journal_format.c has the bytes; disk.h is the
+ * disk, so that a simulation can put its own in place.
+ *
+ * Files have a fixed size and are full of zeros before they are used, so that
+ * a batch costs one write and one flush of its data alone: no block is
+ * allocated, no size and no map of blocks changes.  A file that holds nothing
+ * that LMDB does not have is used again, without being renamed: its header,
+ * written together with its first batch, tells its place in the order.  The
+ * oldest free file is taken, so the one that holds the last batch is never
+ * overwritten by the next one.
+ *
+ * Why a batch must be durable before the next one is written: then only the
+ * last can be torn, and an unreadable batch that has a successor is known to
+ * be damage and not the end (design.md, section 3).
+ *
+ * Why the epoch: after a crash, a batch gets the number of the torn one that
+ * was dropped.  If that one is whole after all at some later start, the higher
+ * epoch says which of the two was served.
+ *
+ * Failure: after a failed write or flush the kernel may show pages that the
+ * disk never got.  So nothing is tried again; the daemon ends, and the next
+ * start writes what it reads once more before it believes it.
+ */
+#include "qmgr/store/journal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "qmgr/store/journal_int.h"
+#include "qmgr/store/store_err.h"
+
+#define FILL_STEP (UINT64_C(1) << 20)
+
+static void
+lock(struct journal *j)
+{
+	MQ_INVARIANT(pthread_mutex_lock(&j->mutex) == 0);
+}
+
+static void
+unlock(struct journal *j)
+{
+	MQ_INVARIANT(pthread_mutex_unlock(&j->mutex) == 0);
+}
+
+void
+journal_file_name(unsigned i, char ret[JOURNAL_NAME_SIZE])
+{
+	(void)snprintf(ret, JOURNAL_NAME_SIZE, "log.%03u", i);
+}
+
+enum mqi_err
+journal_fail(struct store_why *why, int rc, const char *what, unsigned file)
+{
+	return store_fail(why, store_err(rc),
+	    "%s the journal's file log.%03u: %s", what, file, strerror(rc));
+}
+
+struct journal *
+journal_new(struct disk *disk, const struct journal_options *o,
+    const uint8_t log_id[JOURNAL_ID_LEN])
+{
+	struct journal *j = mqmem_alloc(sizeof(*j));
+
+	MQ_PRE(o->file_size >= JOURNAL_FILE_MIN);
+	MQ_PRE(o->files >= JOURNAL_FILES_MIN && o->files <= JOURNAL_FILES_MAX);
+	j->disk = disk;
+	j->o = *o;
+	memcpy(j->log_id, log_id, JOURNAL_ID_LEN);
+	j->current = JOURNAL_FILES_MAX;
+	MQ_INVARIANT(pthread_mutex_init(&j->mutex, NULL) == 0);
+	return j;
+}
+
+struct journal *
+journal_free(struct journal *j)
+{
+	if (j == NULL)
+		return NULL;
+	for (unsigned i = 0; i < JOURNAL_FILES_MAX; i++)
+		if (j->files[i].f != NULL)
+			j->disk->ops->close(j->disk, j->files[i].f);
+	(void)pthread_mutex_destroy(&j->mutex);
+	free(j->found);
+	free(j);
+	return NULL;
+}
+
+/* ---- files ---- */
+
+enum mqi_err
+journal_fill(
+    struct journal *j, unsigned i, uint64_t from, struct store_why *why)
+{
+	uint8_t *zeros = mqmem_alloc(FILL_STEP);
+	struct disk_file *f = j->files[i].f;
+	int rc = 0;
+
+	while (rc == 0 && from < j->o.file_size) {
+		uint64_t n = j->o.file_size - from;
+		struct iovec iov = {.iov_base = zeros};
+
+		iov.iov_len = n < FILL_STEP ? n : FILL_STEP;
+		n = iov.iov_len;
+		rc = j->disk->ops->write(j->disk, f, from, &iov, 1);
+		from += n;
+	}
+	if (rc == 0)
+		rc = j->disk->ops->flush(j->disk, f);
+	free(zeros);
+	if (rc != 0)
+		return journal_fail(why, rc, "cannot fill", i);
+	j->files[i].size = j->o.file_size;
+	return MQI_OK;
+}
+
+/* A new file i, known to the table only when it is there for good. */
+static enum mqi_err
+make_file(struct journal *j, unsigned i, struct store_why *why)
+{
+	char name[JOURNAL_NAME_SIZE];
+	struct disk_file *f = NULL;
+	enum mqi_err err;
+	int rc;
+
+	journal_file_name(i, name);
+	rc = j->disk->ops->remove(j->disk, name);
+	if (rc == 0 || rc == ENOENT)
+		rc = j->disk->ops->open(j->disk, name, true, &f);
+	if (rc != 0)
+		return journal_fail(why, rc, "cannot make", i);
+	j->files[i].f = f;
+	err = journal_fill(j, i, 0, why);
+	if (err == MQI_OK && (rc = j->disk->ops->flush_dir(j->disk)) != 0)
+		err = journal_fail(why, rc, "cannot make", i);
+	if (err == MQI_OK)
+		return MQI_OK;
+	j->disk->ops->close(j->disk, f);
+	j->files[i].f = NULL;
+	(void)j->disk->ops->remove(j->disk, name);
+	return err;
+}
+
+enum mqi_err
+journal_create(struct disk *disk, const struct journal_options *o,
+    const uint8_t log_id[JOURNAL_ID_LEN], uint64_t last, struct journal **ret,
+    struct store_why *why)
+{
+	struct journal *j = journal_new(disk, o, log_id);
+	char name[JOURNAL_NAME_SIZE];
+	enum mqi_err err = MQI_OK;
+
+	for (unsigned i = 0; i < JOURNAL_FILES_MAX; i++) {
+		journal_file_name(i, name);
+		(void)disk->ops->remove(disk, name);
+	}
+	for (unsigned i = 0; i < JOURNAL_FILES_MIN && err == MQI_OK; i++) {
+		err = make_file(j, i, why);
+		if (err == MQI_OK)
+			j->n_files++;
+	}
+	if (err != MQI_OK) {
+		(void)journal_free(j);
+		return err;
+	}
+	j->last = last;
+	j->released = last;
+	*ret = j;
+	return MQI_OK;
+}
+
+uint64_t
+journal_last(struct journal *j)
+{
+	uint64_t last;
+
+	lock(j);
+	last = j->last;
+	unlock(j);
+	return last;
+}
+
+void
+journal_begin(struct journal *j, uint64_t epoch)
+{
+	MQ_PRE(j->released == j->last && j->current == JOURNAL_FILES_MAX);
+	j->epoch = epoch;
+	free(j->found);
+	j->found = NULL;
+	j->n_found = 0;
+}
+
+static bool
+is_free(const struct journal *j, unsigned i)
+{
+	const struct journal_file *f = &j->files[i];
+
+	return f->f != NULL && i != j->current && f->size >= j->o.file_size &&
+	       (f->ordinal == 0 || f->last <= j->released);
+}
+
+/* The free file that was used the longest time ago, or JOURNAL_FILES_MAX. */
+static unsigned
+oldest_free(const struct journal *j)
+{
+	unsigned best = JOURNAL_FILES_MAX;
+
+	for (unsigned i = 0; i < j->n_files; i++)
+		if (is_free(j, i) &&
+		    (best == JOURNAL_FILES_MAX ||
+			j->files[i].ordinal < j->files[best].ordinal))
+			best = i;
+	return best;
+}
+
+static bool
+fits(const struct journal *j, uint64_t len)
+{
+	return j->current != JOURNAL_FILES_MAX &&
+	       j->at + JOURNAL_BATCH_HEADER + len <= j->files[j->current].size;
+}
+
+bool
+journal_has_place(struct journal *j, uint64_t len)
+{
+	bool yes;
+
+	MQ_PRE(len <= STORE_BATCH_MAX);
+	lock(j);
+	yes = fits(j, len) || oldest_free(j) != JOURNAL_FILES_MAX;
+	unlock(j);
+	return yes;
+}
+
+bool
+journal_wants_file(struct journal *j)
+{
+	bool yes;
+
+	lock(j);
+	yes = oldest_free(j) == JOURNAL_FILES_MAX && j->n_files < j->o.files;
+	unlock(j);
+	return yes;
+}
+
+enum mqi_err
+journal_add_file(struct journal *j, struct store_why *why)
+{
+	unsigned i = j->n_files;
+	enum mqi_err err;
+
+	MQ_PRE(i < j->o.files);
+	err = make_file(j, i, why);
+	if (err != MQI_OK)
+		return err;
+	lock(j);
+	j->n_files++;
+	unlock(j);
+	return MQI_OK;
+}
+
+/* ---- appending ---- */
+
+/* Moves on to the next file.  Its header goes in front of the batch. */
+static void
+begin_file(struct journal *j, uint64_t number, uint8_t *header)
+{
+	struct journal_file_header h = {
+	    .first = number,
+	    .epoch = j->epoch,
+	};
+	unsigned i;
+
+	lock(j);
+	i = oldest_free(j);
+	MQ_INVARIANT(i != JOURNAL_FILES_MAX);
+	j->ordinal++;
+	j->files[i].ordinal = j->ordinal;
+	j->files[i].last = number;
+	j->files[i].end = JOURNAL_FILE_HEADER;
+	j->current = i;
+	h.ordinal = j->ordinal;
+	unlock(j);
+	memcpy(h.log_id, j->log_id, JOURNAL_ID_LEN);
+	journal_file_header_encode(&h, header);
+	j->at = JOURNAL_FILE_HEADER;
+}
+
+enum mqi_err
+journal_append(
+    struct journal *j, const struct store_batch *b, struct store_why *why)
+{
+	struct journal_batch_header h = {
+	    .number = b->number,
+	    .epoch = j->epoch,
+	    .len = (uint32_t)b->records.len,
+	    .previous = j->crc,
+	};
+	uint8_t file_header[JOURNAL_FILE_HEADER];
+	uint8_t header[JOURNAL_BATCH_HEADER];
+	struct iovec iov[3];
+	struct journal_file *f;
+	uint64_t at;
+	int n = 0;
+	int rc;
+
+	MQ_PRE(b->number == j->last + 1 && j->found == NULL);
+	if (!fits(j, h.len)) {
+		begin_file(j, b->number, file_header);
+		iov[n++] = (struct iovec){file_header, sizeof(file_header)};
+	}
+	f = &j->files[j->current];
+	at = n > 0 ? 0 : j->at;
+	memcpy(h.log_id, j->log_id, JOURNAL_ID_LEN);
+	journal_batch_header_encode(&h, b->records.data, header);
+	iov[n++] = (struct iovec){header, sizeof(header)};
+	iov[n++] = (struct iovec){b->records.data, h.len};
+	rc = j->disk->ops->write(j->disk, f->f, at, iov, n);
+	if (rc != 0)
+		return journal_fail(why, rc, "cannot write", j->current);
+	rc = j->disk->ops->flush(j->disk, f->f);
+	if (rc != 0)
+		return journal_fail(why, rc, "cannot flush", j->current);
+	j->crc = h.crc;
+	j->at += journal_batch_size(h.len);
+	lock(j);
+	f->last = b->number;
+	f->end = j->at;
+	j->last = b->number;
+	unlock(j);
+	return MQI_OK;
+}
+
+void
+journal_release(struct journal *j, uint64_t number)
+{
+	lock(j);
+	MQ_PRE(number >= j->released && number <= j->last);
+	j->released = number;
+	unlock(j);
+}
+
+/* ---- reading ---- */
+
+void
+journal_rewind(struct journal *j, struct journal_cursor *ret)
+{
+	*ret = (struct journal_cursor){.number = 0};
+	lock(j);
+	for (unsigned i = 0; i < j->n_files; i++) {
+		const struct journal_file *f = &j->files[i];
+
+		if (f->ordinal != 0 && f->last > j->released &&
+		    (ret->ordinal == 0 || f->ordinal < ret->ordinal))
+			ret->ordinal = f->ordinal;
+	}
+	ret->number = j->released;
+	ret->at = JOURNAL_FILE_HEADER;
+	unlock(j);
+	while (ret->found < j->n_found &&
+	       j->found[ret->found].number <= ret->number)
+		ret->found++;
+}
+
+/* The file that the cursor stands in, moving it to the next one if it is at
+ * the end. */
+static unsigned
+cursor_file(struct journal *j, struct journal_cursor *c)
+{
+	unsigned at = JOURNAL_FILES_MAX;
+
+	lock(j);
+	for (unsigned pass = 0; pass < 2 && at == JOURNAL_FILES_MAX; pass++) {
+		for (unsigned i = 0; i < j->n_files; i++)
+			if (j->files[i].ordinal == c->ordinal)
+				at = i;
+		MQ_INVARIANT(at != JOURNAL_FILES_MAX);
+		if (c->at >= j->files[at].end && pass == 0) {
+			c->ordinal++;
+			c->at = JOURNAL_FILE_HEADER;
+			at = JOURNAL_FILES_MAX;
+		}
+	}
+	unlock(j);
+	return at;
+}
+
+static enum mqi_err
+read_batch(struct journal *j, struct journal_cursor *c, bool check,
+    struct store_batch *b, struct store_why *why)
+{
+	uint8_t header[JOURNAL_BATCH_HEADER];
+	struct journal_batch_header h;
+	unsigned i = cursor_file(j, c);
+	struct disk_file *f = j->files[i].f;
+	void *records;
+	bool good;
+	int rc = j->disk->ops->read(j->disk, f, c->at, header, sizeof(header));
+
+	if (rc != 0)
+		return journal_fail(why, rc, "cannot read", i);
+	good = journal_batch_header_decode(header, j->log_id, &h) ==
+		   JOURNAL_GOOD &&
+	       h.len <= STORE_BATCH_MAX;
+	if (good) {
+		records = mqbuf_reserve(&b->records, h.len);
+		if (records == NULL)
+			return store_fail(why, MQI_E_NO_MEMORY, "no memory");
+		rc = j->disk->ops->read(
+		    j->disk, f, c->at + JOURNAL_BATCH_HEADER, records, h.len);
+		if (rc != 0)
+			return journal_fail(why, rc, "cannot read", i);
+		good = !check || journal_batch_is_whole(&h, header, records);
+	}
+	if (!good)
+		return store_fail(why, MQI_E_OBJECT_DAMAGED,
+		    "the journal's file log.%03u does not show at %llu what "
+		    "was written there",
+		    i, (unsigned long long)c->at);
+	mqbuf_commit(&b->records, h.len);
+	b->number = h.number;
+	c->at += journal_batch_size(h.len);
+	return MQI_OK;
+}
+
+enum mqi_err
+journal_read(struct journal *j, struct journal_cursor *c, bool check,
+    struct store_batch *b, struct store_why *why)
+{
+	enum mqi_err err;
+
+	mqbuf_reset(&b->records);
+	if (j->found != NULL) {
+		MQ_PRE(c->found < j->n_found);
+		err = journal_read_found(j, &j->found[c->found], b, why);
+		c->found++;
+	} else {
+		do {
+			mqbuf_reset(&b->records);
+			err = read_batch(j, c, check, b, why);
+		} while (err == MQI_OK && b->number <= c->number);
+		if (err == MQI_OK)
+			MQ_INVARIANT(b->number == c->number + 1);
+	}
+	if (err == MQI_OK)
+		c->number = b->number;
+	return err;
+}

@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * journal_recover.c - opening a journal: what a crash, or damage, has left.
+ *
+ * Every file that may hold a batch behind `applied` is read as a whole and
+ * looked through at each place where a batch may begin, so that nothing has to
+ * be trusted to find the next one: not a length, not the order of the files.
+ * Batches are then put in order by their numbers; of two with one number the
+ * higher epoch was served.  What is whole and behind another whole one follows
+ * it; what is not whole is
+ *
+ *   torn     if no whole one is behind it: it was never acknowledged, since
+ *            its flush did not return, and is dropped;
+ *   damage   if one is: it was durable once.  It is set aside, and the
+ *            records in it that are whole by their own checksums still count.
+ *
+ * The part of each file that counts is written again, byte for byte, and
+ * flushed, before anything is made of it: the page cache may show what a
+ * failed flush never brought to the disk.
+ *
+ * Refused, because serving would lose or double messages: a journal that ends
+ * before LMDB does, begins after it, is of another log or of a newer version,
+ * or whose batches do not chain.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "qmgr/store/journal_int.h"
+#include "qmgr/store/store_err.h"
+
+#define LOSSES_TOLD 16u /* lines in the log; the rest is counted */
+
+struct scan {
+	struct journal *j;
+	struct store_why *why;
+	uint64_t applied;
+	uint64_t highest; /* number that any header, or the next file, tells */
+	uint32_t applied_crc;
+	uint8_t *bytes; /* of one file */
+	struct journal_file_header headers[JOURNAL_FILES_MAX];
+	bool good[JOURNAL_FILES_MAX];
+	bool unreadable; /* a file has lost its header, or its end */
+	size_t cap;
+};
+
+/* ---- files ---- */
+
+static enum mqi_err
+open_file(struct scan *s, unsigned i)
+{
+	struct journal *j = s->j;
+	struct journal_file *f = &j->files[i];
+	char name[JOURNAL_NAME_SIZE];
+	int rc;
+
+	journal_file_name(i, name);
+	rc = j->disk->ops->open(j->disk, name, false, &f->f);
+	if (rc == ENOENT) {
+		f->f = NULL;
+		return MQI_OK;
+	}
+	if (rc != 0)
+		return journal_fail(s->why, rc, "cannot open", i);
+	j->n_files = i + 1;
+	rc = j->disk->ops->size(j->disk, f->f, &f->size);
+	return rc == 0 ? MQI_OK : journal_fail(s->why, rc, "cannot look at", i);
+}
+
+static bool
+is_zero(const uint8_t *p, size_t len)
+{
+	return p[0] == 0 && memcmp(p, p + 1, len - 1) == 0;
+}
+
+static enum mqi_err
+read_file_header(struct scan *s, unsigned i)
+{
+	struct journal *j = s->j;
+	struct journal_file *f = &j->files[i];
+	uint8_t bytes[JOURNAL_FILE_HEADER];
+	int rc;
+
+	if (f->f == NULL || f->size < sizeof(bytes)) {
+		s->unreadable = true;
+		mqlog(MQLOG_ERROR, "journal.damaged",
+		    "the journal's file log.%03u is missing or cut", i);
+		return MQI_OK;
+	}
+	rc = j->disk->ops->read(j->disk, f->f, 0, bytes, sizeof(bytes));
+	if (rc != 0)
+		return journal_fail(s->why, rc, "cannot read", i);
+	switch (journal_file_header_decode(bytes, j->log_id, &s->headers[i])) {
+	case JOURNAL_GOOD:
+		s->good[i] = true;
+		f->ordinal = s->headers[i].ordinal;
+		if (f->ordinal > j->ordinal)
+			j->ordinal = f->ordinal;
+		if (s->headers[i].first > s->highest + 1)
+			s->highest = s->headers[i].first - 1;
+		return MQI_OK;
+	case JOURNAL_NEWER:
+		return store_fail(s->why, MQI_E_STORE_FORMAT,
+		    "the journal's file log.%03u has version %u with features "
+		    "%llx; this program knows version %u with features %llx",
+		    i, s->headers[i].version,
+		    (unsigned long long)s->headers[i].features, JOURNAL_VERSION,
+		    (unsigned long long)JOURNAL_FEATURES);
+	case JOURNAL_FOREIGN:
+		return store_fail(s->why, MQI_E_STORE_FORMAT,
+		    "the journal's file log.%03u belongs to another store", i);
+	case JOURNAL_NONE:
+		break;
+	}
+	if (!is_zero(bytes, sizeof(bytes))) {
+		s->unreadable = true;
+		mqlog(MQLOG_ERROR, "journal.damaged",
+		    "the header of the journal's file log.%03u is damaged", i);
+	}
+	return MQI_OK;
+}
+
+static enum mqi_err
+open_files(struct scan *s)
+{
+	struct journal *j = s->j;
+	enum mqi_err err = MQI_OK;
+
+	for (unsigned i = 0; i < JOURNAL_FILES_MAX && err == MQI_OK; i++)
+		err = open_file(s, i);
+	if (err == MQI_OK && j->n_files == 0)
+		err = store_fail(s->why, MQI_E_OBJECT_DAMAGED,
+		    "the files of the journal are missing, but the store was "
+		    "in use: put them back (log.000, log.001, ...), or restore "
+		    "a backup");
+	for (unsigned i = 0; i < j->n_files && err == MQI_OK; i++)
+		err = read_file_header(s, i);
+	return err;
+}
+
+/* Whether the file may hold what is wanted: a batch behind `applied`, or the
+ * last batch of all. */
+static bool
+is_wanted(const struct scan *s, unsigned i)
+{
+	const struct journal *j = s->j;
+	uint64_t next = UINT64_MAX; /* ordinal of the file after it */
+	uint64_t bound = UINT64_MAX;
+
+	if (j->files[i].f == NULL)
+		return false;
+	if (!s->good[i])
+		return true;
+	for (unsigned k = 0; k < j->n_files; k++) {
+		if (!s->good[k] || s->headers[k].ordinal >= next ||
+		    s->headers[k].ordinal <= s->headers[i].ordinal)
+			continue;
+		next = s->headers[k].ordinal;
+		bound = s->headers[k].first;
+	}
+	return bound > s->applied + 1;
+}
+
+/* ---- batches ---- */
+
+static void
+add_found(struct scan *s, const struct journal_found *f)
+{
+	struct journal *j = s->j;
+
+	if (j->n_found == s->cap) {
+		s->cap = s->cap == 0 ? 64 : 2 * s->cap;
+		j->found = mqmem_grow(j->found, s->cap, sizeof(*j->found));
+	}
+	j->found[j->n_found++] = *f;
+}
+
+/* Looks at one place; returns how far to go on. */
+static uint64_t
+look_at(struct scan *s, unsigned i, uint64_t at)
+{
+	struct journal_file *file = &s->j->files[i];
+	const uint8_t *p = s->bytes + at;
+	uint64_t room = file->size - at - JOURNAL_BATCH_HEADER;
+	struct journal_batch_header h;
+	struct journal_found f = {.at = at, .file = i};
+
+	if (journal_batch_header_decode(p, s->j->log_id, &h) != JOURNAL_GOOD ||
+	    h.len > STORE_BATCH_MAX)
+		return JOURNAL_ALIGN;
+	f.number = h.number;
+	f.epoch = h.epoch;
+	f.len = h.len <= room ? h.len : (uint32_t)room;
+	f.crc = h.crc;
+	f.previous = h.previous;
+	f.whole = h.len <= room &&
+		  journal_batch_is_whole(&h, p, p + JOURNAL_BATCH_HEADER);
+	if (h.number > s->highest)
+		s->highest = h.number;
+	if (h.number > file->last) {
+		file->last = h.number;
+		file->end = at + journal_batch_size(h.len);
+	}
+	if (h.number == s->applied)
+		s->applied_crc = h.crc;
+	if (h.number > s->applied)
+		add_found(s, &f);
+	return f.whole ? journal_batch_size(h.len) : JOURNAL_ALIGN;
+}
+
+/* Writes the part that holds the batches from `first` on once more. */
+static enum mqi_err
+rewrite(struct scan *s, unsigned i, size_t first)
+{
+	struct journal *j = s->j;
+	uint64_t from = UINT64_MAX;
+	uint64_t to = 0;
+	struct iovec iov;
+	int rc;
+
+	for (size_t k = first; k < j->n_found; k++) {
+		const struct journal_found *f = &j->found[k];
+		uint64_t end = f->at + JOURNAL_BATCH_HEADER + f->len;
+
+		if (f->at < from)
+			from = f->at;
+		if (end > to)
+			to = end;
+	}
+	if (to == 0)
+		return MQI_OK;
+	iov = (struct iovec){s->bytes + from, to - from};
+	rc = j->disk->ops->write(j->disk, j->files[i].f, from, &iov, 1);
+	if (rc == 0)
+		rc = j->disk->ops->flush(j->disk, j->files[i].f);
+	return rc == 0 ? MQI_OK
+		       : journal_fail(s->why, rc, "cannot write again", i);
+}
+
+static enum mqi_err
+scan_file(struct scan *s, unsigned i)
+{
+	struct journal *j = s->j;
+	struct journal_file *f = &j->files[i];
+	uint64_t at = JOURNAL_FILE_HEADER;
+	size_t first = j->n_found;
+	enum mqi_err err = MQI_OK;
+	int rc;
+
+	/* no setting makes a file larger */
+	if (f->size > (UINT64_C(1) << 30))
+		return store_fail(s->why, MQI_E_OBJECT_DAMAGED,
+		    "the journal's file log.%03u has %llu bytes, more than any "
+		    "that was made",
+		    i, (unsigned long long)f->size);
+	s->bytes = mqmem_grow(NULL, f->size + 1, 1);
+	rc = j->disk->ops->read(j->disk, f->f, 0, s->bytes, f->size);
+	if (rc != 0)
+		err = journal_fail(s->why, rc, "cannot read", i);
+	while (err == MQI_OK && at + JOURNAL_BATCH_HEADER <= f->size)
+		at += look_at(s, i, at);
+	if (err == MQI_OK)
+		err = rewrite(s, i, first);
+	free(s->bytes);
+	s->bytes = NULL;
+	return err;
+}
+
+/* ---- the chain ---- */
+
+static int
+found_cmp(const void *a, const void *b)
+{
+	const struct journal_found *x = a;
+	const struct journal_found *y = b;
+
+	if (x->number != y->number)
+		return x->number < y->number ? -1 : 1;
+	if (x->epoch != y->epoch)
+		return x->epoch > y->epoch ? -1 : 1;
+	return x->whole == y->whole ? 0 : x->whole ? -1 : 1;
+}
+
+/* Keeps one batch of each number, none of an epoch before its predecessor's,
+ * and nothing behind the last whole one. */
+static void
+choose(struct journal *j)
+{
+	uint64_t epoch = 0;
+	size_t n = 0;
+
+	if (j->n_found > 1)
+		qsort(j->found, j->n_found, sizeof(*j->found), found_cmp);
+	for (size_t i = 0; i < j->n_found; i++) {
+		const struct journal_found *f = &j->found[i];
+
+		if (f->epoch < epoch ||
+		    (n > 0 && j->found[n - 1].number == f->number))
+			continue;
+		epoch = f->epoch;
+		j->found[n++] = *f;
+	}
+	for (; n > 0 && !j->found[n - 1].whole; n--)
+		mqlog(MQLOG_WARN, "journal.torn",
+		    "the journal ends in batch %llu, which was not written to "
+		    "its end and was never acknowledged: dropped",
+		    (unsigned long long)j->found[n - 1].number);
+	j->n_found = n;
+}
+
+/* Keeps the bytes of a damaged batch for whoever looks into it. */
+static void
+set_aside(struct journal *j, const struct journal_found *f)
+{
+	size_t len = JOURNAL_BATCH_HEADER + f->len;
+	uint8_t *bytes = mqmem_grow(NULL, len, 1);
+	struct disk_file *to = NULL;
+	struct iovec iov = {bytes, len};
+	char name[40];
+	int rc;
+
+	(void)snprintf(
+	    name, sizeof(name), "damaged.%llu", (unsigned long long)f->number);
+	rc = j->disk->ops->open(j->disk, name, true, &to);
+	if (rc == 0)
+		rc = j->disk->ops->read(
+		    j->disk, j->files[f->file].f, f->at, bytes, len);
+	if (rc == 0)
+		rc = j->disk->ops->write(j->disk, to, 0, &iov, 1);
+	if (rc == 0)
+		rc = j->disk->ops->flush(j->disk, to);
+	if (rc == 0)
+		rc = j->disk->ops->flush_dir(j->disk);
+	if (rc != 0 && rc != EEXIST)
+		mqlog(MQLOG_ERROR, "journal.damaged",
+		    "cannot set the damaged batch %llu aside as %s: %s",
+		    (unsigned long long)f->number, name, strerror(rc));
+	if (to != NULL)
+		j->disk->ops->close(j->disk, to);
+	free(bytes);
+}
+
+static void
+tell_missing(uint64_t from, uint64_t to)
+{
+	mqlog(MQLOG_ERROR, "journal.damaged",
+	    "the journal has lost its batches %llu to %llu, and with them what "
+	    "was put, got and defined in them",
+	    (unsigned long long)from, (unsigned long long)to);
+}
+
+/* Before what was found: is it the continuation of LMDB? */
+static enum mqi_err
+check_begin(struct scan *s)
+{
+	struct journal *j = s->j;
+	bool reaches = s->unreadable;
+
+	if (s->highest < s->applied && !s->unreadable)
+		return store_fail(s->why, MQI_E_OBJECT_DAMAGED,
+		    "the journal ends with batch %llu, but the store has batch "
+		    "%llu already: one of the two was exchanged, or the disk "
+		    "loses what it says it has written",
+		    (unsigned long long)s->highest,
+		    (unsigned long long)s->applied);
+	if (j->n_found == 0 || j->found[0].number == s->applied + 1)
+		return MQI_OK;
+	for (unsigned i = 0; i < j->n_files; i++)
+		reaches = reaches ||
+			  (s->good[i] && s->headers[i].first <= s->applied + 1);
+	if (!reaches)
+		return store_fail(s->why, MQI_E_OBJECT_DAMAGED,
+		    "the journal begins with batch %llu, but the store ends "
+		    "with batch %llu: one of the two was exchanged, for "
+		    "example restored from a backup alone",
+		    (unsigned long long)j->found[0].number,
+		    (unsigned long long)s->applied);
+	tell_missing(s->applied + 1, j->found[0].number - 1);
+	return MQI_OK;
+}
+
+static enum mqi_err
+check_chain(struct scan *s)
+{
+	struct journal *j = s->j;
+	enum mqi_err err = check_begin(s);
+
+	for (size_t i = 0; i < j->n_found && err == MQI_OK; i++) {
+		const struct journal_found *f = &j->found[i];
+		const struct journal_found *p = i > 0 ? f - 1 : NULL;
+
+		if (!f->whole) {
+			mqlog(MQLOG_ERROR, "journal.damaged",
+			    "batch %llu of the journal is damaged, in log.%03u "
+			    "at %llu; what can still be read of it counts, its "
+			    "bytes are set aside as damaged.%llu",
+			    (unsigned long long)f->number, f->file,
+			    (unsigned long long)f->at,
+			    (unsigned long long)f->number);
+			set_aside(j, f);
+		}
+		if (p != NULL && p->number + 1 < f->number)
+			tell_missing(p->number + 1, f->number - 1);
+		else if (p != NULL && f->whole && p->crc != f->previous)
+			err = store_fail(s->why, MQI_E_OBJECT_DAMAGED,
+			    "batch %llu of the journal does not follow batch "
+			    "%llu: files of two journals are mixed",
+			    (unsigned long long)f->number,
+			    (unsigned long long)p->number);
+	}
+	return err;
+}
+
+/* ---- opening ---- */
+
+/* Files that were cut or lost, or have another size than is wanted now, get
+ * it when nothing in them is needed; at least the fewest must be there. */
+static enum mqi_err
+mend_files(struct scan *s)
+{
+	struct journal *j = s->j;
+	char name[JOURNAL_NAME_SIZE];
+	enum mqi_err err = MQI_OK;
+
+	if (j->n_files < JOURNAL_FILES_MIN)
+		j->n_files = JOURNAL_FILES_MIN;
+	for (unsigned i = 0; i < j->n_files && err == MQI_OK; i++) {
+		struct journal_file *f = &j->files[i];
+		int rc = 0;
+
+		if (f->f == NULL) {
+			journal_file_name(i, name);
+			rc = j->disk->ops->open(j->disk, name, true, &f->f);
+			if (rc == 0)
+				rc = j->disk->ops->flush_dir(j->disk);
+		}
+		if (rc != 0)
+			err = journal_fail(s->why, rc, "cannot make", i);
+		else if (f->size < j->o.file_size)
+			err = journal_fill(j, i, f->size, s->why);
+	}
+	return err;
+}
+
+enum mqi_err
+journal_open(struct disk *disk, const struct journal_options *o,
+    const uint8_t log_id[JOURNAL_ID_LEN], uint64_t applied,
+    struct journal **ret, struct store_why *why)
+{
+	struct scan s = {.why = why, .applied = applied};
+	struct journal *j = journal_new(disk, o, log_id);
+	enum mqi_err err;
+	int rc;
+
+	s.j = j;
+	err = open_files(&s);
+	for (unsigned i = 0; i < j->n_files && err == MQI_OK; i++)
+		if (is_wanted(&s, i))
+			err = scan_file(&s, i);
+	if (err == MQI_OK && (rc = disk->ops->flush_dir(disk)) != 0)
+		err = store_fail(why, store_err(rc),
+		    "cannot flush the journal's directory: %s", strerror(rc));
+	if (err == MQI_OK) {
+		choose(j);
+		err = check_chain(&s);
+	}
+	if (err == MQI_OK)
+		err = mend_files(&s);
+	if (err != MQI_OK) {
+		(void)journal_free(j);
+		return err;
+	}
+	j->released = applied;
+	j->last = applied;
+	j->crc = s.applied_crc;
+	if (j->n_found > 0) {
+		j->last = j->found[j->n_found - 1].number;
+		j->crc = j->found[j->n_found - 1].crc;
+	}
+	*ret = j;
+	return MQI_OK;
+}
+
+/* ---- what was found ---- */
+
+/* Copies the records that are whole by themselves.  Behind one that is not,
+ * the next one may begin at any byte. */
+static void
+salvage(
+    struct store_batch *b, const uint8_t *bytes, size_t len, uint64_t number)
+{
+	struct record r;
+	size_t at = 0;
+	size_t lost = 0; /* bytes in a row */
+	unsigned losses = 0;
+
+	while (at < len) {
+		if (record_decode(bytes + at, len - at, &r) == MQI_OK) {
+			mqbuf_put(&b->records, bytes + at, r.size);
+			at += r.size;
+			lost = 0;
+			continue;
+		}
+		if (lost == 0 && losses++ < LOSSES_TOLD)
+			mqlog(MQLOG_ERROR, "journal.damaged",
+			    "batch %llu of the journal: a record at byte %zu "
+			    "of it cannot be read and does not count",
+			    (unsigned long long)number, at);
+		lost++;
+		at++;
+	}
+	if (losses > LOSSES_TOLD)
+		mqlog(MQLOG_ERROR, "journal.damaged",
+		    "batch %llu of the journal: %u records cannot be read",
+		    (unsigned long long)number, losses);
+}
+
+enum mqi_err
+journal_read_found(struct journal *j, const struct journal_found *f,
+    struct store_batch *b, struct store_why *why)
+{
+	uint8_t *bytes = mqbuf_reserve(&b->records, f->len);
+	uint8_t *copy;
+	int rc;
+
+	if (bytes == NULL)
+		return store_fail(why, MQI_E_NO_MEMORY, "no memory");
+	rc = j->disk->ops->read(j->disk, j->files[f->file].f,
+	    f->at + JOURNAL_BATCH_HEADER, bytes, f->len);
+	if (rc != 0)
+		return journal_fail(why, rc, "cannot read", f->file);
+	b->number = f->number;
+	if (f->whole) {
+		mqbuf_commit(&b->records, f->len);
+		return MQI_OK;
+	}
+	copy = mqmem_grow(NULL, (size_t)f->len + 1, 1);
+	memcpy(copy, bytes, f->len);
+	salvage(b, copy, f->len, f->number);
+	free(copy);
+	return MQI_OK;
+}
