@@ -39,6 +39,12 @@ mqclock_mono_us(void)
 }
 
 uint64_t
+mqclock_coarse_us(void)
+{
+	return clock_us(CLOCK_MONOTONIC_COARSE);
+}
+
+uint64_t
 mqclock_wall_us(void)
 {
 	return clock_us(CLOCK_REALTIME);

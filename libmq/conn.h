@@ -160,6 +160,7 @@ struct mqi_conn {
 
 	struct mqin in;
 	struct mqout out;
+	uint32_t rcv_ms;     /* the socket's SO_RCVTIMEO; 0: none */
 	pthread_cond_t idle; /* the writer or the reader role is free */
 	struct mqwaiter_list waiters;
 
@@ -220,7 +221,8 @@ struct mqi_queue {
 	enum mqi_err ahead_err;
 	uint64_t acked;     /* by the application, up to here */
 	uint64_t ack_token; /* not sent yet; 0: none */
-	uint32_t ack_count;
+	uint32_t ack_count; /* messages that it acknowledges */
+	size_t ack_bytes;   /* and theirs */
 
 	/* notify */
 	bool watching;
@@ -338,6 +340,9 @@ void mqwire_wait_until(
 /* As that, at most until a time on the monotonic clock; UINT64_MAX: for
  * ever. */
 void mqwire_wait_until_time(mqi_conn *c, bool (*ready)(const void *arg),
+    const void *arg, uint64_t deadline_us);
+/* As that; acknowledgements are not sent meanwhile, but with something else. */
+void mqwire_wait_holding_acks(mqi_conn *c, bool (*ready)(const void *arg),
     const void *arg, uint64_t deadline_us);
 /* Reads what has arrived without waiting, if nobody else is reading. */
 void mqwire_poll(mqi_conn *c);

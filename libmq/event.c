@@ -198,6 +198,7 @@ mqevent_lost(mqi_conn *c)
 			mqasync_failed(q, MQI_E_NOT_DONE, NULL);
 		q->ack_token = 0;
 		q->ack_count = 0;
+		q->ack_bytes = 0;
 		q->ready = false;
 		q->reset = false;
 		mqnotify_update(q);

@@ -8,8 +8,10 @@
  *
  * Invariants.  `arrived` holds what the queue manager has locked for us, in
  * its order.  An acknowledgement covers everything before it, so only the last
- * one is sent: at once if nothing was written for a while or a quarter of the
- * window is acknowledged, else with the next write or wait of the connection.
+ * one is sent: at once if nothing was written for ACK_US or a quarter of the
+ * window is acknowledged, else with the next write of the connection.  A get
+ * that waits holds it for ACK_US more, since what it waits for is often
+ * answered by a put that can take it along: a write and a wake-up less.
  *
  * Failure: with the connection the locks are gone, so what has arrived and was
  * not taken is dropped (it comes again, with its backout count raised), and
@@ -23,7 +25,7 @@
 
 #define DEFAULT_MSGS 256u
 #define DEFAULT_BYTES (1024u * 1024)
-#define ACK_US 200u
+#define ACK_US 8000u
 #define INPUT \
 	(MQI_OO_INPUT_AS_Q_DEF | MQI_OO_INPUT_SHARED | MQI_OO_INPUT_EXCLUSIVE)
 
@@ -127,6 +129,30 @@ take_arrived(mqi_queue *q, mqi_msg **ret_msg)
 	return err;
 }
 
+/* wait_ms: 0, a time, or MQI_WAIT_FOREVER */
+static void
+wait_for_message(mqi_queue *q, int64_t wait_ms)
+{
+	mqi_conn *c = q->conn;
+	uint64_t now, deadline = UINT64_MAX;
+
+	if (wait_ms == 0) {
+		mqahead_send_acks(c);
+		mqwire_flush(c);
+		mqwire_poll(c);
+		return;
+	}
+	if (wait_ms > 0 || c->acks_held > 0) {
+		now = mqclock_mono_us();
+		if (wait_ms > 0)
+			deadline = now + (uint64_t)wait_ms * 1000;
+		if (c->acks_held > 0)
+			mqwire_wait_holding_acks(c, something_arrived, q,
+			    deadline - now > ACK_US ? now + ACK_US : deadline);
+	}
+	mqwire_wait_until_time(c, something_arrived, q, deadline);
+}
+
 enum mqi_err
 mqahead_get(mqi_queue *q, int64_t wait_ms, mqi_msg **ret_msg)
 {
@@ -143,16 +169,8 @@ mqahead_get(mqi_queue *q, int64_t wait_ms, mqi_msg **ret_msg)
 		return mqconn_leave(
 		    c, q->dead != MQI_OK ? q->dead : MQI_E_BUSY, NULL);
 	q->in_get = true;
-	if (!something_arrived(q)) {
-		mqahead_send_acks(c);
-		mqwire_flush(c);
-		mqwire_poll(c);
-		if (wait_ms != 0)
-			mqwire_wait_until_time(c, something_arrived, q,
-			    wait_ms < 0
-				? UINT64_MAX
-				: mqclock_mono_us() + (uint64_t)wait_ms * 1000);
-	}
+	if (!something_arrived(q))
+		wait_for_message(q, wait_ms);
 	err = take_arrived(q, &msg);
 	q->in_get = false;
 	err = mqconn_leave(c, err, NULL);
@@ -226,6 +244,7 @@ mqahead_send_ack(mqi_queue *q)
 	q->pending++;
 	q->ack_token = 0;
 	q->ack_count = 0;
+	q->ack_bytes = 0;
 	c->acks_held--;
 	return MQI_OK;
 }
@@ -274,8 +293,10 @@ mqi_ack(mqi_queue *queue, const mqi_msg *msg)
 		c->acks_held++;
 	queue->ack_token = queue->acked = msg->token;
 	queue->ack_count++;
+	queue->ack_bytes += (size_t)msg->desc_len + msg->sent_len;
 	if (queue->ack_count > queue->window.max_msgs / 4 ||
-	    mqclock_mono_us() - c->out.last_us >= ACK_US) {
+	    queue->ack_bytes > queue->window.max_bytes / 4 ||
+	    mqclock_coarse_us() > c->out.last_us + ACK_US) {
 		err = mqahead_send_ack(queue);
 		mqwire_flush(c);
 	}

@@ -38,6 +38,8 @@
 #define OUT_MAX (1u << 20)
 #define OUT_HIGH ((size_t)256 << 10) /* appenders wait for the writer */
 #define OUT_KEEP ((size_t)128 << 10) /* memory kept when idle */
+#define RCV_MS_MIN 8u /* shorter waits need a finer clock than the socket's */
+#define RCV_MS_MAX 65536u
 
 enum mqi_err
 mqwire_init(mqi_conn *c)
@@ -74,6 +76,7 @@ mqwire_reset(mqi_conn *c)
 	c->out.written = 0;
 	c->in.pos = c->in.end = 0;
 	c->in.direct = NULL;
+	c->rcv_ms = 0;
 	c->acks_held = 0;
 }
 
@@ -419,6 +422,37 @@ sleep_until_woken(mqi_conn *c, struct mqreq *r, bool any, uint64_t deadline_us)
 	(void)pthread_condattr_destroy(&attr);
 }
 
+/* Makes reads that wait return after so long; 0: never.  True if they will. */
+static bool
+set_timeout(mqi_conn *c, uint32_t ms)
+{
+	struct timeval tv = {
+	    .tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+
+	if (c->rcv_ms == ms)
+		return true;
+	if (setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) != 0)
+		return false;
+	c->rcv_ms = ms;
+	return true;
+}
+
+/* A read may return before its deadline, so one timeout, of a power of two,
+ * will do for many waits that are about as long: no system call to set it. */
+static bool
+set_timeout_within(mqi_conn *c, uint64_t ms)
+{
+	uint32_t t = RCV_MS_MIN;
+
+	if (ms < RCV_MS_MIN)
+		return false;
+	if (c->rcv_ms != 0 && c->rcv_ms <= ms && c->rcv_ms > ms / 4)
+		return true;
+	while (t <= ms / 2 && t < RCV_MS_MAX)
+		t *= 2;
+	return set_timeout(c, t);
+}
+
 /* Reads, at most until the deadline. */
 static void
 read_until(mqi_conn *c, uint64_t deadline_us)
@@ -427,22 +461,31 @@ read_until(mqi_conn *c, uint64_t deadline_us)
 	uint64_t now, ms;
 
 	if (deadline_us == UINT64_MAX) {
-		(void)mqread_once(c, true);
+		/* a timeout left over: only a wait that it cuts short is worth
+		 * taking it away */
+		if (!mqread_once(c, true) && !c->broken)
+			(void)set_timeout(c, 0);
 		return;
 	}
 	now = mqclock_mono_us();
 	ms = deadline_us > now ? (deadline_us - now + 999) / 1000 : 0;
+	if (set_timeout_within(c, ms)) {
+		(void)mqread_once(c, true);
+		return;
+	}
 	(void)pthread_mutex_unlock(&c->lock);
 	(void)poll(&p, 1, ms > INT_MAX ? INT_MAX : (int)ms);
 	(void)pthread_mutex_lock(&c->lock);
 	(void)mqread_once(c, false);
 }
 
-/* One step of waiting: write, read, or sleep while another thread reads. */
+/* One step of waiting: write, read, or sleep while another thread reads.
+ * hold: acknowledgements go only with something else. */
 static void
-wait_step(mqi_conn *c, struct mqreq *r, uint64_t deadline_us)
+wait_step(mqi_conn *c, struct mqreq *r, uint64_t deadline_us, bool hold)
 {
-	if (c->acks_held > 0 && !c->broken)
+	if (c->acks_held > 0 && !c->broken &&
+	    (!hold || mqwire_unwritten(c) > 0))
 		mqahead_send_acks(c);
 	if (mqwire_unwritten(c) > 0 && !c->writing && !c->broken) {
 		mqwire_flush(c);
@@ -459,7 +502,7 @@ void
 mqwire_wait(mqi_conn *c, struct mqreq *r)
 {
 	while (!r->done)
-		wait_step(c, r, UINT64_MAX);
+		wait_step(c, r, UINT64_MAX, false);
 	pass_role_on(c);
 }
 
@@ -469,7 +512,16 @@ mqwire_wait_until_time(mqi_conn *c, bool (*ready)(const void *arg),
 {
 	while (!c->settled && !ready(arg) &&
 	       (deadline_us == UINT64_MAX || mqclock_mono_us() < deadline_us))
-		wait_step(c, NULL, deadline_us);
+		wait_step(c, NULL, deadline_us, false);
+	pass_role_on(c);
+}
+
+void
+mqwire_wait_holding_acks(mqi_conn *c, bool (*ready)(const void *arg),
+    const void *arg, uint64_t deadline_us)
+{
+	while (!c->settled && !ready(arg) && mqclock_mono_us() < deadline_us)
+		wait_step(c, NULL, deadline_us, true);
 	pass_role_on(c);
 }
 

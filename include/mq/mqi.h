@@ -352,7 +352,8 @@ MQI_CHECK enum mqi_err mqi_read_ahead(
 /* Acknowledges this message and all delivered before it on its handle: they
  * are gone from the queue.
  * Acknowledgements in quick succession are sent together, at the latest with
- * the next call on the connection that waits, or by mqi_dispatch().
+ * the next call on the connection that waits (a get: when it has waited for a
+ * few milliseconds), or by mqi_dispatch().
  * mqi_flush() tells when the removals are durable: until then their outcome
  * is unknown.
  * Errors: NOT_DONE (the message came before the connection was lost: it will

@@ -241,6 +241,53 @@ test_read_ahead_delivers_in_order_and_flush_tells_of_acks(void **state)
 	close_all(&f, c);
 }
 
+/* Each message but the first is sent when the one before is acknowledged. */
+static void
+script_one_by_one(struct fake *f)
+{
+	struct mqlocal_message m = message_of("one", 3);
+	struct mqframe fr;
+
+	fake_hello(f);
+	fake_open(f, 1);
+	fr = fake_expect(f, MQLOCAL_CONSUME);
+	fake_result(f, fr.id, MQI_OK);
+	for (m.token = 1; m.token <= 3; m.token++) {
+		fake_message(f, 0, &m, "one");
+		fake_send(f);
+		fr = fake_expect(f, MQLOCAL_ACK);
+		fake_result(f, fr.id, MQI_OK);
+	}
+	fake_send(f);
+	fake_until_end(f);
+}
+
+static void
+test_a_get_that_waits_sends_the_acknowledgement_in_time(void **state)
+{
+	const struct mqi_get_opts for_ever = {.wait_ms = MQI_WAIT_FOREVER};
+	const struct mqi_get_opts long_wait = {.wait_ms = 30000};
+	mqi_queue *q = NULL;
+	mqi_msg *msg = NULL;
+	mqi_conn *c;
+	struct fake f;
+	int i;
+
+	(void)state;
+	fake_start(&f, script_one_by_one, NULL);
+	open_queue(&f, &c, &q);
+	assert_int_equal(mqi_read_ahead(q, NULL), MQI_OK);
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(
+		    mqi_get_msg(q, NULL, i == 1 ? &for_ever : &long_wait, &msg),
+		    MQI_OK);
+		assert_int_equal(mqi_ack(q, msg), MQI_OK);
+		(void)mqi_msg_free(msg);
+	}
+	assert_int_equal(mqi_flush(q), MQI_OK);
+	close_all(&f, c);
+}
+
 static void
 script_ahead_lost(struct fake *f)
 {
@@ -557,6 +604,8 @@ main(void)
 	    cmocka_unit_test(test_options_are_checked),
 	    cmocka_unit_test(
 		test_read_ahead_delivers_in_order_and_flush_tells_of_acks),
+	    cmocka_unit_test(
+		test_a_get_that_waits_sends_the_acknowledgement_in_time),
 	    cmocka_unit_test(
 		test_ack_of_a_message_of_before_the_loss_is_not_done),
 	    cmocka_unit_test(
