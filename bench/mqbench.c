@@ -53,7 +53,8 @@ help(void)
 	    "       mqbench [OPTIONS] channel SIZE SECONDS PRODUCERS WINDOW "
 	    "CONSUMERS\n"
 	    "       mqbench [OPTIONS] lat_n SIZE MESSAGES\n"
-	    "       mqbench [OPTIONS] pass SIZE MESSAGES PRODUCERS WINDOW "
+	    "       mqbench [OPTIONS] pass | np_pass SIZE MESSAGES PRODUCERS "
+	    "WINDOW "
 	    "CONSUMERS\n"
 	    "       mqbench [OPTIONS] slow_flush SIZE SECONDS\n"
 	    "       mqbench [OPTIONS] idle\n"
@@ -127,6 +128,7 @@ static const struct mode {
     {"deep", {SIZE, N}, NULL, false},
     {"lat_n", {SIZE, N}, run_lat, false},
     {"pass", {SIZE, N, PRODUCERS, WINDOW, CONSUMERS}, run_pass, false},
+    {"np_pass", {SIZE, N, PRODUCERS, WINDOW, CONSUMERS}, run_pass, true},
     {"slow_flush", {SIZE, SECS}, NULL, true},
     {"idle", {END}, NULL, false}, /* a fresh one each time */
     {"channel", {SIZE, SECS, PRODUCERS, WINDOW, CONSUMERS}, NULL, false},

@@ -47,6 +47,7 @@ runs np_rr -- np_rr 100 0.05 1 1
 runs idle start -- idle
 runs lat -- lat_n 100 50
 runs pass -- pass 100 500 2 16 2
+runs pass -- np_pass 100 500 2 16 2
 runs large_p99 -- large 100000 0.2
 runs slow_flush -- slow_flush 100 0.05
 runs channel -- channel 100 0.05 2 16 2
