@@ -62,7 +62,7 @@ store_gib(const struct deep *d)
 
 	mqname_escape(d->host.qmgr, name);
 	(void)snprintf(
-	    path, sizeof(path), "%s/%s/store/data.mdb", d->host.root, name);
+	    path, sizeof(path), "%s/%s/data/store/data.mdb", d->host.root, name);
 	return stat(path, &st) == 0
 		   ? (double)st.st_blocks * 512 / (1024.0 * 1024 * 1024)
 		   : 0;
