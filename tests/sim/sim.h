@@ -196,6 +196,8 @@ void sim_app_crash(struct sim_app *a, const struct sim_qm *host);
 struct sim_app *sim_app_at(struct sim *s, unsigned i);
 bool sim_app_is_idle(const struct sim_app *a);
 void sim_apps_fini(struct sim *s);
+/* The descriptor of message id. */
+struct mqref *sim_describe(uint32_t id, bool persistent);
 /* The message in a whole reply: its id, after a check of every byte. */
 uint32_t sim_identify(struct sim *s, const void *desc, uint32_t desc_len,
     const void *body, uint32_t len);

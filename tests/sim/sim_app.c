@@ -105,8 +105,8 @@ new_message(struct sim_app *a, unsigned queue, bool persistent, uint32_t unit)
 	return id;
 }
 
-static struct mqref *
-make_desc(uint32_t id, bool persistent)
+struct mqref *
+sim_describe(uint32_t id, bool persistent)
 {
 	struct mqref *desc;
 	struct mqi_md md;
@@ -175,7 +175,7 @@ ask_put(struct sim_app *a, unsigned queue)
 	    new_message(a, queue, persistent, a->in_unit ? a->checker_unit : 0);
 	struct sim_request q = {.handle = a->out[queue],
 	    .unit = a->in_unit ? a->unit : 0,
-	    .desc = make_desc(id, persistent)};
+	    .desc = sim_describe(id, persistent)};
 	uint32_t len = s->lens[id];
 	uint8_t *body = mqmem_alloc(len + CHECKER_BODY_MIN);
 
@@ -584,8 +584,10 @@ sim_app_crash(struct sim_app *a, const struct sim_qm *host)
 bool
 sim_app_is_idle(const struct sim_app *a)
 {
-	return a->conn == NULL ? a->role == APP_PUTTER
-			       : !a->in_unit && a->left == 0;
+	if (a->conn == NULL)
+		return a->role == APP_PUTTER && !sim_conn_lingers(a->qm, a);
+	return !a->in_unit && a->left == 0 &&
+	       (a->n_asks == 0 || a->role != APP_PUTTER);
 }
 
 struct sim_app *

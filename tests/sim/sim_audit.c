@@ -176,6 +176,8 @@ sim_audit(struct sim *s, const char *when)
 
 /* ---- the verdict ---- */
 
+#define LAST_PUTTER (SIM_APPS - 1u)
+
 struct drainer {
 	struct sim *sim;
 	struct drained *d;
@@ -207,6 +209,8 @@ drainer_reply(void *arg, const struct sim_reply *r)
 	case ENGINE_OPENED:
 		k->handle = r->r.handle;
 		break;
+	case ENGINE_PUT_DONE:
+		break;
 	case ENGINE_MESSAGE:
 		k->desc_len = r->r.u.message.desc_len;
 		k->len = r->r.u.message.body_len;
@@ -237,6 +241,25 @@ drainer_closed(void *arg)
 	sim_fail(((struct drainer *)arg)->sim, "the drain is cut off");
 }
 
+/* An empty message, the last one: its flush takes with it what starts none,
+ * as the discards of channels. */
+static void
+put_last(struct drainer *k, struct sim_conn *c)
+{
+	struct sim *s = k->sim;
+	struct sim_request put = {.handle = k->handle};
+	uint32_t id =
+	    checker_put_begin(s->checker, LAST_PUTTER, k->queue, true, 0);
+
+	MQ_INVARIANT(id < SIM_MSGS);
+	s->lens[id] = 0;
+	s->queues[id] = (uint8_t)k->queue;
+	s->n_msgs = id + 1;
+	put.desc = sim_describe(id, true);
+	(void)sim_conn_ask_put(c, &put, "", 0);
+	checker_put_end(s->checker, id, CHECKER_DONE);
+}
+
 static void
 drain_queue(struct sim *s, struct drained *d, unsigned q)
 {
@@ -247,7 +270,7 @@ drain_queue(struct sim *s, struct drained *d, unsigned q)
 	struct sim_qm *qm = &s->qms[q % s->n_qms];
 	struct drainer k = {.sim = s, .d = d, .queue = q};
 	struct sim_request open = {
-	    .kind = SIM_OPEN, .options = MQI_OO_INPUT_SHARED};
+	    .kind = SIM_OPEN, .options = MQI_OO_INPUT_SHARED | MQI_OO_OUTPUT};
 	struct sim_conn *c = sim_conn_new(qm, &who, &ev, &k);
 
 	mqbuf_init(&k.part, SIZE_MAX);
@@ -255,6 +278,7 @@ drain_queue(struct sim *s, struct drained *d, unsigned q)
 	(void)sim_conn_ask(c, &open);
 	sim_qm_settle(qm);
 	(void)sim_conn_read(c, UINT32_MAX);
+	put_last(&k, c);
 	while (!k.empty && !s->failed) {
 		struct sim_request get = {.kind = SIM_GET};
 
