@@ -480,6 +480,10 @@ journal_open(struct disk *disk, const struct journal_options *o,
 		j->last = j->found[j->n_found - 1].number;
 		j->crc = j->found[j->n_found - 1].crc;
 	}
+	/* what was dropped is never read: its file may be used again */
+	for (unsigned i = 0; i < j->n_files; i++)
+		if (j->files[i].last > j->last)
+			j->files[i].last = j->last;
 	*ret = j;
 	return MQI_OK;
 }
