@@ -56,7 +56,7 @@ power_cut(struct sim *s, struct sim_qm *qm)
 	struct sim_agent *a, *next;
 
 	SIM_TRACE(s, "power cut of %s", qm->name);
-	sim_qm_crash(qm);
+	sim_qm_crash(qm, true);
 	for (unsigned i = 0; i < s->n_apps; i++)
 		sim_app_crash(sim_app_at(s, i), qm);
 	for (a = TAILQ_FIRST(&s->agents); a != NULL; a = next) {
@@ -72,13 +72,15 @@ faults(struct sim *s)
 	struct sim_agent *a;
 
 	if (happens(s, s->rates.crash) && qm->e != NULL) {
-		sim_qm_crash(qm);
+		sim_qm_crash(qm, false);
 		sim_audit(s, "at a crash");
 	}
 	if (happens(s, s->rates.power) && qm->e != NULL) {
 		power_cut(s, qm);
 		sim_audit(s, "at a power cut");
 	}
+	if (happens(s, s->rates.flush) && qm->e != NULL)
+		sim_qm_fail_flush(qm);
 	if (happens(s, s->rates.kill_app))
 		sim_app_kill(sim_app_at(s, sim_roll(s, s->n_apps)));
 	if (happens(s, s->rates.kill_agent)) {
@@ -174,6 +176,7 @@ begin(struct sim *s)
 	sim_apps_init(s);
 	s->rates.crash = some_rate(s, 12);
 	s->rates.power = some_rate(s, 8);
+	s->rates.flush = some_rate(s, 4);
 	s->rates.kill_app = some_rate(s, 20);
 	s->rates.kill_agent = some_rate(s, 20);
 	s->rates.partition = some_rate(s, 12);

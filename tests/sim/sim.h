@@ -6,6 +6,9 @@
  *
  *	sim.c	     the world: time, which part moves next, faults
  *	sim_qm.c     a queue manager: engine, store, what is durable
+ *	sim_store.c  its store: the real journal and checkpoint on
+ *	sim_disk.c   a disk
+ *	sim_compare.c what recovery must lead to
  *	sim_conn.c   a local socket: requests one way, replies the other
  *	sim_app.c    applications that put and get, and tell the checker
  *	sim_agent.c  the two ends of a channel, and the link between them
@@ -49,6 +52,7 @@ enum sim_sabotage {
 	SIM_REPLY_EARLY,    /* "durable" is said before it is */
 	SIM_POSITION_APART, /* the position moves in a unit of its own */
 	SIM_ACK_EARLY,      /* the receiver acknowledges what only arrived */
+	SIM_NO_FLUSH,       /* a flush does nothing */
 	SIM_NO_FENCE,       /* a receiver always gives the newest fence */
 };
 
@@ -158,13 +162,20 @@ struct sim_qm {
 	uint64_t positions[SIM_QMS]; /* durable */
 	uint64_t fences[SIM_QMS];
 	unsigned crashes;
+	bool bad_flush; /* the next flush will fail */
+	bool dying;     /* the store has failed */
 };
 
 void sim_qm_init(struct sim_qm *qm, struct sim *sim, unsigned index);
 /* The objects, when all queue managers have names and ids. */
 void sim_qm_define(struct sim_qm *qm);
 void sim_qm_fini(struct sim_qm *qm);
-void sim_qm_crash(struct sim_qm *qm);
+/* Its process dies, or with power its host. */
+void sim_qm_crash(struct sim_qm *qm, bool power);
+/* The disk will fail at the next flush, and the queue manager end by itself. */
+void sim_qm_fail_flush(struct sim_qm *qm);
+/* Whether the store that was opened has what the twin has. */
+void sim_compare(struct sim_qm *qm);
 void sim_qm_start(struct sim_qm *qm);
 bool sim_qm_is_up(const struct sim_qm *qm);
 void sim_qm_step(struct sim_qm *qm);
@@ -205,7 +216,7 @@ uint32_t sim_identify(struct sim *s, const void *desc, uint32_t desc_len,
 /* ---- the world ---- */
 
 struct sim_rates { /* of 10,000 steps */
-	unsigned crash, power, kill_app, kill_agent, partition, cut;
+	unsigned crash, power, flush, kill_app, kill_agent, partition, cut;
 };
 
 struct sim {

@@ -21,6 +21,7 @@
 
 #include "base/mem.h"
 #include "tests/sim/sim.h"
+#include "tests/sim/sim_store.h"
 
 /* ---- after every step ---- */
 
@@ -305,9 +306,9 @@ check_empty(struct sim *s, struct sim_qm *qm)
 			    qm->name, name,
 			    (unsigned long long)sim_qm_depth(qm, name));
 	}
-	if (store_mem_bodies(qm->store) != 0)
+	if (sim_store_bodies(qm->store) != 0)
 		sim_fail(s, "%s: the store keeps %llu bodies of no message",
-		    qm->name, (unsigned long long)store_mem_bodies(qm->store));
+		    qm->name, (unsigned long long)sim_store_bodies(qm->store));
 }
 
 void

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * sim_qm.c - a queue manager of the simulation (sim.h): the engine on the
- * crash-faithful store, turned by hand as qmgr/turn.c turns it.
+ * simulated store (sim_store.h), turned by hand as qmgr/turn.c turns it.
  *
  * A second store, the twin, is given each batch at the moment at which it
  * becomes durable: it shows what a power cut now would leave, and the audit
  * reads it without disturbing anything.
  *
- * A crash ends every session and keeps the durable batches and, by chance,
- * some that were under way, whole: a batch that is torn is not there.
+ * A crash ends every session.  Its recovery must find all durable batches and
+ * perhaps the one that was under way, whole; what it makes of them must be
+ * what the twin has (sim_compare.c).
  */
 #include <string.h>
 
 #include "base/mem.h"
 #include "qmgr/engine/engine_int.h"
 #include "tests/sim/sim.h"
+#include "tests/sim/sim_store.h"
 
 #define WALL_US UINT64_C(1700000000000000)
 
@@ -62,6 +64,7 @@ twin_take(struct sim_qm *qm)
 	struct sim_batch *b = STAILQ_FIRST(&qm->undurable);
 	struct store_batch *copy = store_batch_new(b->number);
 
+	MQ_PRE(b->number == qm->durable + 1);
 	STAILQ_REMOVE_HEAD(&qm->undurable, link);
 	qm->durable = b->number;
 	note_batch(qm, b->records);
@@ -69,6 +72,14 @@ twin_take(struct sim_qm *qm)
 	(void)qm->twin->ops->submit(qm->twin, copy, false);
 	(void)mqref_unref(b->records);
 	free(b);
+}
+
+/* Up to what the store has. */
+static void
+twin_follow(struct sim_qm *qm)
+{
+	while (qm->durable < sim_store_durable(qm->store))
+		twin_take(qm);
 }
 
 static void
@@ -94,15 +105,16 @@ on_submit(void *ctx, struct store_batch *b)
 	k->number = qm->submitted = b->number;
 	k->records = mqref_copy(b->records.data, b->records.len);
 	STAILQ_INSERT_TAIL(&qm->undurable, k, link);
-	(void)qm->store->ops->submit(qm->store, b, false);
+	(void)qm->store->ops->submit(qm->store, b, sim_roll(qm->sim, 2) == 0);
+	twin_follow(qm);
 }
 
-/* Each step is the simulation's. */
 static void
 on_hurry(void *ctx, uint64_t number)
 {
-	(void)ctx;
-	(void)number;
+	struct sim_qm *qm = ctx;
+
+	qm->store->ops->hurry(qm->store, number);
 }
 
 static void
@@ -160,8 +172,11 @@ on_failed(void *ctx, enum mqi_err err, const char *why)
 {
 	struct sim_qm *qm = ctx;
 
-	sim_fail(qm->sim, "%s: the store refuses a record: %s: %s", qm->name,
-	    mqi_strerror(err), why);
+	SIM_TRACE(qm->sim, "%s: the store has failed: %s", qm->name, why);
+	if (err != MQI_E_IO || !qm->bad_flush)
+		sim_fail(qm->sim, "%s: the store fails: %s: %s", qm->name,
+		    mqi_strerror(err), why);
+	qm->dying = true;
 }
 
 static void
@@ -183,18 +198,19 @@ poll_store(struct sim_qm *qm)
 static bool
 step_store(struct sim_qm *qm, unsigned what)
 {
+	bool moved;
+
 	switch (what) {
 	case 0:
-		if (!store_mem_make_durable(qm->store))
-			return false;
-		twin_take(qm);
-		return true;
+		moved = sim_store_make_durable(qm->store);
+		twin_follow(qm);
+		return moved;
 	case 1:
-		return store_mem_apply(qm->store);
+		return sim_store_apply(qm->store);
 	case 2:
-		return store_mem_read_load(qm->store);
+		return sim_store_read_load(qm->store);
 	default:
-		return store_mem_answer_load(qm->store);
+		return sim_store_answer_load(qm->store);
 	}
 }
 
@@ -270,16 +286,45 @@ sim_qm_is_up(const struct sim_qm *qm)
 	return qm->e != NULL && engine_is_ready(qm->e);
 }
 
+/* Recovery: the store must have all that was durable, and at most one batch
+ * more. */
+static bool
+open_store(struct sim_qm *qm)
+{
+	uint64_t last;
+
+	if (!sim_store_open(qm->store))
+		return false;
+	last = qm->store->ops->last_batch(qm->store);
+	if (last < qm->durable ||
+	    last > qm->durable + (STAILQ_EMPTY(&qm->undurable) ? 0 : 1)) {
+		sim_fail(qm->sim,
+		    "%s: recovery ends with batch %llu, but %llu "
+		    "was the last durable one",
+		    qm->name, (unsigned long long)last,
+		    (unsigned long long)qm->durable);
+		return false;
+	}
+	twin_follow(qm);
+	drop_undurable(qm);
+	qm->twin = store_mem_crash(qm->twin, 0);
+	sim_compare(qm);
+	return !qm->sim->failed;
+}
+
 void
 sim_qm_start(struct sim_qm *qm)
 {
 	enum mqi_err err;
 
 	MQ_PRE(qm->e == NULL);
+	if (!open_store(qm))
+		return;
 	for (unsigned i = 0; i < 16; i++)
 		qm->config.incarnation[i] =
 		    (uint8_t)(1 + sim_roll(qm->sim, 255));
-	qm->submitted = qm->told = qm->store->ops->last_batch(qm->store);
+	qm->submitted = qm->told = qm->durable;
+	qm->dying = qm->bad_flush = false;
 	memset(qm->work, 0, sizeof(qm->work));
 	err = engine_new(&qm->config, &sim_ops, qm, qm->store, &qm->e);
 	if (err != MQI_OK) {
@@ -311,9 +356,10 @@ sim_qm_init(struct sim_qm *qm, struct sim *sim, unsigned index)
 	c->unit_bytes = 500 + sim_roll(sim, 20000);
 	c->np_bytes = 2000 + sim_roll(sim, 200000);
 	c->out_bytes = 1000 + sim_roll(sim, 100000);
-	qm->store = store_mem_new(false);
+	qm->store = sim_store_new(sim, qm->name);
 	qm->twin = store_mem_new(true);
-	sim_qm_start(qm);
+	while (qm->e == NULL && !sim->failed)
+		sim_qm_start(qm);
 }
 
 /* When all names and ids are known. */
@@ -328,28 +374,24 @@ sim_qm_define(struct sim_qm *qm)
 }
 
 void
-sim_qm_crash(struct sim_qm *qm)
+sim_qm_crash(struct sim_qm *qm, bool power)
 {
 	struct sim *s = qm->sim;
-	struct store_mem_counts n = store_mem_counts(qm->store);
-	unsigned extra = n.undurable > 0 ? sim_roll(s, n.undurable + 1) : 0;
 
-	SIM_TRACE(s, "%s crashes: %u of %u batches under way are kept",
-	    qm->name, extra, n.undurable);
-	sim_conn_cut_all(qm, sim_roll(s, 2) == 0);
+	SIM_TRACE(s, "%s %s", qm->name, power ? "loses power" : "is killed");
+	sim_conn_cut_all(qm, !power);
 	qm->e = engine_free(qm->e);
-	for (unsigned i = 0; i < extra; i++)
-		twin_take(qm);
-	drop_undurable(qm);
-	qm->store = store_mem_crash(qm->store, extra);
-	qm->twin = store_mem_crash(qm->twin, 0);
+	sim_store_crash(qm->store, power);
 	qm->crashes++;
 	s->crashes++;
-	if (qm->store->ops->last_batch(qm->store) != qm->durable)
-		sim_fail(s,
-		    "%s: after a crash the last batch is not the last "
-		    "durable one",
-		    qm->name);
+}
+
+void
+sim_qm_fail_flush(struct sim_qm *qm)
+{
+	SIM_TRACE(qm->sim, "%s: the next flush will fail", qm->name);
+	qm->bad_flush = true;
+	sim_store_fail_flush(qm->store);
 }
 
 void
@@ -394,6 +436,10 @@ sim_qm_step(struct sim_qm *qm)
 		engine_turn_end(qm->e);
 	if (sim_roll(s, 2) == 0)
 		poll_store(qm);
+	if (qm->dying) {
+		sim_qm_crash(qm, false);
+		return;
+	}
 	for (unsigned i = sim_roll(s, 4); i > 0; i--) {
 		c = sim_conn_any(qm);
 		if (c != NULL)
@@ -418,7 +464,7 @@ sim_qm_settle(struct sim_qm *qm)
 		engine_turn_end(qm->e);
 		for (unsigned i = 0; i < 4; i++)
 			moved = step_store(qm, i) || moved;
-		moved = moved || store_mem_counts(qm->store).events > 0;
+		moved = moved || sim_store_has_news(qm->store);
 		poll_store(qm);
 	}
 	engine_check(qm->e);
