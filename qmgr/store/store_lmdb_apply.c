@@ -181,6 +181,13 @@ apply_put(struct lmdb_writer *w, const struct record *r)
 
 		err = add_place(w, &key, &row);
 	}
+	/* a recovery goes on without this record: its bytes must not stay */
+	if (err == MQI_E_STORE_FAILED && row.in_segment) {
+		enum mqi_err dropped = segment_drop(w, &row);
+
+		if (dropped != MQI_OK)
+			return dropped;
+	}
 	return err;
 }
 
