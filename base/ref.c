@@ -22,6 +22,7 @@
 
 #include "base/check.h"
 
+#define REF_LINE 64u /* of the cache */
 #define REF_GRADE 256u
 #define REF_GRADES 17u /* longer ones are not kept */
 
@@ -36,10 +37,15 @@ static struct mqref *
 keep_take(uint32_t grade)
 {
 	struct mqref *r = keep.first[grade];
+	size_t size = (size_t)grade * REF_GRADE;
 
 	if (r) {
 		memcpy(&keep.first[grade], r->data, sizeof(r));
-		keep.bytes -= (size_t)grade * REF_GRADE;
+		keep.bytes -= size;
+		/* it is to be written at once, and may be long out of the
+		 * processor's cache */
+		for (size_t i = REF_LINE; i < size; i += REF_LINE)
+			__builtin_prefetch((uint8_t *)r + i, 1);
 	}
 	return r;
 }

@@ -298,11 +298,14 @@ put_whole(struct put *p)
 	uint32_t number = 0;
 	bool is_long = m->desc_len + m->body_len > MQFRAME_PIECE;
 
-	if (mqcrc32c(0, req->body, req->body_len) != req->body_crc)
-		return MQI_E_PROTOCOL;
+	/* its memory comes to the cache while the body is checked */
 	m->data = mqref_new((size_t)m->desc_len + m->body_len);
 	if (m->data == NULL)
 		return MQI_E_NO_MEMORY;
+	if (mqcrc32c(0, req->body, req->body_len) != req->body_crc) {
+		msg_fini(m);
+		return MQI_E_PROTOCOL;
+	}
 	memcpy(m->data->data, e->scratch.data, m->desc_len);
 	if (m->body_len > 0)
 		memcpy(m->data->data + m->desc_len, req->body, m->body_len);
