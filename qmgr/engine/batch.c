@@ -49,6 +49,8 @@ batch_begin(struct engine *e)
 
 	b->number = last != NULL ? last->number + 1 : e->durable + 1;
 	b->records = store_batch_new(b->number);
+	/* room for as much as the last ones had: growing copies all of it */
+	(void)mqbuf_reserve(&b->records->records, e->usual_batch + 1);
 	b->since = e->mono_us;
 	TAILQ_INIT(&b->gated);
 	TAILQ_INSERT_TAIL(&e->batches, b, link);
@@ -400,6 +402,17 @@ engine_applied(struct engine *e, uint64_t number)
 	queue_trim_all(e);
 }
 
+/* After many small batches no more room is made than they need. */
+static void
+batch_expect(struct engine *e, size_t len)
+{
+	e->usual_batch -= e->usual_batch / 4;
+	if (e->usual_batch < len)
+		e->usual_batch = len;
+	if (e->usual_batch > ENGINE_EAGER_BYTES)
+		e->usual_batch = ENGINE_EAGER_BYTES;
+}
+
 static bool
 batch_is_due(const struct engine *e, const struct batch *b)
 {
@@ -434,6 +447,7 @@ engine_turn_end(struct engine *e)
 	e->flushing = b;
 	records = b->records;
 	b->records = NULL;
+	batch_expect(e, b->len + b->len / 8);
 	e->ops->submit(e->ctx, records);
 }
 

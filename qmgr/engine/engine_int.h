@@ -168,6 +168,10 @@ struct queue {
 	struct place known;
 	struct place span_from;
 	struct place span_to;
+	/* Tombstones up to gone_place were forgotten before the store knows
+	 * it: it does when gone_pos is applied. */
+	struct place gone_place;
+	uint64_t gone_pos;
 	uint64_t depth; /* visible messages, locked ones included */
 	uint64_t bytes;
 	uint64_t n_live; /* entries that are not removed */
