@@ -41,7 +41,7 @@
 /* A session that puts a large message goes on while less than EAGER waits to
  * be handed over, and less than this is not applied. */
 #define ENGINE_PACE_UNAPPLIED (ENGINE_UNAPPLIED_MAX / 4 * 3)
-#define UNAPPLIED_PART 524288u         /* bytes of records, or more, in a run */
+#define UNAPPLIED_PART 524288u /* bytes of records, or more, in a run */
 /* one is not full, and the bound may be passed by what was under way */
 #define UNAPPLIED_PARTS \
 	(1 + (ENGINE_UNAPPLIED_MAX + 2 * STORE_BATCH_MAX) / UNAPPLIED_PART)
@@ -544,6 +544,7 @@ struct engine {
 	unsigned n_unapplied;
 	size_t unapplied_bytes;
 	size_t queued_bytes; /* of batches not durable */
+	size_t usual_batch;  /* bytes that the next one will likely have */
 	uint64_t objects_pos;
 	uint64_t object_changes;        /* how often */
 	struct entry_list_head touched; /* by touch */

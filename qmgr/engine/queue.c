@@ -9,6 +9,13 @@
  *  - Every message that a record in a batch above load_barrier() touched is in
  *    the tree, as a tombstone if it was removed: no load, under way or to
  *    come, can then show the tree something that it does not know better.
+ *    But tombstones at the front, within `known` and with no load under way,
+ *    are forgotten at once: no load can reach them as long as `known` stays
+ *    above the highest of them (gone_place), and it does until the last of
+ *    their removals is applied (gone_pos), since a message that returns to a
+ *    place below does so by a later record, and leaves the tree only when that
+ *    is applied.  So a queue that is got in order has no tombstones, however
+ *    far the store is behind.
  *  - An available entry whose last record is below the barrier is `settled`:
  *    the store shows it as it is, so it may leave, after `known` and the span
  *    have been lowered below it.
@@ -274,6 +281,33 @@ entry_backed_out(struct entry *x)
 		x->pos = x->touch;
 }
 
+/* Frees the tombstones at the front, if no load can show them. */
+static void
+queue_forget_front(struct queue *q)
+{
+	uint64_t applied = q->e->applied;
+	struct entry *x;
+
+	if (!TAILQ_EMPTY(&q->loads))
+		return;
+	while ((x = q->tree.first) != NULL && x->state == ENTRY_REMOVED &&
+	       place_cmp(x->place, q->known) <= 0) {
+		if (q->gone_pos <= applied ||
+		    place_cmp(q->gone_place, x->place) < 0)
+			q->gone_place = x->place;
+		if (q->gone_pos < x->touch)
+			q->gone_pos = x->touch;
+		entry_free(x);
+	}
+}
+
+/* Whether loads must not look there yet. */
+static bool
+queue_is_gone(const struct queue *q, struct place p)
+{
+	return q->gone_pos > q->e->applied && place_cmp(p, q->gone_place) <= 0;
+}
+
 uint64_t
 entry_remove(struct entry *x, uint32_t unit)
 {
@@ -307,7 +341,11 @@ entry_remove(struct entry *x, uint32_t unit)
 	(void)batch_appended(e);
 	msg_fini(&x->m);
 	entry_touch(x);
-	return x->m.persistent ? x->touch : pos;
+	if (x->m.persistent)
+		pos = x->touch;
+	if (x == q->tree.first)
+		queue_forget_front(q);
+	return pos;
 }
 
 void
@@ -569,6 +607,7 @@ queue_evict(struct queue *q, struct entry *x)
 	struct place below = {x->place.rank, x->place.seq - 1};
 
 	MQ_PRE(x->settled && x->touch <= load_barrier(q));
+	MQ_PRE(!queue_is_gone(q, x->place));
 	if (place_cmp(x->place, q->known) <= 0)
 		q->known = below;
 	if (queue_in_span(q, x->place)) {
@@ -712,6 +751,8 @@ queue_check(const struct queue *cq)
 	MQ_INVARIANT(locked <= q->uncommitted_gets);
 	if (q->n_live < q->depth)
 		MQ_INVARIANT(place_cmp(q->known, PLACE_END) < 0);
+	if (q->gone_pos > q->e->applied)
+		MQ_INVARIANT(place_cmp(q->gone_place, q->known) <= 0);
 	TAILQ_FOREACH (x, &q->held, touched)
 		MQ_INVARIANT(x->touch > load_barrier(q));
 }
