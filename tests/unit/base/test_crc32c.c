@@ -75,10 +75,11 @@ test_crc32c_is_the_same_both_ways_on_long_data(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(data); i++)
 		data[i] = (uint8_t)mqrand_next(&seed);
-	for (size_t len = 760; len < 800; len++)
+	for (size_t len = 180; len < 3000; len++)
 		assert_int_equal(mqcrc32c(7, data + len % 8, len),
 		    mqcrc32c_table(7, data + len % 8, len));
-	for (size_t len = 24570; len < sizeof(data) - 8; len += 997)
+	for (size_t len = 24570; len < sizeof(data) - 8;
+	     len += len < 24790 ? 1 : 997)
 		assert_int_equal(mqcrc32c(7, data + len % 8, len),
 		    mqcrc32c_table(7, data + len % 8, len));
 }
