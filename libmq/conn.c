@@ -228,7 +228,6 @@ mqconn_new(const char *qmgr, const char *root, const char *app_name,
 {
 	mqi_conn *c;
 	enum mqi_err err;
-	unsigned i;
 
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
@@ -239,17 +238,18 @@ mqconn_new(const char *qmgr, const char *root, const char *app_name,
 	c->max_async_puts = MQLIB_ASYNC_PUTS;
 	c->timeout_ms = timeout_ms > 0 ? timeout_ms : DEFAULT_TIMEOUT_MS;
 	LIST_INIT(&c->queues);
+	LIST_INIT(&c->acks);
 	LIST_INIT(&c->units);
 	LIST_INIT(&c->big);
 	TAILQ_INIT(&c->ends);
 	TAILQ_INIT(&c->finished);
-	for (i = 0; i < MQLIB_BUCKETS; i++)
-		LIST_INIT(&c->by_handle[i]);
 	if (pthread_mutex_init(&c->lock, NULL) != 0) {
 		free(c);
 		return MQI_E_RESOURCE_PROBLEM;
 	}
 	err = mqwire_init(c);
+	if (err == MQI_OK)
+		err = mqqueue_init(c);
 	if (err == MQI_OK)
 		err = fill_hello(c, qmgr, app_name);
 	if (err == MQI_OK && root != NULL) {
@@ -286,6 +286,7 @@ mqconn_free(mqi_conn *c)
 		(void)close(c->wake_fd);
 	mqwire_fini(c);
 	(void)pthread_mutex_destroy(&c->lock);
+	free(c->by_handle);
 	free(c->root);
 	mqlib_forget(c);
 	free(c);

@@ -30,7 +30,8 @@
 #define MQLIB_TEXT_LEN 512
 #define MQLIB_ASYNC_PUTS 1024u /* unanswered, per connection */
 #define MQLIB_ASYNC_BYTES ((size_t)4 << 20)
-#define MQLIB_BUCKETS 64u
+#define MQLIB_BUCKETS_MIN 64u
+#define MQLIB_BUCKETS_MAX 65536u
 #define MQLIB_MAX_REQUESTS 65536u /* unanswered, per connection */
 
 /* What the loss of the connection means for a request. */
@@ -170,14 +171,16 @@ struct mqi_conn {
 	uint32_t free_slot; /* index + 1; 0: none */
 
 	struct mqi_queue_list queues;
-	struct mqi_queue_list by_handle[MQLIB_BUCKETS];
+	struct mqi_queue_list *by_handle; /* n_buckets of them */
+	uint32_t n_buckets;               /* a power of two */
+	uint32_t n_linked;                /* handles in them */
 	struct mqi_unit_list units;
 	uint32_t last_unit;
 	struct mqbig_list big;
 	struct mqruns *runs; /* NULL: nothing has been read ahead */
 
-	uint32_t acks_held; /* handles with an acknowledgement not sent yet */
-	uint32_t max_async_puts; /* MQLIB_ASYNC_PUTS; mqbench lowers it */
+	struct mqi_queue_list acks; /* handles with one that is not sent yet */
+	uint32_t max_async_puts;    /* MQLIB_ASYNC_PUTS; mqbench lowers it */
 	uint32_t async_puts;
 	struct mqasync *async_free; /* requests of answered ones, by `next` */
 	uint32_t n_async_free;
@@ -219,10 +222,11 @@ struct mqi_queue {
 	struct mqlocal_consume window;
 	struct mqmsg_list arrived;
 	enum mqi_err ahead_err;
-	uint64_t acked;     /* by the application, up to here */
-	uint64_t ack_token; /* not sent yet; 0: none */
-	uint32_t ack_count; /* messages that it acknowledges */
-	size_t ack_bytes;   /* and theirs */
+	uint64_t acked;                 /* by the application, up to here */
+	uint64_t ack_token;             /* not sent yet; 0: none */
+	LIST_ENTRY(mqi_queue) ack_link; /* if there is one */
+	uint32_t ack_count;             /* messages that it acknowledges */
+	size_t ack_bytes;               /* and theirs */
 
 	/* notify */
 	bool watching;
@@ -384,6 +388,7 @@ void mqevent_lost(mqi_conn *c);
 /* ---- handle.c ---- */
 
 mqi_queue *mqqueue_find(mqi_conn *c, uint32_t handle);
+MQ_MUST_CHECK enum mqi_err mqqueue_init(mqi_conn *c);
 void mqqueue_link(mqi_queue *q); /* by its handle number */
 /* Sends OPEN and waits. */
 MQ_MUST_CHECK enum mqi_err mqqueue_open_again(mqi_queue *q, char *ret_text);
@@ -451,6 +456,7 @@ void mqahead_clear(mqi_queue *q);
 /* Sends the acknowledgement that is held back. */
 MQ_MUST_CHECK enum mqi_err mqahead_send_ack(mqi_queue *q);
 void mqahead_send_acks(mqi_conn *c);
+void mqahead_forget_ack(mqi_queue *q); /* that is held back, if any is */
 MQ_MUST_CHECK enum mqi_err mqahead_get(
     mqi_queue *q, int64_t wait_ms, mqi_msg **ret_msg);
 /* Sends the window and waits. */

@@ -196,14 +196,11 @@ mqevent_lost(mqi_conn *c)
 		mqahead_clear(q);
 		if (q->ack_token != 0)
 			mqasync_failed(q, MQI_E_NOT_DONE, NULL);
-		q->ack_token = 0;
-		q->ack_count = 0;
-		q->ack_bytes = 0;
+		mqahead_forget_ack(q);
 		q->ready = false;
 		q->reset = false;
 		mqnotify_update(q);
 	}
-	c->acks_held = 0;
 	if (c->agent != NULL)
 		c->agent->lost(c);
 }

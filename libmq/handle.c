@@ -20,12 +20,61 @@
 
 #include "libmq/conn.h"
 
+static struct mqi_queue_list *
+new_buckets(uint32_t n)
+{
+	struct mqi_queue_list *lists = calloc(n, sizeof(*lists));
+
+	for (uint32_t i = 0; lists != NULL && i < n; i++)
+		LIST_INIT(&lists[i]);
+	return lists;
+}
+
+enum mqi_err
+mqqueue_init(mqi_conn *c)
+{
+	c->by_handle = new_buckets(MQLIB_BUCKETS_MIN);
+	if (c->by_handle == NULL)
+		return MQI_E_NO_MEMORY;
+	c->n_buckets = MQLIB_BUCKETS_MIN;
+	return MQI_OK;
+}
+
+static struct mqi_queue_list *
+bucket_of(mqi_conn *c, uint32_t handle)
+{
+	return &c->by_handle[handle & (c->n_buckets - 1)];
+}
+
+/* Without memory for it the lists get longer, no more than that. */
+static void
+grow_buckets(mqi_conn *c)
+{
+	struct mqi_queue_list *old = c->by_handle, *lists;
+	uint32_t n_old = c->n_buckets;
+	mqi_queue *q;
+
+	if (c->n_linked < n_old || n_old >= MQLIB_BUCKETS_MAX)
+		return;
+	lists = new_buckets(n_old * 4);
+	if (lists == NULL)
+		return;
+	c->by_handle = lists;
+	c->n_buckets = n_old * 4;
+	for (uint32_t i = 0; i < n_old; i++)
+		while ((q = LIST_FIRST(&old[i])) != NULL) {
+			LIST_REMOVE(q, bucket);
+			LIST_INSERT_HEAD(bucket_of(c, q->handle), q, bucket);
+		}
+	free(old);
+}
+
 mqi_queue *
 mqqueue_find(mqi_conn *c, uint32_t handle)
 {
 	mqi_queue *q;
 
-	LIST_FOREACH (q, &c->by_handle[handle % MQLIB_BUCKETS], bucket)
+	LIST_FOREACH (q, bucket_of(c, handle), bucket)
 		if (q->handle == handle)
 			return q;
 	return NULL;
@@ -35,8 +84,9 @@ void
 mqqueue_link(mqi_queue *q)
 {
 	MQ_PRE(q->handle != 0);
-	LIST_INSERT_HEAD(
-	    &q->conn->by_handle[q->handle % MQLIB_BUCKETS], q, bucket);
+	grow_buckets(q->conn);
+	LIST_INSERT_HEAD(bucket_of(q->conn, q->handle), q, bucket);
+	q->conn->n_linked++;
 }
 
 void
@@ -45,6 +95,7 @@ mqqueue_unlink(mqi_queue *q)
 	if (q->handle == 0)
 		return;
 	LIST_REMOVE(q, bucket);
+	q->conn->n_linked--;
 	q->handle = 0;
 }
 
@@ -112,8 +163,7 @@ mqqueue_free(mqi_queue *q)
 	mqahead_clear(q);
 	if (c->agent != NULL)
 		c->agent->queue_free(q);
-	if (q->ack_token != 0)
-		c->acks_held--;
+	mqahead_forget_ack(q);
 	(void)mqi_msg_free(q->last);
 	if (q->event_fd >= 0)
 		(void)close(q->event_fd);

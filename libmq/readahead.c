@@ -142,11 +142,11 @@ wait_for_message(mqi_queue *q, int64_t wait_ms)
 		mqwire_poll(c);
 		return;
 	}
-	if (wait_ms > 0 || c->acks_held > 0) {
+	if (wait_ms > 0 || !LIST_EMPTY(&c->acks)) {
 		now = mqclock_mono_us();
 		if (wait_ms > 0)
 			deadline = now + (uint64_t)wait_ms * 1000;
-		if (c->acks_held > 0)
+		if (!LIST_EMPTY(&c->acks))
 			mqwire_wait_holding_acks(c, something_arrived, q,
 			    deadline - now > ACK_US ? now + ACK_US : deadline);
 	}
@@ -215,6 +215,17 @@ ack_answered(
 	return MQI_OK;
 }
 
+void
+mqahead_forget_ack(mqi_queue *q)
+{
+	if (q->ack_token == 0)
+		return;
+	LIST_REMOVE(q, ack_link);
+	q->ack_token = 0;
+	q->ack_count = 0;
+	q->ack_bytes = 0;
+}
+
 enum mqi_err
 mqahead_send_ack(mqi_queue *q)
 {
@@ -224,7 +235,7 @@ mqahead_send_ack(mqi_queue *q)
 	enum mqi_err err;
 	size_t mark;
 
-	MQ_PRE(q->ack_token != 0 && c->acks_held > 0);
+	MQ_PRE(q->ack_token != 0);
 	a = calloc(1, sizeof(*a));
 	if (a == NULL)
 		return MQI_E_NO_MEMORY;
@@ -242,10 +253,7 @@ mqahead_send_ack(mqi_queue *q)
 		return err;
 	}
 	q->pending++;
-	q->ack_token = 0;
-	q->ack_count = 0;
-	q->ack_bytes = 0;
-	c->acks_held--;
+	mqahead_forget_ack(q);
 	return MQI_OK;
 }
 
@@ -255,17 +263,12 @@ mqahead_send_acks(mqi_conn *c)
 	mqi_queue *q;
 	enum mqi_err err;
 
-	if (c->acks_held == 0)
-		return;
-	LIST_FOREACH (q, &c->queues, link) {
-		if (q->ack_token == 0)
-			continue;
+	while ((q = LIST_FIRST(&c->acks)) != NULL) {
 		err = mqahead_send_ack(q);
 		if (err != MQI_OK) {
 			/* told at the flush; the next one covers this one */
 			mqasync_failed(q, err, NULL);
-			q->ack_token = 0;
-			c->acks_held--;
+			mqahead_forget_ack(q);
 		}
 	}
 }
@@ -290,7 +293,7 @@ mqi_ack(mqi_queue *queue, const mqi_msg *msg)
 	if (msg->token <= queue->acked)
 		return mqconn_leave(c, MQI_OK, NULL);
 	if (queue->ack_token == 0)
-		c->acks_held++;
+		LIST_INSERT_HEAD(&c->acks, queue, ack_link);
 	queue->ack_token = queue->acked = msg->token;
 	queue->ack_count++;
 	queue->ack_bytes += (size_t)msg->desc_len + msg->sent_len;

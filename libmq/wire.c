@@ -77,7 +77,6 @@ mqwire_reset(mqi_conn *c)
 	c->in.pos = c->in.end = 0;
 	c->in.direct = NULL;
 	c->rcv_ms = 0;
-	c->acks_held = 0;
 }
 
 /* ---- waking ---- */
@@ -484,7 +483,7 @@ read_until(mqi_conn *c, uint64_t deadline_us)
 static void
 wait_step(mqi_conn *c, struct mqreq *r, uint64_t deadline_us, bool hold)
 {
-	if (c->acks_held > 0 && !c->broken &&
+	if (!LIST_EMPTY(&c->acks) && !c->broken &&
 	    (!hold || mqwire_unwritten(c) > 0))
 		mqahead_send_acks(c);
 	if (mqwire_unwritten(c) > 0 && !c->writing && !c->broken) {

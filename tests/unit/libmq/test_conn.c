@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "libmq/conn.h"
 #include "tests/unit/libmq/fake.h"
 
 static void
@@ -172,6 +173,54 @@ test_forked_child_gets_a_clear_error_and_parent_goes_on(void **state)
 	assert_int_equal(status, 0);
 	assert_int_equal(mqi_commit(u), MQI_OK);
 	assert_int_equal(mqi_disconnect(c), MQI_OK);
+	fake_stop(&f);
+}
+
+/* ---- handles ---- */
+
+#define HANDLES 1000u
+
+static uint32_t
+handle_number(unsigned i)
+{
+	return i * 64 + 1; /* all in one list of a small table */
+}
+
+static void
+script_many_handles(struct fake *f)
+{
+	fake_hello(f);
+	for (unsigned i = 0; i < HANDLES; i++)
+		fake_open(f, handle_number(i));
+	fake_until_end(f);
+}
+
+static void
+test_each_of_many_handles_is_found(void **state)
+{
+	mqi_queue **q = calloc(HANDLES, sizeof(mqi_queue *));
+	struct fake f;
+	mqi_conn *c;
+
+	(void)state;
+	assert_non_null(q);
+	fake_start(&f, script_many_handles, NULL);
+	c = fake_connect(&f, 0);
+	for (unsigned i = 0; i < HANDLES; i++)
+		assert_int_equal(
+		    mqi_open(c, "Q", NULL, MQI_OO_OUTPUT, &q[i]), MQI_OK);
+	assert_true(c->n_buckets >= HANDLES);
+	for (unsigned i = 0; i < HANDLES; i++) {
+		assert_ptr_equal(mqqueue_find(c, handle_number(i)), q[i]);
+		assert_null(mqqueue_find(c, handle_number(i) + 1));
+	}
+	for (unsigned i = 0; i < HANDLES; i += 2)
+		assert_int_equal(mqi_close(q[i]), MQI_OK);
+	for (unsigned i = 0; i < HANDLES; i++)
+		assert_ptr_equal(mqqueue_find(c, handle_number(i)),
+		    i % 2 == 0 ? NULL : q[i]);
+	assert_int_equal(mqi_disconnect(c), MQI_OK);
+	free(q);
 	fake_stop(&f);
 }
 
@@ -417,6 +466,7 @@ main(void)
 	    cmocka_unit_test(test_connect_to_something_else_is_protocol),
 	    cmocka_unit_test(
 		test_forked_child_gets_a_clear_error_and_parent_goes_on),
+	    cmocka_unit_test(test_each_of_many_handles_is_found),
 	    cmocka_unit_test(test_loss_of_a_written_put_is_unknown),
 	    cmocka_unit_test(test_loss_of_a_put_in_a_unit_is_not_done),
 	    cmocka_unit_test(test_loss_of_an_inquiry_is_2009),
