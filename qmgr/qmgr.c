@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <libgen.h>
+#include <malloc.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -147,6 +148,8 @@ life_open(struct qmgr *qm)
 		return;
 	}
 	mqsm_move(&qm->state, QMGR_RUNNING);
+	/* reading the journal took memory that is not needed again */
+	(void)malloc_trim(0);
 	mqlog_begin(&l, MQLOG_INFO, "qmgr.ready");
 	mqlog_int(&l, "pid", getpid());
 	mqlog_str(&l, "directory", qm->dir.path);
