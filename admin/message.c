@@ -59,6 +59,7 @@ static const struct done_row done[] = {
     {MQCTL_STOP, MQCTL_QMGR, "AMQ8004I", "Stop Queue Manager accepted."},
     {MQCTL_PING, MQCTL_QMGR, "AMQ8415I",
 	"Ping Queue Manager command complete."},
+    {MQCTL_RESET, MQCTL_QMGR, "AMQ8702I", "Queue manager reset."},
     {MQCTL_RESOLVE, MQCTL_CHANNEL, "AMQ8025I", "Channel resolved."},
 };
 

@@ -48,6 +48,9 @@ mqi_conn *host_connect(const struct bench_host *h);
 /* A new, empty queue; and none any more. */
 void host_queue(const struct bench_host *h, const char *name);
 void host_no_queue(const struct bench_host *h, const char *name);
+/* What has been put is in the store and no longer needed from the journal
+ * when it returns. */
+void host_checkpoint(const struct bench_host *h);
 
 /* ---- processors: cost.c ---- */
 
@@ -59,11 +62,14 @@ const char *bench_cores(void);
 
 /* ---- what it costs: cost.c ---- */
 
-double host_private_mib(const struct bench_host *h);     /* anonymous memory */
-double host_rss_mib(const struct bench_host *h);         /* all of it */
-uint64_t host_bytes_written(const struct bench_host *h); /* by the qmgr */
-/* On the device below the directory, by anybody; 0: not known. */
-uint64_t host_device_written(const struct bench_host *h);
+double host_private_mib(const struct bench_host *h); /* anonymous memory */
+double host_rss_mib(const struct bench_host *h);     /* all of it */
+/* Bytes written to the device below the directory, by anybody; where there is
+ * none to be asked, what the kernel charges the queue manager. */
+uint64_t host_disk_written(const struct bench_host *h);
+/* What the kernel charges it: it counts a whole folio of the page cache, which
+ * may be as large as a megabyte, when a byte of it is written. */
+uint64_t host_own_written(const struct bench_host *h);
 
 /* ---- two of them: pair.c ---- */
 
@@ -160,6 +166,7 @@ void run_drain(const struct bench_host *h, const struct bench_load *l);
 void run_backlog(const struct bench_host *h, const struct bench_load *l);
 /* Puts and gets at the same time, up to l->n. */
 void run_pass(const struct bench_host *h, const struct bench_load *l);
+void run_checkpoint(const struct bench_host *h, const struct bench_load *l);
 /* Two queue managers below dir: with flushes as they are, and slower. */
 void run_slow_flush(const char *dir, const struct bench_load *l);
 

@@ -55,13 +55,14 @@ host_rss_mib(const struct bench_host *h)
 }
 
 uint64_t
-host_bytes_written(const struct bench_host *h)
+host_own_written(const struct bench_host *h)
 {
 	return proc_number(h->pid, "io", "write_bytes:");
 }
 
-uint64_t
-host_device_written(const struct bench_host *h)
+/* By anybody; 0: not known. */
+static uint64_t
+device_written(const struct bench_host *h)
 {
 	uint64_t sectors = 0;
 	char path[64];
@@ -80,6 +81,14 @@ host_device_written(const struct bench_host *h)
 		sectors = 0;
 	(void)fclose(f);
 	return sectors * SECTOR;
+}
+
+uint64_t
+host_disk_written(const struct bench_host *h)
+{
+	uint64_t device = device_written(h);
+
+	return device != 0 ? device : host_own_written(h);
 }
 
 /* ---- processors ---- */

@@ -294,18 +294,26 @@ host_connect(const struct bench_host *h)
 /* ---- queues ---- */
 
 static void
-command(const struct bench_host *h, struct mqctl_command *cmd)
+command_on(
+    mqi_conn *c, struct mqctl_command *cmd, mqagent_row_fn row_fn, void *arg)
 {
-	mqi_conn *c = host_connect(h);
 	char text[512] = "";
 	enum mqi_err err;
 
-	err = mqagent_command(c, cmd, NULL, NULL, text, sizeof(text));
+	err = mqagent_command(c, cmd, row_fn, arg, text, sizeof(text));
 	if (err != MQI_OK &&
 	    !(cmd->verb == MQCTL_DELETE && err == MQI_E_UNKNOWN_OBJECT))
 		bench_die(
 		    "%s %s: %s", mqctl_verb_name(cmd->verb), cmd->name, text);
 	mqctl_command_fini(cmd);
+}
+
+static void
+command(const struct bench_host *h, struct mqctl_command *cmd)
+{
+	mqi_conn *c = host_connect(h);
+
+	command_on(c, cmd, NULL, NULL);
 	(void)mqi_disconnect(c);
 }
 
@@ -346,4 +354,48 @@ host_queue(const struct bench_host *h, const char *name)
 	attribute(&cmd, "MAXDEPTH", "999999999");
 	attribute(&cmd, "MAXMSGL", "104857600");
 	command(h, &cmd);
+}
+
+/* Batches that are durable, and those that the store has. */
+struct batches {
+	uint64_t durable, applied;
+};
+
+static void
+read_batches(void *arg, const struct mqctl_list *row)
+{
+	const char *durable = mqctl_list_get(row, "CURRLOG");
+	const char *applied = mqctl_list_get(row, "RECLOG");
+	struct batches *ret = arg;
+
+	if (durable == NULL || applied == NULL)
+		bench_die("the queue manager does not tell about its journal");
+	ret->durable = strtoull(durable, NULL, 10);
+	ret->applied = strtoull(applied, NULL, 10);
+}
+
+static void
+ask_batches(mqi_conn *c, struct batches *ret)
+{
+	struct mqctl_command cmd;
+
+	begin_command(&cmd, MQCTL_DISPLAY, MQCTL_QMSTATUS, "");
+	command_on(c, &cmd, read_batches, ret);
+}
+
+void
+host_checkpoint(const struct bench_host *h)
+{
+	mqi_conn *c = host_connect(h);
+	struct batches at_first, now;
+	struct mqctl_command cmd;
+
+	ask_batches(c, &at_first);
+	begin_command(&cmd, MQCTL_RESET, MQCTL_QMGR, "");
+	attribute(&cmd, "TYPE", "ADVANCELOG");
+	command_on(c, &cmd, NULL, NULL);
+	for (ask_batches(c, &now); now.applied < at_first.durable;
+	     ask_batches(c, &now))
+		(void)usleep(1000);
+	(void)mqi_disconnect(c);
 }

@@ -56,7 +56,7 @@ help(void)
 	    "       mqbench [OPTIONS] pass | np_pass SIZE MESSAGES PRODUCERS "
 	    "WINDOW "
 	    "CONSUMERS\n"
-	    "       mqbench [OPTIONS] slow_flush SIZE SECONDS\n"
+	    "       mqbench [OPTIONS] checkpoint | slow_flush SIZE SECONDS\n"
 	    "       mqbench [OPTIONS] idle\n"
 	    "       mqbench [OPTIONS] limits SIZE SECONDS\n\n"
 	    "Measures a queue manager: its own, in a temporary directory, or "
@@ -129,6 +129,7 @@ static const struct mode {
     {"lat_n", {SIZE, N}, run_lat, false},
     {"pass", {SIZE, N, PRODUCERS, WINDOW, CONSUMERS}, run_pass, false},
     {"np_pass", {SIZE, N, PRODUCERS, WINDOW, CONSUMERS}, run_pass, true},
+    {"checkpoint", {SIZE, SECS}, run_checkpoint, false},
     {"slow_flush", {SIZE, SECS}, NULL, true},
     {"idle", {END}, NULL, false}, /* a fresh one each time */
     {"channel", {SIZE, SECS, PRODUCERS, WINDOW, CONSUMERS}, NULL, false},
@@ -333,6 +334,7 @@ all_stalls(const struct options *o, const struct bench_load *l)
 	struct bench_load large = *l;
 
 	large.size = (size_t)100 << 20;
+	measure(o, run_checkpoint, l);
 	measure(o, run_large, &large);
 	report_repeat();
 	for (unsigned i = 0; i < o->runs; i++)

@@ -29,7 +29,7 @@ run_lat(const struct bench_host *h, const struct bench_load *l)
 	c = host_connect(h);
 	q = load_open(c, LOAD_QUEUE, MQI_OO_OUTPUT);
 	lat_init(&lat, LOAD_MAX_SAMPLES);
-	written = host_bytes_written(h);
+	written = host_disk_written(h);
 	t0 = t = bench_now();
 	for (; l->n != 0 ? lat.n < l->n : t - t0 < l->secs; t = u) {
 		load_md(l, &md);
@@ -37,7 +37,7 @@ run_lat(const struct bench_host *h, const struct bench_load *l)
 		u = bench_now();
 		lat_add(&lat, (u - t) * 1e6);
 	}
-	written = host_bytes_written(h) - written;
+	written = host_disk_written(h) - written;
 	(void)mqi_disconnect(c);
 	free(body);
 	p50 = lat_percentile(&lat, 0.5);
@@ -65,8 +65,8 @@ run_lat(const struct bench_host *h, const struct bench_load *l)
 
 struct sustained {
 	double rate;    /* messages got per second */
-	double written; /* bytes per message, by the producers' qmgr */
-	double device;  /* bytes per message, on its disk, by anybody */
+	double written; /* bytes per message, to the disk */
+	double own;     /* bytes per message, as charged to the producers' */
 };
 
 static void
@@ -74,20 +74,20 @@ sustain(struct load *load, struct sustained *ret)
 {
 	struct worker *w = load_workers(2 * LOAD_MAX_THREADS);
 	const struct bench_load *l = load->l;
-	uint64_t got, written, device;
+	uint64_t got, written, own;
 	double t;
 
 	load_start(w, l->consumers, load, load_consume);
 	load_start(w + LOAD_MAX_THREADS, l->producers, load, load_produce);
 	load_warm_up(load);
 	got = load->got;
-	written = host_bytes_written(load->host);
-	device = host_device_written(load->host);
+	written = host_disk_written(load->host);
+	own = host_own_written(load->host);
 	t = bench_now();
 	load_sleep(l->secs);
 	got = load->got - got;
-	written = host_bytes_written(load->host) - written;
-	device = host_device_written(load->host) - device;
+	written = host_disk_written(load->host) - written;
+	own = host_own_written(load->host) - own;
 	t = bench_now() - t;
 	load->stop = true;
 	load_join(w, l->consumers);
@@ -95,7 +95,7 @@ sustain(struct load *load, struct sustained *ret)
 	free(w);
 	ret->rate = (double)got / t;
 	ret->written = got > 0 ? (double)written / (double)got : 0;
-	ret->device = got > 0 ? (double)device / (double)got : 0;
+	ret->own = got > 0 ? (double)own / (double)got : 0;
 }
 
 static void
@@ -114,7 +114,7 @@ report_disk(const struct bench_load *l, const struct sustained *s)
 	row_init(&row, "disk", "written to disk per message, put and get",
 	    s->written, "bytes");
 	how_many(&row, l);
-	row_more(&row, "%.0f bytes on the device, by anybody", s->device);
+	row_more(&row, "the kernel charges the queue manager %.0f", s->own);
 	if (l->size == 1024)
 		row_goal(&row, s->written <= 1.3 * 1024, "<= 1.3 KiB");
 	report_row(&row);
@@ -193,8 +193,7 @@ run_channel(const char *dir, const struct bench_load *l)
 	row_init(&row, "channel", "between two queue managers over TLS", s.rate,
 	    "msg/s");
 	how_many(&row, l);
-	row_more(&row,
-	    "%.1f MB/s, %.0f bytes to disk per message at the sender",
+	row_more(&row, "%.1f MB/s, %.0f bytes to disk per message, of both",
 	    s.rate * (double)l->size / 1e6, s.written);
 	report_row(&row);
 	pair_stop(&from, &to);

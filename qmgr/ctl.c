@@ -71,6 +71,7 @@ static const struct {
     {MQCTL_STOP, MQCTL_LISTENER, ctl_stop_listener},
     {MQCTL_STOP, MQCTL_QMGR, ctl_stop_qmgr},
     {MQCTL_PING, MQCTL_QMGR, ctl_ping_qmgr},
+    {MQCTL_RESET, MQCTL_QMGR, ctl_reset_qmgr},
     {MQCTL_RESOLVE, MQCTL_CHANNEL, ctl_resolve_channel},
 };
 

@@ -40,6 +40,10 @@ option_word(
 			return MQI_OK;
 		}
 	}
+	if (words[1] == NULL)
+		return ctl_fail(c, MQI_E_ATTRIBUTE,
+		    "%s(%.64s) is not valid: it must be %s", keyword, value,
+		    words[0]);
 	return ctl_fail(c, MQI_E_ATTRIBUTE,
 	    "%s(%.64s) is not valid: it must be %s, %s%s%s", keyword, value,
 	    words[0], words[1], words[2] != NULL ? ", " : "",
@@ -188,6 +192,24 @@ enum mqi_err
 ctl_ping_qmgr(struct ctl *c)
 {
 	return ctl_only_options(c, no_options);
+}
+
+enum mqi_err
+ctl_reset_qmgr(struct ctl *c)
+{
+	static const char *const options[] = {"TYPE", NULL};
+	static const char *const types[] = {"ADVANCELOG", NULL};
+	unsigned type = 0;
+	enum mqi_err err = ctl_only_options(c, options);
+	if (err != MQI_OK)
+		return err;
+	if (ctl_option(c, "TYPE") == NULL)
+		return ctl_fail(
+		    c, MQI_E_ATTRIBUTE, "TYPE(ADVANCELOG) is required");
+	err = option_word(c, "TYPE", types, &type);
+	if (err == MQI_OK)
+		engine_checkpoint(c->engine);
+	return err;
 }
 
 enum mqi_err

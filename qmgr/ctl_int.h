@@ -80,6 +80,7 @@ enum mqi_err ctl_resolve_channel(struct ctl *c);
 enum mqi_err ctl_start_listener(struct ctl *c);
 enum mqi_err ctl_stop_listener(struct ctl *c);
 enum mqi_err ctl_ping_qmgr(struct ctl *c);
+enum mqi_err ctl_reset_qmgr(struct ctl *c);
 enum mqi_err ctl_stop_qmgr(struct ctl *c);
 
 /* The type of object that a noun stands for; 0 for QUEUE and for views. */

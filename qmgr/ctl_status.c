@@ -34,8 +34,9 @@ static const char *const saved_keywords[] = {"CHANNEL", "CHLTYPE", "CURSEQNO",
     "SAVED", NULL};
 static const char *const lsstatus_keywords[] = {"LISTENER", "ERROR", "PID",
     "PORT", "STARTDA", "STARTTI", "STATUS", "ALL", NULL};
-static const char *const qmstatus_keywords[] = {"QMNAME", "CONNS", "DATPATH",
-    "PID", "QMID", "STARTDA", "STARTTI", "STATUS", "ALL", NULL};
+static const char *const qmstatus_keywords[] = {"QMNAME", "CONNS", "CURRLOG",
+    "DATPATH", "PID", "QMID", "RECLOG", "STARTDA", "STARTTI", "STATUS", "ALL",
+    NULL};
 
 /* A walk over agents, with the first failure kept. */
 struct walk {
@@ -247,9 +248,11 @@ ctl_qmstatus(struct ctl *c)
 	ctl_row_begin(&r);
 	ctl_row_text(&r, "QMNAME", qmgr_name(c->qm));
 	ctl_row_uint(&r, "CONNS", qmgr_sessions(c->qm));
+	ctl_row_uint(&r, "CURRLOG", engine_batches_durable(c->engine));
 	ctl_row_text(&r, "DATPATH", qmgr_dir(c->qm));
 	ctl_row_uint(&r, "PID", (uint64_t)getpid());
 	ctl_row_hex16(&r, "QMID", engine_qmid(c->engine));
+	ctl_row_uint(&r, "RECLOG", engine_batches_applied(c->engine));
 	ctl_row_time(&r, "STARTDA", "STARTTI", qmgr_started_ms(c->qm));
 	ctl_row_text(
 	    &r, "STATUS", qmgr_is_stopping(c->qm) ? "STOPPING" : "RUNNING");

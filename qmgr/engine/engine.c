@@ -275,6 +275,25 @@ engine_qmid(const struct engine *e)
 	return e->qmid;
 }
 
+uint64_t
+engine_batches_durable(const struct engine *e)
+{
+	return e->durable;
+}
+
+uint64_t
+engine_batches_applied(const struct engine *e)
+{
+	return e->applied;
+}
+
+void
+engine_checkpoint(struct engine *e)
+{
+	if (e->applied < e->durable)
+		e->ops->hurry(e->ctx, e->durable);
+}
+
 /* ---- time ---- */
 
 void

@@ -136,6 +136,13 @@ struct engine *engine_free(struct engine *e); /* NULL */
 bool engine_is_ready(const struct engine *e);
 const uint8_t *engine_qmid(const struct engine *e);
 
+/* Numbers of the last batch that survives a power cut, and of the last one
+ * that is where it stays and no longer needed from the journal. */
+uint64_t engine_batches_durable(const struct engine *e);
+uint64_t engine_batches_applied(const struct engine *e);
+/* Asks the store to apply what is durable now; does not wait. */
+void engine_checkpoint(struct engine *e);
+
 /* ---- time and the store ---- */
 
 /* Time goes on: waits that end, deferred batches.  mono_us never steps back;

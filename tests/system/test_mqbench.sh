@@ -49,6 +49,7 @@ runs lat -- lat_n 100 50
 runs pass -- pass 100 500 2 16 2
 runs pass -- np_pass 100 500 2 16 2
 runs large_p99 -- large 100000 0.2
+runs checkpoint -- checkpoint 100 0.05
 runs slow_flush -- slow_flush 100 0.05
 runs channel -- channel 100 0.05 2 16 2
 runs flush lmdb socket -- limits 100 0.05

@@ -133,6 +133,7 @@ test_verbs_and_nouns_have_short_forms_in_any_case(void **state)
 	    {"STOP LSTR(L)", "STOP LISTENER L\n"},
 	    {"clear ql(a)", "CLEAR QLOCAL A\n"},
 	    {"ping qmgr", "PING QMGR \n"},
+	    {"reset qmgr type(advancelog)", "RESET QMGR  TYPE=ADVANCELOG\n"},
 	    {"resolve chl(c) action(commit)",
 		"RESOLVE CHANNEL C ACTION=COMMIT\n"},
 	    {"stop qmgr mode(immediate)", "STOP QMGR  MODE=IMMEDIATE\n"},

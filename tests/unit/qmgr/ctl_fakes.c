@@ -219,6 +219,27 @@ engine_qmid(const struct engine *e)
 	return qmid;
 }
 
+uint64_t
+engine_batches_durable(const struct engine *e)
+{
+	(void)e;
+	return 12;
+}
+
+uint64_t
+engine_batches_applied(const struct engine *e)
+{
+	(void)e;
+	return 9;
+}
+
+void
+engine_checkpoint(struct engine *e)
+{
+	(void)e;
+	asked("checkpoint", "12");
+}
+
 const struct engine_identity *
 engine_session_identity(const struct engine_session *s)
 {

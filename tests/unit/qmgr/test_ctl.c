@@ -397,6 +397,9 @@ test_start_and_stop_are_handed_to_the_agents(void **state)
 	    {"ping qmgr", "-> OK\n"},
 	    {"ping qmgr x(y)",
 		"-> ATTRIBUTE X is not a parameter of PING QMGR\n"},
+	    {"reset qmgr", "-> ATTRIBUTE TYPE(ADVANCELOG) is required\n"},
+	    {"reset qmgr type(x)",
+		"-> ATTRIBUTE TYPE(X) is not valid: it must be ADVANCELOG\n"},
 	    {"clear chl(A)",
 		"-> FUNCTION_NOT_SUPPORTED CLEAR CHANNEL is not a command\n"},
 	};
@@ -406,11 +409,11 @@ test_start_and_stop_are_handed_to_the_agents(void **state)
 	run(SDR "; start chl(S)", out);
 	run("def chl(RUNS) like(S); stop chl(RUNS) mode(force) "
 	    "status(inactive); resolve chl(S) action(backout); "
-	    "stop qmgr mode(immediate)",
+	    "reset qmgr type(advancelog); stop qmgr mode(immediate)",
 	    out);
 	assert_string_equal(ctl_fakes.asked,
 	    "start channel S;inactive yes;force channel RUNS;backout X;"
-	    "stop qmgr immediate;");
+	    "checkpoint 12;stop qmgr immediate;");
 	ctl_fakes_fini();
 	free(out);
 }
@@ -456,6 +459,8 @@ test_status_rows_have_what_was_asked_for(void **state)
 		"LPUTDATE=1970-01-02 LPUTTIME=00.00.00\n-> OK\n"},
 	    {"dis qmstatus status conns datpath",
 		"QMNAME=QM1 CONNS=3 DATPATH=/dir STATUS=RUNNING\n-> OK\n"},
+	    {"dis qmstatus currlog reclog",
+		"QMNAME=QM1 CURRLOG=12 RECLOG=9\n-> OK\n"},
 	};
 	CHECK(rows);
 }
