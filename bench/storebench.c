@@ -132,7 +132,7 @@ end_txn(struct bench *b)
 	start = now();
 	cpu = seconds(CLOCK_THREAD_CPUTIME_ID);
 	must(b, lmdb_writer_commit(&b->writer, b->batch_number), "commit");
-	lmdb_room_update(&b->env);
+	must(b, lmdb_room_update(&b->env, &b->why), "room");
 	took = now() - start;
 	b->busy_s += took;
 	b->cpu_s += seconds(CLOCK_THREAD_CPUTIME_ID) - cpu;

@@ -89,6 +89,7 @@ struct store_journal {
 	struct lmdb_writer writer;
 	struct journal_cursor cursor;
 	struct store_why lmdb_why;
+	bool no_file; /* the last one that it wanted could not be made */
 
 	/* the loop thread's */
 	uint64_t opened_at; /* last batch at open */
@@ -304,9 +305,10 @@ target_commit(void *ctx, uint64_t number)
 	struct store_journal *m = ctx;
 	enum mqi_err err = lmdb_writer_commit(&m->writer, number);
 
+	if (err == MQI_OK)
+		err = lmdb_room_update(&m->e, &m->lmdb_why);
 	if (err != MQI_OK)
 		return err;
-	lmdb_room_update(&m->e);
 	journal_release(m->journal, number);
 	lock(m);
 	m->applied = number;
@@ -384,17 +386,21 @@ wait_ms(struct store_journal *m, uint64_t ms)
 	MQ_INVARIANT(rc == 0 || rc == ETIMEDOUT);
 }
 
-/* A file more, if the journal would like one and the disk has it. */
+/* A file more, if the journal would like one and the disk has it.  A disk that
+ * is full has not, and is told of once. */
 static void
 prepare_file(struct store_journal *m)
 {
 	struct store_why why = {0};
+	enum mqi_err err;
 
 	if (!journal_wants_file(m->journal))
 		return;
-	if (journal_add_file(m->journal, &why) != MQI_OK)
+	err = journal_add_file(m->journal, &why);
+	if (err != MQI_OK && !m->no_file)
 		mqlog(MQLOG_WARN, "journal.no_file",
 		    "the journal stays as small as it is: %s", why.text);
+	m->no_file = err != MQI_OK;
 	lock(m);
 	signal_cond(&m->store_cond);
 	unlock(m);
@@ -420,14 +426,14 @@ checkpoint_step(struct store_journal *m)
 	}
 	unlock(m);
 	if (due == 0) {
-		if (!stop)
+		if (!stop && room)
 			prepare_file(m);
 		err = run_checkpoint(m, false, &bytes);
 	} else if (m->writer.sweep) {
 		err = lmdb_writer_sweep(&m->writer);
 	}
 	if (err == MQI_OK)
-		lmdb_room_update(&m->e);
+		err = lmdb_room_update(&m->e, &m->lmdb_why);
 	lock(m);
 	MQ_INVARIANT(bytes <= m->unapplied_bytes);
 	m->unapplied_bytes -= bytes;
@@ -637,6 +643,12 @@ journal_ops_close(struct store *s)
 	unlock(m);
 	for (unsigned i = 0; i < m->n_threads; i++)
 		MQ_INVARIANT(pthread_join(m->threads[i], NULL) == 0);
+	/* nobody polls any more */
+	if (m->failed && !m->told_failed)
+		mqlog(MQLOG_ERROR, "store.failed",
+		    "%s while the store was closed; what was acknowledged is "
+		    "in the journal, for the next start: %s",
+		    mqi_strerror(m->why.err), m->why.text);
 	free_batches(&m->batches);
 	free_loads(&m->loads);
 	free_loads(&m->answers);

@@ -466,13 +466,14 @@ open_parts(
 		    "%s is empty, but the store was in use", path);
 	if (err != MQI_OK)
 		return err;
-	lmdb_room_update(e);
+	err = lmdb_room_update(e, why);
 	if (e->allocate_rc == EOPNOTSUPP)
 		return store_fail(why, MQI_E_IO,
 		    "%s is on a file system that cannot reserve room "
 		    "(fallocate): a store needs one that can",
 		    path);
-	err = begin_use(e, why);
+	if (err == MQI_OK)
+		err = begin_use(e, why);
 	return err == MQI_OK ? read_epoch(e, why) : err;
 }
 

@@ -74,8 +74,10 @@ MQ_MUST_CHECK enum mqi_err lmdb_catalog(const struct lmdb_env *e,
     const struct store_catalog *c, struct store_why *why);
 
 /* Keeps a reserve behind the used part of the file, and judges has_room.  The
- * thread that writes, between transactions. */
-void lmdb_room_update(struct lmdb_env *e);
+ * thread that writes, between transactions.
+ * Errors: IO: the disk fails, and not for want of room. */
+MQ_MUST_CHECK enum mqi_err lmdb_room_update(
+    struct lmdb_env *e, struct store_why *why);
 
 /* Reads u64 values of the database "store"; 0 if absent. */
 MQ_MUST_CHECK enum mqi_err lmdb_get_number(const struct lmdb_env *e,

@@ -11,6 +11,9 @@
  *
  * The usual check costs no system call.  The count of free pages, which walks
  * LMDB's free list, is made only while the disk gives nothing.
+ *
+ * Any failure but that of a full disk is one of the disk's: nothing is known
+ * of it any more, and the store ends.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -49,27 +52,33 @@ free_bytes(const struct lmdb_env *e)
 	return pages * e->page_size;
 }
 
+/* The disk is full, or may not be filled further. */
+static bool
+is_full(int rc)
+{
+	return rc == ENOSPC || rc == EDQUOT || rc == EFBIG;
+}
+
+/* True: the file has at least len bytes of blocks. */
 static bool
 allocate(struct lmdb_env *e, uint64_t len)
 {
 	int fd;
-	int rc;
+	int rc = len > e->map_size ? EFBIG : mdb_env_get_fd(e->env, &fd);
 
-	if (len > e->map_size)
-		return false;
-	if (mdb_env_get_fd(e->env, &fd) != 0)
-		return false;
-	do {
-		rc = e->options->allocate(e->options->arg, fd, len);
-	} while (rc == EINTR);
+	if (rc == 0) {
+		do {
+			rc = e->options->allocate(e->options->arg, fd, len);
+		} while (rc == EINTR);
+	}
 	if (rc == 0)
 		e->allocated = len;
 	e->allocate_rc = rc;
 	return rc == 0;
 }
 
-void
-lmdb_room_update(struct lmdb_env *e)
+enum mqi_err
+lmdb_room_update(struct lmdb_env *e, struct store_why *why)
 {
 	MDB_envinfo info;
 	uint64_t used;
@@ -77,17 +86,23 @@ lmdb_room_update(struct lmdb_env *e)
 	bool room = true;
 
 	if (mdb_env_info(e->env, &info) != 0)
-		return;
+		return MQI_OK;
 	used = (info.me_last_pgno + 1) * e->page_size;
 	if (used + ROOM_RESERVE > e->allocated) {
 		/* a reader that was killed would keep pages from reuse */
 		(void)mdb_reader_check(e->env, NULL);
-		room = allocate(e, used + ROOM_RESERVE + ROOM_STEP) ||
-		       allocate(e, used + ROOM_RESERVE);
+		room = allocate(e, used + ROOM_RESERVE + ROOM_STEP);
+		if (!room && is_full(e->allocate_rc))
+			room = allocate(e, used + ROOM_RESERVE);
+		if (!room && !is_full(e->allocate_rc))
+			return store_fail(why, MQI_E_IO,
+			    "cannot reserve room on the disk (fallocate): %s",
+			    strerror(e->allocate_rc));
 	}
 	if (!room) {
 		left = e->allocated > used ? e->allocated - used : 0;
 		room = left + free_bytes(e) >= ROOM_RESERVE;
 	}
 	atomic_store_explicit(&e->has_room, room, memory_order_relaxed);
+	return MQI_OK;
 }
