@@ -151,15 +151,29 @@ target_find(int fd, bool flushing, struct target *ret)
 	return true;
 }
 
+/* Whether a call of this kind, the nth of all, is the one to fail. */
+static bool
+is_to_fail(uint64_t n, unsigned kind)
+{
+	uint64_t kinds = control->fail_kinds;
+
+	if (kinds != 0) {
+		if ((kinds & kind) == 0)
+			return false;
+		n = ++control->fail_calls;
+	}
+	return n == control->fail_at;
+}
+
 /* Counts a call; true, with errno set, if it is to fail.  The one to be killed
  * at makes half of a write if `tear` is given, and does not return. */
 static bool
-call_fails(int fd, const void *tear, size_t len, off_t offset)
+call_fails(unsigned kind, int fd, const void *tear, size_t len, off_t offset)
 {
 	uint64_t n = ++control->calls;
 
-	if (n == control->fail_at) {
-		errno = EIO;
+	if (is_to_fail(n, kind)) {
+		errno = control->fail_errno ? (int)control->fail_errno : EIO;
 		return true;
 	}
 	if (n != control->kill_at)
@@ -241,7 +255,8 @@ write_at(int fd, const struct iovec *iov, int n_iov, off_t offset)
 	size_t len = 0;
 	for (int i = 0; i < n_iov; i++)
 		len += iov[i].iov_len;
-	if (call_fails(fd, n_iov == 1 ? iov[0].iov_base : NULL, len, offset))
+	if (call_fails(RECORDER_CALL_WRITE, fd,
+		n_iov == 1 ? iov[0].iov_base : NULL, len, offset))
 		return -1;
 	pthread_mutex_lock(&lock);
 	uint64_t seq =
@@ -325,7 +340,7 @@ flush(int fd, int (*fn)(int))
 
 	if (!target_find(fd, true, &t))
 		return fn(fd);
-	if (call_fails(fd, NULL, 0, 0))
+	if (call_fails(RECORDER_CALL_FLUSH, fd, NULL, 0, 0))
 		return -1;
 	if (control->no_flush)
 		return 0;
@@ -361,7 +376,7 @@ ftruncate(int fd, off_t size)
 
 	if (!target_find(fd, false, &t))
 		return real.ftruncate(fd, size);
-	if (call_fails(fd, NULL, 0, 0))
+	if (call_fails(RECORDER_CALL_ALLOCATE, fd, NULL, 0, 0))
 		return -1;
 	pthread_mutex_lock(&lock);
 	record(RECORDER_TRUNCATE, t.path, (uint64_t)size, NULL, 0, 0);
@@ -392,7 +407,7 @@ fallocate(int fd, int mode, off_t offset, off_t len)
 	struct target t;
 	bool seen = target_find(fd, false, &t);
 
-	if (seen && call_fails(fd, NULL, 0, 0))
+	if (seen && call_fails(RECORDER_CALL_ALLOCATE, fd, NULL, 0, 0))
 		return -1;
 	int rc = real.fallocate(fd, mode, offset, len);
 	if (seen && rc == 0)
@@ -412,8 +427,8 @@ posix_fallocate(int fd, off_t offset, off_t len)
 	struct target t;
 	bool seen = target_find(fd, false, &t);
 
-	if (seen && call_fails(fd, NULL, 0, 0))
-		return EIO;
+	if (seen && call_fails(RECORDER_CALL_ALLOCATE, fd, NULL, 0, 0))
+		return errno;
 	int rc = real.posix_fallocate(fd, offset, len);
 	if (seen && rc == 0)
 		allocated(fd, &t);
@@ -435,7 +450,7 @@ rename(const char *from, const char *to)
 	if (a && b) {
 		struct iovec iov = {
 		    .iov_base = (void *)(uintptr_t)b, .iov_len = strlen(b)};
-		if (call_fails(-1, NULL, 0, 0))
+		if (call_fails(RECORDER_CALL_NAME, -1, NULL, 0, 0))
 			return -1;
 		pthread_mutex_lock(&lock);
 		record(RECORDER_RENAME, a, 0, &iov, 1, iov.iov_len);
@@ -450,7 +465,7 @@ unlink(const char *path)
 	const char *rest = control ? under_dir(path) : NULL;
 
 	if (rest) {
-		if (call_fails(-1, NULL, 0, 0))
+		if (call_fails(RECORDER_CALL_NAME, -1, NULL, 0, 0))
 			return -1;
 		record_locked(RECORDER_UNLINK, rest, 0);
 	}

@@ -20,6 +20,12 @@
 
 #define RECORDER_ENV "MQ_RECORDER"
 
+/* Kinds of calls. */
+#define RECORDER_CALL_WRITE 0x1u
+#define RECORDER_CALL_FLUSH 0x2u
+#define RECORDER_CALL_ALLOCATE 0x4u /* fallocate, ftruncate */
+#define RECORDER_CALL_NAME 0x8u     /* rename, unlink */
+
 struct recorder_control {
 	_Atomic uint64_t calls;   /* writes and flushes so far */
 	_Atomic uint64_t flushes; /* of them flushes, O_DSYNC writes too */
@@ -27,8 +33,13 @@ struct recorder_control {
 	 * made by half if kill_tears is not 0.  0: never. */
 	_Atomic uint64_t kill_at;
 	_Atomic uint64_t kill_tears;
-	/* Call number fail_at fails with EIO, undone.  0: none. */
+	/* Call number fail_at fails, undone, with fail_errno (0: EIO).  If
+	 * fail_kinds is not 0, calls of those kinds alone are numbered, in
+	 * fail_calls.  0: none. */
 	_Atomic uint64_t fail_at;
+	_Atomic uint64_t fail_errno;
+	_Atomic uint64_t fail_kinds; /* RECORDER_CALL_ bits */
+	_Atomic uint64_t fail_calls;
 	/* Each flush and O_DSYNC write returns that much later. */
 	_Atomic uint64_t delay_ms;
 	/* Not 0: flushes do nothing and report success; O_DSYNC has no
