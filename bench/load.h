@@ -23,18 +23,22 @@ struct load {
 	const struct bench_load *l;
 	_Atomic bool stop;
 	_Atomic bool measuring; /* warm-up is over */
-	_Atomic uint64_t sent;
-	_Atomic uint64_t put; /* answered, as far as producers know */
-	_Atomic uint64_t got;
-	uint64_t target; /* fill, drain; 0: none */
-	unsigned unit;   /* messages in a unit of work; 0: none */
-	bool is_plain;   /* gets outside a unit, not read ahead */
+	uint64_t target;        /* fill, drain; 0: none */
+	unsigned unit;          /* messages in a unit of work; 0: none */
+	bool is_plain;          /* gets outside a unit, not read ahead */
+	/* each in a cache line of its own: all threads write them */
+	_Alignas(64) _Atomic uint64_t sent;
+	_Alignas(64) _Atomic uint64_t got;
+	/* with a target: answered, as far as producers know */
+	_Alignas(64) _Atomic uint64_t put;
 };
 
 struct worker {
 	pthread_t thread;
 	struct load *load;
-	unsigned n; /* its number */
+	unsigned n;       /* its number */
+	unsigned claimed; /* may be sent, counted already */
+	unsigned got;     /* not counted yet */
 	struct bench_lat lat;
 };
 
@@ -46,8 +50,6 @@ void load_join(struct worker *w, unsigned n);
 mqi_queue *load_open(mqi_conn *c, const char *name, uint32_t options);
 char *load_body(size_t size);
 void load_md(const struct bench_load *l, struct mqi_md *ret);
-/* May one more be sent?  Counts it. */
-bool load_claim(struct load *load);
 void load_warm_up(struct load *load); /* sleeps */
 void load_sleep(double secs);
 
