@@ -60,7 +60,10 @@ struct qmgr {
 	 * session, nobody else waits while the loop flushes its batch. */
 	const struct session *heard;
 	bool crowd;
-	bool flushed; /* the store has done a batch at once: poll it */
+	bool busy;         /* the last batch was a crowd's */
+	bool hears;        /* something in this turn */
+	unsigned listened; /* turns in a row */
+	bool flushed;      /* the store has done a batch at once: poll it */
 
 	struct store *store;
 	struct engine *engine;

@@ -8,7 +8,8 @@
  * Invariants: the loop never sleeps with a turn open; after turn_end() either
  * no session has output that its socket would take, or the idle handle keeps
  * the loop awake.
- * Happy path: read requests; close the batch and give it to the store's
+ * Happy path: read requests, of a crowd until a look at the sockets finds no
+ * more (TURN_LISTENS times at most); close the batch and give it to the store's
  * thread; write what waits while the store flushes; sleep.
  * Failure: when the store has failed nothing may leave the process any more:
  * it logs why and ends at once.
@@ -21,7 +22,8 @@
 #include "base/log.h"
 #include "qmgr/qmgr_impl.h"
 
-#define TURN_ROUNDS 4 /* of output before the loop looks at sockets again */
+#define TURN_LISTENS 4 /* looks at the sockets before a batch goes */
+#define TURN_ROUNDS 4  /* of output before the loop looks at sockets again */
 
 static void on_tick(uv_timer_t *t);
 static void turn_poll(struct qmgr *qm);
@@ -71,12 +73,29 @@ turn_batch(struct qmgr *qm)
 	}
 }
 
+/* Where many speak, whoever is about to is waited for without sleeping: one
+ * look more at the sockets costs less than one flush more. */
+static bool
+turn_listens(struct qmgr *qm)
+{
+	bool more = qm->hears && qm->busy && qm->listened < TURN_LISTENS;
+
+	qm->hears = false;
+	qm->listened = more ? qm->listened + 1 : 0;
+	return more;
+}
+
 static void
 turn_end(struct qmgr *qm)
 {
 	bool more = false;
 
 	qm->in_turn = false;
+	if (turn_listens(qm)) {
+		(void)sessions_flush(&qm->sessions);
+		turn_keep_awake(qm, true);
+		return;
+	}
 	if (qm->state.current == QMGR_RUNNING)
 		agents_turn(qm->agents);
 	for (int i = 0; i < TURN_ROUNDS; i++) {
@@ -117,6 +136,7 @@ on_tick(uv_timer_t *t)
 void
 turn_heard(struct qmgr *qm, const struct session *s)
 {
+	qm->hears = true;
 	if (qm->heard == NULL)
 		qm->heard = s;
 	else if (qm->heard != s)
@@ -205,6 +225,7 @@ op_submit(void *ctx, struct store_batch *b)
 	struct qmgr *qm = ctx;
 	const bool alone = qm->heard != NULL && !qm->crowd;
 
+	qm->busy = qm->crowd;
 	qm->heard = NULL;
 	qm->crowd = false;
 	if (qm->store->ops->submit(qm->store, b, alone))
