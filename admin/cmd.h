@@ -20,9 +20,12 @@
 typedef int (*cmd_fn)(int argc, char **argv);
 
 int cmd_attributes(int argc, char **argv);
+int cmd_backup(int argc, char **argv);
+int cmd_compact(int argc, char **argv);
 int cmd_create(int argc, char **argv);
 int cmd_delete(int argc, char **argv);
 int cmd_mqsc(int argc, char **argv);
+int cmd_restore(int argc, char **argv);
 int cmd_start(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_stop(int argc, char **argv);

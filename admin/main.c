@@ -22,6 +22,9 @@ static const struct {
     {"mqsc", cmd_mqsc, "run MQSC commands: queues, channels, listeners"},
     {"attributes", cmd_attributes, "show the attributes that objects have"},
     {"verify", cmd_verify, "look whether a store is whole"},
+    {"backup", cmd_backup, "copy a store, also of one that runs"},
+    {"restore", cmd_restore, "make a queue manager from a backup"},
+    {"compact", cmd_compact, "give back disk that a store does not need"},
     {"tls", cmd_tls, "make and check certificates for channels"},
 };
 

@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -16,6 +17,9 @@ static const char usage[] =
     "usage: qmgr NAME [--root DIR] [--log text|json] [--mca PROGRAM]\n"
     "       qmgr NAME --create [--root DIR]\n"
     "       qmgr NAME --verify [--structure] [--root DIR]\n"
+    "       qmgr NAME --compact [--salvage] [--root DIR]\n"
+    "       qmgr NAME --backup DIR [--rate MIB] [--root DIR]\n"
+    "       qmgr NAME --restore DIR [--root DIR]\n"
     "Runs the queue manager NAME in the foreground until SIGTERM.\n"
     "\n"
     "  --root DIR         the directory that holds queue managers; default\n"
@@ -26,6 +30,11 @@ static const char usage[] =
     "  --create           make the queue manager, do not run it\n"
     "  --verify           look at the whole store, for mqadmin verify\n"
     "  --structure        of it, only at LMDB's pages\n"
+    "  --compact          write the store anew, for mqadmin compact\n"
+    "  --salvage          of a damaged one, what can be read\n"
+    "  --backup DIR       copy the store, for mqadmin backup\n"
+    "  --rate MIB         by so many MiB in a second; 0: no limit\n"
+    "  --restore DIR      make the queue manager from a backup\n"
     "  --help, --version\n"
     "\n"
     "A first SIGTERM or SIGINT lets units of work end, a second one backs\n"
@@ -39,6 +48,11 @@ static const struct option options[] = {
     {"create", no_argument, NULL, 'c'},
     {"verify", no_argument, NULL, 'v'},
     {"structure", no_argument, NULL, 's'},
+    {"compact", no_argument, NULL, 'k'},
+    {"salvage", no_argument, NULL, 'g'},
+    {"backup", required_argument, NULL, 'b'},
+    {"rate", required_argument, NULL, 't'},
+    {"restore", required_argument, NULL, 'e'},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
@@ -55,6 +69,39 @@ wrong_usage(void)
 {
 	(void)fputs("Try 'qmgr --help'.\n", stderr);
 	return 2;
+}
+
+/* Whether it is one of a mode's options. */
+static bool
+take_mode(int c, struct arguments *a)
+{
+	switch (c) {
+	case 'v':
+		a->run = mode_verify;
+		return true;
+	case 's':
+		a->mode.structure = true;
+		return true;
+	case 'k':
+		a->run = mode_compact;
+		return true;
+	case 'g':
+		a->mode.salvage = true;
+		return true;
+	case 'b':
+		a->run = mode_backup;
+		a->mode.directory = optarg;
+		return true;
+	case 't':
+		a->mode.rate = strtoull(optarg, NULL, 10) << 20;
+		return true;
+	case 'e':
+		a->run = mode_restore;
+		a->mode.directory = optarg;
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* Returns -1 to go on, or the exit status. */
@@ -81,25 +128,19 @@ take_option(int c, struct arguments *a, bool *json)
 	case 'c':
 		opts->create = true;
 		return -1;
-	case 'v':
-		a->run = mode_verify;
-		return -1;
-	case 's':
-		a->mode.structure = true;
-		return -1;
 	case 'h':
 		return fputs(usage, stdout) < 0;
 	case 'V':
 		return puts("qmgr (Sluice) " MQ_VERSION) < 0;
 	default:
-		return wrong_usage();
+		return take_mode(c, a) ? -1 : wrong_usage();
 	}
 }
 
 int
 main(int argc, char **argv)
 {
-	struct arguments a = {.run = NULL};
+	struct arguments a = {.mode.rate = UINT64_MAX};
 	bool json = false;
 	int c;
 
