@@ -5,11 +5,18 @@
  *
  *   DIR/BACKUP       text: format, queue manager, when, last batch
  *   DIR/store/       data.mdb, FORMAT: as in the queue manager's data/
+ *   DIR/journal/     the files of the journal, if the queue manager is stopped
  *
  * A backup is made in DIR.partial, looked at as a whole, and renamed when all
- * of it is on the disk: so what is called DIR is never half.  While the queue
- * manager runs, a read transaction keeps the state that is copied, and the copy
- * keeps a rate.  A restore goes by data/restored, in the same way.
+ * of it is on the disk: so what is called DIR is never half.  A restore goes by
+ * data/restored, in the same way.
+ *
+ * While the queue manager runs, a read transaction keeps the state that is
+ * copied, and the copy keeps a rate.  What was acknowledged before the backup
+ * may be in the journal alone; so it begins when a checkpoint has brought LMDB
+ * to where the journal was, which is a matter of a second or two.  The copy
+ * goes without a journal, and gets a new one at its first start.  Of a queue
+ * manager that is stopped, perhaps by a crash, the journal is copied instead.
  *
  * A backup of a damaged store is refused: it would take the place of a good
  * one.
@@ -23,13 +30,17 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "qmgr/mode.h"
 #include "qmgr/mode_files.h"
 #include "qmgr/qmgr_dir.h"
 #include "qmgr/store/store_lmdb_rebuild.h"
 #include "qmgr/store/store_lmdb_snapshot.h"
+#include "qmgr/store/verify.h"
 
 #define RATE_DEFAULT (UINT64_C(50) << 20)
+#define WAIT_MS 120000u /* for a checkpoint */
+#define LOOK_NS 50000000
 #define HEAD "Sluice backup, format 1\n"
 
 /* ---- backup ---- */
@@ -60,6 +71,7 @@ drop_partial(const char *partial)
 	char *path = mode_path("%s/BACKUP", partial);
 
 	(void)unlink(path);
+	mode_drop_journal(partial);
 	mode_drop_store(partial);
 	free(path);
 }
@@ -115,6 +127,7 @@ backup(const char *data, const struct mode_options *opts,
 	drop_partial(partial);
 	if (mode_make_store(partial, data) &&
 	    copy_store(data, partial, options, &result) &&
+	    (options->no_journal || mode_copy_journal(data, partial)) &&
 	    mode_is_whole(partial, "the copy") &&
 	    write_manifest(partial, opts->name, result.batch) &&
 	    mode_sync_dir(partial) && mode_rename(partial, opts->directory) &&
@@ -131,23 +144,65 @@ out:
 	return status;
 }
 
+static struct store_snapshot *
+open_snapshot(const char *data, uint64_t *ret_txnid)
+{
+	struct store_snapshot *s;
+	char *why = NULL;
+
+	if (store_snapshot_open(data, &s, &why) == MQI_OK) {
+		*ret_txnid = store_snapshot_txnid(s);
+		return s;
+	}
+	(void)mode_complain(
+	    "%s", why != NULL ? why : "the store cannot be read");
+	free(why);
+	return NULL;
+}
+
+/* A snapshot that has everything which the journal has now. */
+static struct store_snapshot *
+open_current(const char *data, uint64_t *ret_txnid)
+{
+	const struct timespec pause = {0, LOOK_NS};
+	const uint64_t end = mqclock_mono_us() + WAIT_MS * UINT64_C(1000);
+	struct store_snapshot *s = open_snapshot(data, ret_txnid);
+	uint64_t applied = 0;
+	uint64_t last = 0;
+
+	for (bool first = true; s != NULL; first = false) {
+		const struct verify_options at = {
+		    .metas = store_snapshot_metas(s), .txnid = *ret_txnid};
+
+		if (!verify_progress(data, &at, &applied, first ? &last : NULL))
+			(void)mode_complain("the store in %s is damaged", data);
+		else if (applied >= last)
+			return s;
+		else if (mqclock_mono_us() > end)
+			(void)mode_complain(
+			    "no checkpoint came within %u s", WAIT_MS / 1000);
+		else {
+			(void)store_snapshot_close(s);
+			(void)nanosleep(&pause, NULL);
+			s = open_snapshot(data, ret_txnid);
+			continue;
+		}
+		s = store_snapshot_close(s);
+	}
+	return NULL;
+}
+
 static int
 backup_running(const char *data, const struct mode_options *opts)
 {
-	struct rebuild_options options = {
+	struct rebuild_options options = {.no_journal = true,
 	    .rate = opts->rate != UINT64_MAX ? opts->rate : RATE_DEFAULT};
-	struct store_snapshot *s;
-	char *why = NULL;
+	struct store_snapshot *s = open_current(data, &options.txnid);
 	int status;
 
-	if (store_snapshot_open(data, &s, &why) != MQI_OK) {
-		(void)mode_complain(
-		    "%s", why != NULL ? why : "the store cannot be read");
-		free(why);
+	if (s == NULL)
 		return 1;
-	}
 	options.metas = store_snapshot_metas(s);
-	options.txnid = store_snapshot_txnid(s);
 	status = backup(data, opts, &options);
 	(void)store_snapshot_close(s);
 	return status;
@@ -234,13 +289,15 @@ restore(const char *data, const struct mode_options *opts, uint64_t batch)
 		    "the queue manager \"%s\" exists already in %s: delete it, "
 		    "or move its directory, first",
 		    opts->name, data);
-	} else if (copy_backup(opts->directory, restored) &&
+	} else if (mode_copy_journal(opts->directory, data) &&
+		   copy_backup(opts->directory, restored) &&
 		   mode_rename(from, to) && mode_sync_dir(data)) {
 		(void)rmdir(restored);
 		(void)printf("done\t%" PRIu64 "\t%" PRIu64 "\n",
 		    mode_file_size(file), batch);
 		status = fflush(stdout) == 0 ? 0 : 1;
 	} else {
+		mode_drop_journal(data);
 		mode_drop_store(restored);
 	}
 	free(restored);

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "qmgr/store/journal.h"
 #include "qmgr/store/verify_child.h"
 
 #define COPY_BYTES 1048576u
@@ -177,6 +178,73 @@ mode_sync_dir(const char *path)
 		(void)complain_errno("cannot flush", path);
 	if (fd >= 0)
 		(void)close(fd);
+	return ok;
+}
+
+/* Calls each for the files of DIR/journal; false: one call failed. */
+static bool
+each_journal_file(const char *dir,
+    bool (*each)(const char *path, const char *name, const char *to),
+    const char *to)
+{
+	bool ok = true;
+
+	for (unsigned i = 0; i < JOURNAL_FILES_MAX && ok; i++) {
+		char *name = mode_path("log.%03u", i);
+		char *path = mode_path("%s/journal/%s", dir, name);
+
+		if (access(path, F_OK) == 0)
+			ok = each(path, name, to);
+		free(path);
+		free(name);
+	}
+	return ok;
+}
+
+static bool
+copy_one(const char *path, const char *name, const char *to)
+{
+	char *copy = mode_path("%s/journal/%s", to, name);
+	bool ok = mode_copy_file(path, copy);
+
+	free(copy);
+	return ok;
+}
+
+static bool
+drop_one(const char *path, const char *name, const char *to)
+{
+	(void)name;
+	(void)to;
+	(void)unlink(path);
+	return true;
+}
+
+void
+mode_drop_journal(const char *dir)
+{
+	char *path = mode_path("%s/journal", dir);
+
+	(void)each_journal_file(dir, drop_one, NULL);
+	(void)rmdir(path);
+	free(path);
+}
+
+bool
+mode_copy_journal(const char *from, const char *to)
+{
+	char *source = mode_path("%s/journal", from);
+	char *target = mode_path("%s/journal", to);
+	bool ok = true;
+
+	if (access(source, F_OK) == 0) {
+		mode_drop_journal(to);
+		ok = make_dir(target) &&
+		     each_journal_file(from, copy_one, to) &&
+		     mode_sync_dir(target);
+	}
+	free(source);
+	free(target);
 	return ok;
 }
 

@@ -23,6 +23,10 @@ MQ_MUST_CHECK bool mode_make_store(const char *dir, const char *from);
 /* Removes what mode_make_store() and LMDB have made. */
 void mode_drop_store(const char *dir);
 
+/* Copies FROM/journal/, if there is one, to TO/journal/. */
+MQ_MUST_CHECK bool mode_copy_journal(const char *from, const char *to);
+void mode_drop_journal(const char *dir);
+
 MQ_MUST_CHECK bool mode_copy_file(const char *from, const char *to);
 MQ_MUST_CHECK bool mode_write_file(const char *path, const char *text);
 MQ_MUST_CHECK bool mode_sync_dir(const char *path);

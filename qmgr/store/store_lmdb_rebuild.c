@@ -259,6 +259,9 @@ on_entry(void *ctx, const struct pages_entry *e)
 	    !schema_number_decode("batch", e->data, e->len, &r->result.batch))
 		fail(r, MQI_E_OBJECT_DAMAGED,
 		    "the number of the last batch is damaged");
+	if (strcmp(r->table->name, "store") == 0 && r->options->no_journal &&
+	    e->key_len == 4 && memcmp(e->key, "log", 3) == 0)
+		return; /* log0 and log1: its id */
 	put(r, e, MDB_APPEND);
 }
 

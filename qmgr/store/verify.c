@@ -21,9 +21,11 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "qmgr/store/journal_inspect.h"
 #include "qmgr/store/verify_impl.h"
 
 #define TEXT_MAX 512u
+#define LOOKS 5u /* at a journal that is written meanwhile */
 
 static const struct {
 	const char *name;
@@ -43,6 +45,9 @@ static const struct {
     [VERIFY_COUNTER] = {"counter",
 	"messages may be lost: compare with the senders; mqadmin compact "
 	"--salvage counts anew"},
+    [VERIFY_JOURNAL] = {"journal",
+	"a start takes what can be read, and names what cannot; its clients "
+	"may have it"},
     [VERIFY_ROOM] = {"room", "nothing; mqadmin compact gives it back"},
 };
 
@@ -288,27 +293,167 @@ check_metas(struct verify *v)
 }
 
 static void
-check_format_file(struct verify *v, const char *path)
+check_format_file(struct verify *v, const char *dir)
 {
 	static const char text[] = "Sluice store, format 1\n";
 	char got[sizeof(text)] = "";
-	FILE *f = fopen(path, "re");
+	char *path;
+	FILE *f;
 	size_t n;
 
+	if (asprintf(&path, "%s/store/FORMAT", dir) < 0)
+		MQ_UNREACHABLE();
+	f = fopen(path, "re");
 	if (f == NULL) {
 		verify_find(
 		    v, VERIFY_FILE, "FORMAT", "%s: %s", path, strerror(errno));
-		return;
+	} else {
+		n = fread(got, 1, sizeof(got), f);
+		(void)fclose(f);
+		if (n != sizeof(text) - 1 || memcmp(got, text, n) != 0)
+			verify_find(v, VERIFY_FILE, "FORMAT",
+			    "it does not say which format the store has");
 	}
-	n = fread(got, 1, sizeof(got), f);
-	(void)fclose(f);
-	if (n != sizeof(text) - 1 || memcmp(got, text, n) != 0)
-		verify_find(v, VERIFY_FILE, "FORMAT",
-		    "it does not say which format the store has");
+	free(path);
+}
+
+/* A file that is not there is as bad as a damaged one. */
+static enum mqi_err
+open_pages(struct verify *v, const char *dir, char **ret_why)
+{
+	char *path;
+	enum mqi_err err;
+
+	if (asprintf(&path, "%s/store/data.mdb", dir) < 0)
+		return MQI_E_NO_MEMORY;
+	err = pages_open(&v->pages, path, ret_why);
+	if (err == MQI_E_IO && access(path, F_OK) != 0 && errno == ENOENT)
+		err = MQI_E_OBJECT_DAMAGED;
+	if (err == MQI_OK && v->options->metas != NULL)
+		memcpy(
+		    v->pages.metas, v->options->metas, sizeof(v->pages.metas));
+	free(path);
+	return err;
+}
+
+/* ---- the journal ---- */
+
+static void
+on_wrong_journal(void *ctx, const char *where, const char *what)
+{
+	verify_find(ctx, VERIFY_JOURNAL, where, "%s", what);
+}
+
+static uint64_t
+number_of(struct verify *v, const char *key)
+{
+	struct pages_entry e;
+	uint64_t n = 0;
+
+	if (!v->present[T_STORE] || v->cut[T_STORE] ||
+	    pages_find(&v->pages, &v->trees[T_STORE], key, strlen(key), &e) !=
+		MQI_OK ||
+	    e.key_len != strlen(key) || memcmp(e.key, key, e.key_len) != 0 ||
+	    e.data == NULL || !schema_number_decode(key, e.data, e.len, &n))
+		return 0;
+	return n;
+}
+
+/* The journal that LMDB knows; false: it has none.  *ret_dir is malloc'd. */
+static bool
+find_journal(struct verify *v, const char *dir, uint8_t log_id[JOURNAL_ID_LEN],
+    char **ret_dir)
+{
+	uint64_t half[2] = {number_of(v, "log0"), number_of(v, "log1")};
+
+	mqbuf_set_u64(log_id, half[0]);
+	mqbuf_set_u64(log_id + 8, half[1]);
+	if (half[0] == 0 && half[1] == 0)
+		return false;
+	return asprintf(ret_dir, "%s/journal", dir) >= 0;
+}
+
+/* A file that is being written may look damaged at one instant and not at
+ * another. */
+static void
+check_journal(struct verify *v, const char *dir)
+{
+	uint8_t log_id[JOURNAL_ID_LEN];
+	struct journal_inspect look = {.log_id = log_id, .ctx = v};
+	struct journal_seen seen = {0};
+	char *path = NULL;
+
+	if (!find_journal(v, dir, log_id, &path))
+		return;
+	look.dir = path;
+	look.applied = number_of(v, "batch");
+	for (unsigned i = 0; i < LOOKS && v->options->metas != NULL; i++) {
+		journal_inspect(&look, &seen);
+		if (seen.wrong == 0)
+			break;
+	}
+	if (v->options->metas == NULL || seen.wrong > 0) {
+		look.wrong = on_wrong_journal;
+		journal_inspect(&look, &seen);
+	}
+	v->report->looked(v->report->ctx, "journal", seen.batches, seen.bytes);
+	free(path);
 }
 
 static void
-walk_all(struct verify *v)
+ignore_looked(void *ctx, const char *what, uint64_t n, uint64_t bytes)
+{
+	(void)ctx;
+	(void)what;
+	(void)n;
+	(void)bytes;
+}
+
+static void
+ignore_finding(void *ctx, const struct verify_finding *f)
+{
+	(void)ctx;
+	(void)f;
+}
+
+bool
+verify_progress(const char *dir, const struct verify_options *options,
+    uint64_t *ret_applied, uint64_t *ret_last)
+{
+	static const struct verify_report report = {
+	    .looked = ignore_looked, .finding = ignore_finding};
+	struct verify v = {
+	    .report = &report, .options = options, .pages.fd = -1};
+	uint8_t log_id[JOURNAL_ID_LEN];
+	struct journal_inspect look = {.log_id = log_id};
+	struct journal_seen seen = {0};
+	char *path = NULL;
+	char *why = NULL;
+	bool ok = false;
+
+	if (open_pages(&v, dir, &why) != MQI_OK ||
+	    !pages_choose(&v.pages, options->txnid))
+		goto out;
+	walk_main(&v);
+	ok = v.present[T_STORE];
+	look.applied = number_of(&v, "batch");
+	seen.last = look.applied;
+	if (ok && ret_last != NULL && find_journal(&v, dir, log_id, &path)) {
+		look.dir = path;
+		journal_inspect(&look, &seen);
+	}
+	*ret_applied = look.applied;
+	if (ret_last != NULL)
+		*ret_last = seen.last;
+out:
+	pages_close(&v.pages);
+	free(path);
+	free(why);
+	return ok;
+}
+
+static void
+walk_all(struct verify *v, const char *dir)
 {
 	walk_main(v);
 	for (unsigned i = 0; i < T_COUNT; i++)
@@ -316,6 +461,7 @@ walk_all(struct verify *v)
 	walk_free(v);
 	if (!v->options->structure)
 		verify_totals(v);
+	check_journal(v, dir);
 }
 
 enum mqi_err
@@ -325,44 +471,31 @@ verify_store(const char *dir, const struct verify_options *options,
 {
 	struct verify v = {
 	    .report = report, .options = options, .pages.fd = -1};
-	char *data = NULL;
-	char *format = NULL;
 	char *why = NULL;
-	enum mqi_err err = MQI_E_NO_MEMORY;
+	enum mqi_err err;
 
-	if (asprintf(&data, "%s/store/data.mdb", dir) < 0 ||
-	    asprintf(&format, "%s/store/FORMAT", dir) < 0)
-		goto out;
-	check_format_file(&v, format);
-	err = pages_open(&v.pages, data, &why);
-	if (err == MQI_E_OBJECT_DAMAGED ||
-	    (err == MQI_E_IO && access(data, F_OK) != 0 && errno == ENOENT)) {
+	check_format_file(&v, dir);
+	err = open_pages(&v, dir, &why);
+	if (err == MQI_E_OBJECT_DAMAGED) {
 		verify_find(&v, VERIFY_FILE, "data.mdb", "%s",
 		    why != NULL ? why : "it cannot be read");
 		err = MQI_OK;
-		goto out;
+	} else if (err == MQI_OK) {
+		v.pages.place = options->place;
+		check_metas(&v);
+		if (pages_choose(&v.pages, options->txnid))
+			walk_all(&v, dir);
+		else
+			verify_find(&v, VERIFY_FILE, "data.mdb",
+			    "neither meta page is whole: nothing can be found");
 	}
-	if (err != MQI_OK)
-		goto out;
-	v.pages.place = options->place;
-	if (options->metas != NULL)
-		memcpy(v.pages.metas, options->metas, sizeof(v.pages.metas));
-	check_metas(&v);
-	if (pages_choose(&v.pages, options->txnid))
-		walk_all(&v);
-	else
-		verify_find(&v, VERIFY_FILE, "data.mdb",
-		    "neither meta page is whole: nothing can be found");
-out:
-	if (err == MQI_OK)
+	if (err == MQI_OK) {
 		*ret = v.result;
-	else
-		*ret_why = why;
-	if (err == MQI_OK)
 		free(why);
+	} else {
+		*ret_why = why;
+	}
 	verify_fini(&v);
 	pages_close(&v.pages);
-	free(data);
-	free(format);
 	return err;
 }

@@ -21,6 +21,7 @@ enum verify_kind {
 	VERIFY_INDEX,   /* a message is not found by an id, or an id finds
 			   nothing */
 	VERIFY_COUNTER, /* a queue holds other messages than it counts */
+	VERIFY_JOURNAL, /* what is not in LMDB yet cannot be read */
 	VERIFY_ROOM,    /* only room is lost */
 };
 
@@ -64,5 +65,11 @@ const char *verify_advice(enum verify_kind kind);
 MQ_MUST_CHECK enum mqi_err verify_store(const char *dir,
     const struct verify_options *options, const struct verify_report *report,
     struct verify_result *ret, char **ret_why);
+
+/* How far LMDB is, and, ret_last not NULL, its journal: numbers of batches.
+ * metas and txnid as in the options.  False: it cannot be read. */
+MQ_MUST_CHECK bool verify_progress(const char *dir,
+    const struct verify_options *options, uint64_t *ret_applied,
+    uint64_t *ret_last);
 
 #endif
