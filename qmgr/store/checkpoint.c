@@ -5,18 +5,18 @@
  * Neighbours: journal.c gives the batches, twice; store_lmdb_apply.c takes the
  * records.
  *
- * The first reading notes each message that is put in the range, and whether
- * it is removed again; the second applies the rest.  A message whose first
- * record in the range is its PUT and whose last one is a REMOVE that lets go of
- * its body is left out altogether, however often it was put back in between.
- * Left alone are messages at several places, staged ones, and what is kept for
- * a RESTORE: they take the plain way.
+ * The first reading notes the body of each message that is put in the range,
+ * and whether a REMOVE lets go of it; the second leaves those out altogether
+ * and applies the rest.  Bodies, not places: a message that is put back gets a
+ * new body at the place of the old one, whose removal must not be left out if
+ * only that is in the range.  Left alone are messages at several places, staged
+ * ones, and what is kept for a RESTORE: they take the plain way.
  *
  * A range may take several transactions.  Then one may lack a message that
  * only a later batch removes.  That is no loss: the removal is durable in the
  * journal, whose replay finds nothing to remove, which is no error.
  *
- * Memory: 24 bytes or twice that for each message put in the range, and one
+ * Memory: 32 bytes or twice that for each message put in the range, and one
  * batch.
  */
 #include "qmgr/store/checkpoint.h"
@@ -32,9 +32,7 @@
 enum { PAIR_USED = 1, PAIR_REMOVED = 2, PAIR_PLAIN = 4 };
 
 struct pair {
-	uint64_t queue_id;
-	uint64_t seq;
-	uint8_t rank;
+	uint64_t body_id;
 	uint8_t flags; /* 0: the slot is empty */
 };
 
@@ -50,26 +48,23 @@ struct run {
 /* ---- the pairs ---- */
 
 static size_t
-slot_of(const struct run *r, const struct record_key *key)
+slot_of(const struct run *r, uint64_t body_id)
 {
-	uint64_t h = (key->seq ^ key->queue_id << 32 ^ key->rank) *
-		     UINT64_C(0x9e3779b97f4a7c15);
+	const uint64_t h = body_id * UINT64_C(0x9e3779b97f4a7c15);
 
 	return (size_t)(h >> 32) & (r->n_slots - 1);
 }
 
 /* The pair, or the empty slot where it would be. */
 static struct pair *
-find(const struct run *r, const struct record_key *key)
+find(const struct run *r, uint64_t body_id)
 {
-	size_t i = slot_of(r, key);
+	size_t i = slot_of(r, body_id);
 
 	for (;; i = (i + 1) & (r->n_slots - 1)) {
 		struct pair *p = &r->pairs[i];
 
-		if (p->flags == 0 ||
-		    (p->seq == key->seq && p->queue_id == key->queue_id &&
-			p->rank == key->rank))
+		if (p->flags == 0 || p->body_id == body_id)
 			return p;
 	}
 }
@@ -83,22 +78,17 @@ grow(struct run *r)
 	r->n_slots = n_old == 0 ? PAIRS_FIRST : 2 * n_old;
 	r->pairs = mqmem_grow(NULL, r->n_slots, sizeof(*r->pairs));
 	memset(r->pairs, 0, r->n_slots * sizeof(*r->pairs));
-	for (size_t i = 0; i < n_old; i++) {
-		const struct record_key key = {.queue_id = old[i].queue_id,
-		    .rank = old[i].rank,
-		    .seq = old[i].seq};
-
+	for (size_t i = 0; i < n_old; i++)
 		if (old[i].flags != 0)
-			*find(r, &key) = old[i];
-	}
+			*find(r, old[i].body_id) = old[i];
 	free(old);
 }
 
 /* NULL: it was not put in this range. */
 static struct pair *
-pair_of(const struct run *r, const struct record_key *key)
+pair_of(const struct run *r, uint64_t body_id)
 {
-	struct pair *p = r->n_pairs > 0 ? find(r, key) : NULL;
+	struct pair *p = r->n_pairs > 0 ? find(r, body_id) : NULL;
 
 	return p != NULL && p->flags != 0 ? p : NULL;
 }
@@ -106,27 +96,17 @@ pair_of(const struct run *r, const struct record_key *key)
 static void
 note_put(struct run *r, const struct record_put *put)
 {
-	const bool plain =
-	    put->n_places != 1 || (put->flags & RECORD_PUT_STAGED) != 0;
+	struct pair *p;
 
-	for (uint32_t i = 0; i < put->n_places; i++) {
-		const struct record_key key = record_place(put, i);
-		struct pair *p;
-
-		if (2 * (r->n_pairs + 1) > r->n_slots)
-			grow(r);
-		p = find(r, &key);
-		if (p->flags == 0) {
-			p->queue_id = key.queue_id;
-			p->rank = key.rank;
-			p->seq = key.seq;
-			p->flags = PAIR_USED;
-			r->n_pairs++;
-		}
-		p->flags &= (uint8_t)~PAIR_REMOVED;
-		if (plain)
-			p->flags |= PAIR_PLAIN;
-	}
+	if (put->n_places != 1 || (put->flags & RECORD_PUT_STAGED) != 0)
+		return;
+	if (2 * (r->n_pairs + 1) > r->n_slots)
+		grow(r);
+	p = find(r, put->body_id);
+	if (p->flags == 0)
+		r->n_pairs++;
+	p->body_id = put->body_id;
+	p->flags = PAIR_USED;
 }
 
 /* First reading. */
@@ -142,7 +122,7 @@ note(void *ctx, const struct record *rec, const uint8_t *bytes)
 		note_put(r, &rec->u.put);
 		break;
 	case RECORD_REMOVE:
-		p = pair_of(r, &rec->u.remove.key);
+		p = pair_of(r, rec->u.remove.body_id);
 		if (p != NULL)
 			p->flags |=
 			    (rec->u.remove.flags & RECORD_REMOVE_RELEASE) != 0
@@ -150,7 +130,7 @@ note(void *ctx, const struct record *rec, const uint8_t *bytes)
 				: PAIR_PLAIN;
 		break;
 	case RECORD_RESTORE:
-		p = pair_of(r, &rec->u.restore.key);
+		p = pair_of(r, rec->u.restore.body_id);
 		if (p != NULL)
 			p->flags |= PAIR_PLAIN;
 		break;
@@ -161,9 +141,9 @@ note(void *ctx, const struct record *rec, const uint8_t *bytes)
 }
 
 static bool
-is_left_out(const struct run *r, const struct record_key *key)
+is_left_out(const struct run *r, uint64_t body_id)
 {
-	const struct pair *p = pair_of(r, key);
+	const struct pair *p = pair_of(r, body_id);
 
 	return p != NULL && p->flags == (PAIR_USED | PAIR_REMOVED);
 }
@@ -173,16 +153,12 @@ static enum mqi_err
 apply(void *ctx, const struct record *rec, const uint8_t *bytes)
 {
 	struct run *r = ctx;
-	struct record_key key = {0};
 	enum mqi_err err;
 
-	if (rec->type == RECORD_PUT && rec->u.put.n_places == 1)
-		key = record_place(&rec->u.put, 0);
-	else if (rec->type == RECORD_REMOVE)
-		key = rec->u.remove.key;
-	else if (rec->type == RECORD_BACKOUT)
-		key = rec->u.backout.key;
-	if (key.seq != 0 && is_left_out(r, &key))
+	/* what was left out finds no row for its backout count */
+	if ((rec->type == RECORD_PUT && is_left_out(r, rec->u.put.body_id)) ||
+	    (rec->type == RECORD_REMOVE &&
+		is_left_out(r, rec->u.remove.body_id)))
 		return MQI_OK;
 	err = r->target->record(r->target->ctx, rec, bytes);
 	if (err != MQI_E_STORE_FAILED || !r->lenient)

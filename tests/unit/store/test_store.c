@@ -255,6 +255,26 @@ test_remove_with_release_frees_the_body(void **state)
 	harness_assert_depth(h, HARNESS_Q1, 0, 0);
 }
 
+/* What was got and put back has a new body at its place; both removals and the
+ * put between them come in one range of a checkpoint. */
+static void
+test_message_put_back_and_got_again_is_gone(void **state)
+{
+	struct harness *h = *state;
+	struct record_key key = harness_key(HARNESS_Q1, 0, 1);
+
+	harness_put(h, &key, 101, 10, 0);
+	harness_commit(h);
+	harness_remove(h, &key, 101, RECORD_REMOVE_RELEASE);
+	harness_put(h, &key, 102, 10, 0);
+	harness_remove(h, &key, 102, RECORD_REMOVE_RELEASE);
+	harness_commit(h);
+	assert_int_equal(harness_count(h, HARNESS_Q1), 0);
+	assert_false(harness_has_body(h, 101));
+	assert_false(harness_has_body(h, 102));
+	harness_assert_depth(h, HARNESS_Q1, 0, 0);
+}
+
 static void
 test_restore_returns_the_message(void **state)
 {
@@ -439,6 +459,7 @@ main(void)
 	    HARNESS_TEST(test_by_id_finds_in_order),
 	    HARNESS_TEST(test_remove_keeps_the_body_until_release),
 	    HARNESS_TEST(test_remove_with_release_frees_the_body),
+	    HARNESS_TEST(test_message_put_back_and_got_again_is_gone),
 	    HARNESS_TEST(test_restore_returns_the_message),
 	    HARNESS_TEST(test_body_with_two_places_goes_with_the_last),
 	    HARNESS_TEST(test_start_deletes_what_was_removed),
