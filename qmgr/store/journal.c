@@ -70,7 +70,7 @@ journal_new(struct disk *disk, const struct journal_options *o,
 {
 	struct journal *j = mqmem_alloc(sizeof(*j));
 
-	MQ_PRE(o->file_size >= JOURNAL_FILE_MIN);
+	MQ_PRE(o->file_size >= JOURNAL_FILE_HEADER + JOURNAL_BATCH_HEADER);
 	MQ_PRE(o->files >= JOURNAL_FILES_MIN && o->files <= JOURNAL_FILES_MAX);
 	j->disk = disk;
 	j->o = *o;
@@ -231,11 +231,14 @@ fits(const struct journal *j, uint64_t len)
 bool
 journal_has_place(struct journal *j, uint64_t len)
 {
+	const uint64_t room =
+	    j->o.file_size - JOURNAL_FILE_HEADER - JOURNAL_BATCH_HEADER;
 	bool yes;
 
 	MQ_PRE(len <= STORE_BATCH_MAX);
 	lock(j);
-	yes = fits(j, len) || oldest_free(j) != JOURNAL_FILES_MAX;
+	yes = fits(j, len) ||
+	      (len <= room && oldest_free(j) != JOURNAL_FILES_MAX);
 	unlock(j);
 	return yes;
 }

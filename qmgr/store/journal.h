@@ -19,12 +19,13 @@
 
 #define JOURNAL_FILES_MAX 64u
 #define JOURNAL_FILES_MIN 2u
-/* A file holds the largest batch. */
+/* A file of this size holds any batch.  Who makes smaller ones (a simulation)
+ * has smaller batches: one that does not fit never has a place. */
 #define JOURNAL_FILE_MIN \
 	(JOURNAL_FILE_HEADER + JOURNAL_BATCH_HEADER + STORE_BATCH_MAX)
 
 struct journal_options {
-	uint64_t file_size; /* bytes, >= JOURNAL_FILE_MIN */
+	uint64_t file_size; /* bytes; queue managers: >= JOURNAL_FILE_MIN */
 	unsigned files;     /* at most so many, of JOURNAL_FILES_MIN..MAX */
 };
 

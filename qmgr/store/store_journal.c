@@ -830,8 +830,10 @@ store_open_with(const char *dir, const struct store_options *options,
     void (*wake_fn)(void *arg), void *arg, struct store **ret, char **ret_why)
 {
 	struct store_journal *m = new_store(options, wake_fn, arg);
-	enum mqi_err err = open_all(m, dir);
+	enum mqi_err err;
 
+	MQ_PRE(options->journal.file_size >= JOURNAL_FILE_MIN);
+	err = open_all(m, dir);
 	if (err == MQI_OK) {
 		*ret = &m->base;
 		return MQI_OK;
