@@ -164,6 +164,7 @@ static void
 begin(struct sim *s)
 {
 	s->n_qms = 1 + sim_roll(s, SIM_QMS);
+	s->big = sim_roll(s, 3) == 0;
 	s->checker = checker_new(NULL);
 	s->now_us = 1000000;
 	s->n_msgs = 1;

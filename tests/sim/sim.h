@@ -224,6 +224,7 @@ struct sim {
 	uint64_t random;
 	uint64_t now_us;
 	enum sim_sabotage sabotage;
+	bool big; /* messages of several pieces */
 	unsigned n_qms;
 	unsigned n_apps;
 	uint64_t steps;

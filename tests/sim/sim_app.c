@@ -92,7 +92,8 @@ new_message(struct sim_app *a, unsigned queue, bool persistent, uint32_t unit)
 		len = sim_roll(s, CHECKER_BODY_MIN);
 		break;
 	case 1:
-		len = CHECKER_BODY_MIN + sim_roll(s, SIM_BODY - 16);
+		len = CHECKER_BODY_MIN +
+		      sim_roll(s, s->big ? SIM_BODY - 16 : 3000);
 		break;
 	default:
 		len = CHECKER_BODY_MIN + sim_roll(s, 400);

@@ -168,7 +168,7 @@ say_queue(struct dump *d, uint64_t id)
 }
 
 static void
-say_all(struct dump *d, struct store *store, bool held_back)
+say_all(struct dump *d, struct store *store, uint64_t batch, bool held_back)
 {
 	const struct store_catalog c = {.meta = on_meta,
 	    .object = on_object,
@@ -181,6 +181,7 @@ say_all(struct dump *d, struct store *store, bool held_back)
 	d->store = store;
 	d->held_back = held_back;
 	mqbuf_init(&d->text, SIZE_MAX);
+	say(d, "batch %llu\n", ull(batch));
 	if (store->ops->catalog(store, &c) != MQI_OK)
 		say(d, "no catalog\n");
 	for (unsigned i = 0; i < d->n_queues; i++)
@@ -193,8 +194,8 @@ sim_compare(struct sim_qm *qm)
 	struct dump is, should;
 	uint64_t bodies = sim_store_bodies(qm->store);
 
-	say_all(&is, qm->store, true);
-	say_all(&should, qm->twin, false);
+	say_all(&is, qm->store, sim_store_durable(qm->store), true);
+	say_all(&should, qm->twin, qm->durable, false);
 	if (bodies != store_mem_bodies(qm->twin))
 		sim_fail(qm->sim,
 		    "%s: %llu bodies are recovered instead of %llu", qm->name,

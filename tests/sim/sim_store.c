@@ -23,7 +23,7 @@
 #include "qmgr/store/store_mem_state.h"
 #include "tests/sim/sim_disk.h"
 
-#define FILES 3u
+#define FILES 4u
 
 struct queued {
 	STAILQ_ENTRY(queued) link;
@@ -373,7 +373,8 @@ sim_store_new(struct sim *sim, const char *name)
 	m->sim = sim;
 	m->name = name;
 	m->disk = sim_disk_new(sim);
-	m->options.file_size = JOURNAL_FILE_MIN + 4096 * sim_roll(sim, 16);
+	/* small, so that files are used again and again */
+	m->options.file_size = 4096 * (sim->big ? 1024 : 8 + sim_roll(sim, 40));
 	m->options.files = FILES;
 	m->state = mem_state_new();
 	mqbuf_init(&m->txn, SIZE_MAX);
