@@ -243,6 +243,17 @@ journal_has_place(struct journal *j, uint64_t len)
 	return yes;
 }
 
+uint64_t
+journal_bytes(struct journal *j)
+{
+	uint64_t n;
+
+	lock(j);
+	n = j->n_files * j->o.file_size;
+	unlock(j);
+	return n;
+}
+
 bool
 journal_wants_file(struct journal *j)
 {

@@ -77,6 +77,8 @@ uint64_t journal_last(struct journal *j);
 void journal_begin(struct journal *j, uint64_t epoch);
 /* Whether a batch of len bytes can be appended at once: a file is free. */
 bool journal_has_place(struct journal *j, uint64_t len);
+/* Bytes of all its files: it never holds more. */
+uint64_t journal_bytes(struct journal *j);
 /* Whether another file would help, and may be made. */
 bool journal_wants_file(struct journal *j);
 /* Makes one.  Errors: STORAGE_MEDIUM_FULL, IO; nothing has changed then. */

@@ -386,24 +386,32 @@ wait_ms(struct store_journal *m, uint64_t ms)
 	MQ_INVARIANT(rc == 0 || rc == ETIMEDOUT);
 }
 
-/* A file more, if the journal would like one and the disk has it.  A disk that
- * is full has not, and is told of once. */
-static void
+/* A file more, if the journal would like one and the disk has it, with what it
+ * will take in LMDB.  A disk that is full has not, and is told of once. */
+static enum mqi_err
 prepare_file(struct store_journal *m)
 {
+	const uint64_t bytes = journal_bytes(m->journal);
 	struct store_why why = {0};
+	bool room = false;
 	enum mqi_err err;
 
 	if (!journal_wants_file(m->journal))
-		return;
+		return MQI_OK;
+	err = lmdb_room_grow(
+	    &m->e, bytes + m->o.journal.file_size, &room, &m->lmdb_why);
+	if (err != MQI_OK || !room)
+		return err;
 	err = journal_add_file(m->journal, &why);
 	if (err != MQI_OK && !m->no_file)
 		mqlog(MQLOG_WARN, "journal.no_file",
 		    "the journal stays as small as it is: %s", why.text);
 	m->no_file = err != MQI_OK;
+	m->e.journal_bytes = journal_bytes(m->journal);
 	lock(m);
 	signal_cond(&m->store_cond);
 	unlock(m);
+	return MQI_OK;
 }
 
 /* The mutex is held, and let go meanwhile. */
@@ -427,8 +435,9 @@ checkpoint_step(struct store_journal *m)
 	unlock(m);
 	if (due == 0) {
 		if (!stop && room)
-			prepare_file(m);
-		err = run_checkpoint(m, false, &bytes);
+			err = prepare_file(m);
+		if (err == MQI_OK)
+			err = run_checkpoint(m, false, &bytes);
 	} else if (m->writer.sweep) {
 		err = lmdb_writer_sweep(&m->writer);
 	}
@@ -792,8 +801,10 @@ recover(struct store_journal *m)
 		    "batches %llu to %llu of the journal were applied",
 		    (unsigned long long)from + 1, (unsigned long long)to);
 	journal_begin(m->journal, m->e.opened);
+	/* without it there is no room, and puts are refused */
+	m->e.journal_bytes = journal_bytes(m->journal);
 	memset(&m->cursor, 0, sizeof(m->cursor));
-	return MQI_OK;
+	return lmdb_room_update(&m->e, &m->why);
 }
 
 static enum mqi_err

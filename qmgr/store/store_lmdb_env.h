@@ -41,9 +41,10 @@ struct lmdb_env {
 	const struct store_lmdb_options *options;
 	uint64_t map_size;
 	uint64_t page_size;
-	uint64_t allocated; /* bytes of the file that the disk has given */
-	int allocate_rc;    /* of the last time that it was asked */
-	bool is_new;        /* the file FORMAT is not there yet */
+	uint64_t allocated;     /* bytes of the file that the disk has given */
+	int allocate_rc;        /* of the last time that it was asked */
+	uint64_t journal_bytes; /* of records, that may come at once */
+	bool is_new;            /* the file FORMAT is not there yet */
 	uint64_t last_batch;
 	uint64_t opened; /* how often it has been, this time included */
 	bool has_log;    /* there is a journal in front of it: this one */
@@ -73,11 +74,16 @@ void lmdb_env_close(struct lmdb_env *e); /* also a half-opened one */
 MQ_MUST_CHECK enum mqi_err lmdb_catalog(const struct lmdb_env *e,
     const struct store_catalog *c, struct store_why *why);
 
-/* Keeps a reserve behind the used part of the file, and judges has_room.  The
- * thread that writes, between transactions.
+/* Keeps a reserve behind the used part of the file, for transactions and for
+ * what a journal of journal_bytes may hold, and judges has_room.  The thread
+ * that writes, between transactions.
  * Errors: IO: the disk fails, and not for want of room. */
 MQ_MUST_CHECK enum mqi_err lmdb_room_update(
     struct lmdb_env *e, struct store_why *why);
+/* The journal is to be longer: *ret false if there is no reserve for that; else
+ * it is kept from now on.  Errors: as before. */
+MQ_MUST_CHECK enum mqi_err lmdb_room_grow(struct lmdb_env *e,
+    uint64_t journal_bytes, bool *ret, struct store_why *why);
 
 /* Reads u64 values of the database "store"; 0 if absent. */
 MQ_MUST_CHECK enum mqi_err lmdb_get_number(const struct lmdb_env *e,

@@ -3,11 +3,20 @@
  * store_lmdb_room.c - room on the disk.
  *
  * A full disk may refuse puts and nothing else, but in LMDB a delete needs new
- * pages too.  So the disk is made to give ROOM_RESERVE bytes behind the used
- * part of the file before they are needed (fallocate(2), in steps).  When it
- * does not, what is left of the reserve and the free pages within the file are
- * counted, and below ROOM_RESERVE has_room says no: the reserve is then spent
- * only by gets, deletes and starting work.
+ * pages too, and what the journal has accepted must come in.  So the disk is
+ * made to give a reserve behind the used part of the file before it is needed
+ * (fallocate(2), in steps).  When it does not, what is left of the reserve and
+ * the free pages within the file are counted, and below the reserve has_room
+ * says no: it is then spent only by checkpoints, gets, deletes and starting
+ * work.
+ *
+ * The reserve is ROOM_FIXED for transactions: one in progress and two whose old
+ * pages LMDB does not reuse yet, each of LMDB_TXN_BYTES and a batch; and
+ * ROOM_PER_BYTE for each byte of records that the journal can hold.  That is
+ * the worst case: an empty message with a descriptor of 96 bytes is a record of
+ * 205; its entry and bytes in a segment (133), its row with both ids (122) and
+ * two entries of "ids" (52 each), on pages that are half full, take 585.  A
+ * message of 1 KiB takes 1.2 times its record.
  *
  * The usual check costs no system call.  The count of free pages, which walks
  * LMDB's free list, is made only while the disk gives nothing.
@@ -22,8 +31,9 @@
 
 #include "qmgr/store/store_lmdb_env.h"
 
-#define ROOM_RESERVE (UINT64_C(64) << 20)
-#define ROOM_STEP (UINT64_C(64) << 20)
+#define ROOM_FIXED (UINT64_C(64) << 20)
+#define ROOM_PER_BYTE 3u
+#define ROOM_STEP (UINT64_C(32) << 20)
 
 /* Bytes of free pages within the used part of the file. */
 static uint64_t
@@ -77,32 +87,59 @@ allocate(struct lmdb_env *e, uint64_t len)
 	return rc == 0;
 }
 
-enum mqi_err
-lmdb_room_update(struct lmdb_env *e, struct store_why *why)
+/* *ret: whether there is a reserve for a journal of so many bytes; the disk is
+ * asked if it must be. */
+static enum mqi_err
+reserve(struct lmdb_env *e, uint64_t journal_bytes, bool *ret,
+    struct store_why *why)
 {
+	const uint64_t want = ROOM_FIXED + ROOM_PER_BYTE * journal_bytes;
 	MDB_envinfo info;
 	uint64_t used;
 	uint64_t left;
-	bool room = true;
 
+	*ret = true;
 	if (mdb_env_info(e->env, &info) != 0)
 		return MQI_OK;
 	used = (info.me_last_pgno + 1) * e->page_size;
-	if (used + ROOM_RESERVE > e->allocated) {
-		/* a reader that was killed would keep pages from reuse */
-		(void)mdb_reader_check(e->env, NULL);
-		room = allocate(e, used + ROOM_RESERVE + ROOM_STEP);
-		if (!room && is_full(e->allocate_rc))
-			room = allocate(e, used + ROOM_RESERVE);
-		if (!room && !is_full(e->allocate_rc))
-			return store_fail(why, MQI_E_IO,
-			    "cannot reserve room on the disk (fallocate): %s",
-			    strerror(e->allocate_rc));
-	}
-	if (!room) {
-		left = e->allocated > used ? e->allocated - used : 0;
-		room = left + free_bytes(e) >= ROOM_RESERVE;
-	}
-	atomic_store_explicit(&e->has_room, room, memory_order_relaxed);
+	if (used + want <= e->allocated)
+		return MQI_OK;
+	/* a reader that was killed would keep pages from reuse */
+	(void)mdb_reader_check(e->env, NULL);
+	if (allocate(e, used + want + ROOM_STEP) ||
+	    (is_full(e->allocate_rc) && allocate(e, used + want)))
+		return MQI_OK;
+	if (!is_full(e->allocate_rc))
+		return store_fail(why, MQI_E_IO,
+		    "cannot reserve room on the disk (fallocate): %s",
+		    strerror(e->allocate_rc));
+	left = e->allocated > used ? e->allocated - used : 0;
+	*ret = left + free_bytes(e) >= want;
+	return MQI_OK;
+}
+
+enum mqi_err
+lmdb_room_update(struct lmdb_env *e, struct store_why *why)
+{
+	bool room = true;
+	enum mqi_err err = reserve(e, e->journal_bytes, &room, why);
+
+	if (err == MQI_OK)
+		atomic_store_explicit(&e->has_room, room, memory_order_relaxed);
+	return err;
+}
+
+enum mqi_err
+lmdb_room_grow(struct lmdb_env *e, uint64_t journal_bytes, bool *ret,
+    struct store_why *why)
+{
+	bool room = true;
+	enum mqi_err err = reserve(e, journal_bytes, &room, why);
+
+	if (err != MQI_OK)
+		return err;
+	if (room)
+		e->journal_bytes = journal_bytes;
+	*ret = room;
 	return MQI_OK;
 }

@@ -350,7 +350,7 @@ static void
 test_full_disk_refuses_puts_and_lets_the_rest_work(void **state)
 {
 	struct harness *h = *state;
-	struct small_disk disk = {.size = UINT64_C(80) << 20};
+	struct small_disk disk = {.size = UINT64_C(140) << 20};
 	struct record_key key = harness_key(Q1, 0, 0);
 	uint64_t n = 0;
 
@@ -377,7 +377,7 @@ static void
 test_room_comes_back_with_the_disk(void **state)
 {
 	struct harness *h = *state;
-	struct small_disk disk = {.size = UINT64_C(80) << 20};
+	struct small_disk disk = {.size = UINT64_C(140) << 20};
 	uint64_t n = 0;
 
 	harness_close(h);

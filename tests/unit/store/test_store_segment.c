@@ -6,6 +6,7 @@
  *
  * Tests look into and damage a store through LMDB itself, while it is closed.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -558,6 +559,110 @@ test_sweep_empties_segments_that_old_messages_keep(void **state)
 	assert_int_equal(entries(h, "ids"), 0);
 }
 
+/* ---- room ---- */
+
+static int
+give_nothing(void *arg, int fd, uint64_t len)
+{
+	(void)arg;
+	(void)fd;
+	(void)len;
+	return ENOSPC;
+}
+
+/* What is most of a store for its record: no body, and ids in no order. */
+static void
+put_worst(struct harness *h, uint64_t i)
+{
+	static const uint8_t desc[96];
+	struct record_key key = harness_key(i % 2 == 0 ? Q1 : Q2, 0, i);
+	struct record_put v = {.body_id = 1000000 + 3 * i,
+	    .n_places = 1,
+	    .places = &key,
+	    .desc = desc,
+	    .desc_len = sizeof(desc)};
+
+	schema_u64(v.msg_id, i * UINT64_C(0x9e3779b97f4a7c15));
+	schema_u64(v.correl_id, i * UINT64_C(0xc2b2ae3d27d4eb4f));
+	record_encode_put(harness_records(h), 0, &v);
+}
+
+static void
+apply(struct lmdb_writer *w, struct harness *h, bool last)
+{
+	MDB_envinfo info;
+
+	if (h->batch == NULL || (!last && h->batch->records.len < 200000))
+		return;
+	if (w->txn == NULL)
+		assert_int_equal(lmdb_writer_begin(w), MQI_OK);
+	assert_int_equal(lmdb_writer_apply(w, h->batch), MQI_OK);
+	mqbuf_reset(&h->batch->records);
+	if (!last && !lmdb_writer_is_full(w))
+		return;
+	assert_int_equal(lmdb_writer_commit(w, h->submitted), MQI_OK);
+	assert_int_equal(lmdb_room_update(w->e, w->why), MQI_OK);
+	/* not a byte more than the disk has given */
+	assert_int_equal(mdb_env_info(w->e->env, &info), 0);
+	assert_true(
+	    (info.me_last_pgno + 1) * w->e->page_size <= w->e->allocated);
+}
+
+static void
+test_full_disk_takes_a_full_journal_and_a_drain(void **state)
+{
+	struct harness *h = *state;
+	struct lmdb_env e;
+	struct lmdb_writer w;
+	struct store_why why = {0};
+	const uint64_t journal = UINT64_C(8) << 20;
+	const uint64_t n = journal / 205;
+	uint64_t big = 0;
+	bool room = false;
+
+	harness_close(h);
+	w = writer_open(h, &e, &why);
+	assert_int_equal(lmdb_room_grow(&e, journal, &room, &why), MQI_OK);
+	assert_true(room);
+	h->options.lmdb.allocate = give_nothing;
+	while (atomic_load(&e.has_room)) {
+		struct record_key key = harness_key(Q1, 1, ++big);
+
+		harness_put(h, &key, big, 60000, 0);
+		apply(&w, h, false);
+		assert_true(big < 10000);
+	}
+	assert_int_equal(lmdb_room_grow(&e, 2 * journal, &room, &why), MQI_OK);
+	assert_false(room);
+	for (uint64_t i = 1; i <= n; i++) {
+		put_worst(h, i);
+		apply(&w, h, false);
+	}
+	apply(&w, h, true);
+	/* in no order: 7919 is prime to n */
+	assert_int_not_equal(n % 7919, 0);
+	for (uint64_t i = 1; i <= n; i++) {
+		uint64_t seq = i * 7919 % n + 1;
+		struct record_key key =
+		    harness_key(seq % 2 == 0 ? Q1 : Q2, 0, seq);
+
+		harness_remove(h, &key, 1000000 + 3 * seq, 1);
+		apply(&w, h, false);
+	}
+	for (uint64_t i = 1; i <= big; i++) {
+		struct record_key key = harness_key(Q1, 1, i);
+
+		harness_remove(h, &key, i, 1);
+		apply(&w, h, false);
+	}
+	apply(&w, h, true);
+	assert_true(atomic_load(&e.has_room));
+	lmdb_writer_fini(&w);
+	lmdb_env_close(&e);
+	h->batch = store_batch_free(h->batch);
+	assert_int_equal(entries(h, "rows"), 0);
+}
+
 /* ---- a store of before there were segments ---- */
 
 static size_t
@@ -744,6 +849,7 @@ main(void)
 	    TEST(test_damage_takes_one_message_at_most),
 	    TEST(test_count_that_is_damaged_keeps_the_segment),
 	    TEST(test_sweep_empties_segments_that_old_messages_keep),
+	    TEST(test_full_disk_takes_a_full_journal_and_a_drain),
 	    TEST(test_store_without_segments_is_read_and_emptied),
 	    TEST(test_opening_raises_the_features),
 	};
