@@ -344,8 +344,9 @@ batch_let_go(struct batch *b)
 /* ---- the store's answers ---- */
 
 static void
-unapplied_add(struct engine *e, uint64_t number, size_t len)
+unapplied_add(struct engine *e, const struct batch *b)
 {
+	const size_t cost = b->len + (size_t)b->n_records * ENGINE_ENTRY_COST;
 	unsigned i =
 	    (e->unapplied_first + e->n_unapplied + UNAPPLIED_PARTS - 1) %
 	    UNAPPLIED_PARTS;
@@ -356,9 +357,14 @@ unapplied_add(struct engine *e, uint64_t number, size_t len)
 		e->unapplied[i].len = 0;
 		e->n_unapplied++;
 	}
-	e->unapplied[i].number = number;
-	e->unapplied[i].len += len;
-	e->unapplied_bytes += len;
+	e->unapplied[i].number = b->number;
+	e->unapplied[i].len += cost;
+	e->unapplied_bytes += cost;
+	if (e->unapplied_bytes > ENGINE_UNAPPLIED_MAX / 2) {
+		/* the older half, and not what may be gone soon */
+		i = (e->unapplied_first + e->n_unapplied / 2) % UNAPPLIED_PARTS;
+		e->ops->hurry(e->ctx, e->unapplied[i].number);
+	}
 }
 
 static void
@@ -383,7 +389,7 @@ engine_durable(struct engine *e, uint64_t number)
 	TAILQ_REMOVE(&e->batches, b, link);
 	e->queued_bytes -= b->len;
 	if (number > e->applied)
-		unapplied_add(e, number, b->len);
+		unapplied_add(e, b);
 	batch_let_go(b);
 	batch_free(b);
 	if (number == e->ready_at)

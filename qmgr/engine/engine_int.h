@@ -36,15 +36,18 @@
 /* A store that commits a batch at once holds a page or more for each record,
  * however small: past this many no more requests are read. */
 #define ENGINE_BATCH_RECORDS 4096u
-#define ENGINE_EAGER_BYTES 1048576u    /* a batch of this size goes at once */
-#define ENGINE_UNAPPLIED_MAX 33554432u /* bytes durable but not applied */
+#define ENGINE_EAGER_BYTES 1048576u /* a batch of this size goes at once */
+/* What is durable but not applied costs memory: its bytes of records, and an
+ * entry for each.  Behind half of the bound the store is asked to hurry. */
+#define ENGINE_UNAPPLIED_MAX 50331648u
+#define ENGINE_ENTRY_COST 256u
 /* A session that puts a large message goes on while less than EAGER waits to
  * be handed over, and less than this is not applied. */
 #define ENGINE_PACE_UNAPPLIED (ENGINE_UNAPPLIED_MAX / 4 * 3)
 #define UNAPPLIED_PART 524288u /* bytes of records, or more, in a run */
 /* one is not full, and the bound may be passed by what was under way */
 #define UNAPPLIED_PARTS \
-	(1 + (ENGINE_UNAPPLIED_MAX + 2 * STORE_BATCH_MAX) / UNAPPLIED_PART)
+	(1 + (ENGINE_UNAPPLIED_MAX + 4 * STORE_BATCH_MAX) / UNAPPLIED_PART)
 #define ENGINE_PIECES_PER_LOAD 4u
 #define ENGINE_MAX_GETTERS 65536u  /* waiting gets of one session */
 #define ENGINE_MAX_HANDLES 65536u  /* of one session */
@@ -542,9 +545,9 @@ struct engine {
 
 	unsigned unapplied_first;
 	unsigned n_unapplied;
-	size_t unapplied_bytes;
-	size_t queued_bytes; /* of batches not durable */
-	size_t usual_batch;  /* bytes that the next one will likely have */
+	size_t unapplied_bytes; /* their cost */
+	size_t queued_bytes;    /* of batches not durable */
+	size_t usual_batch;     /* bytes that the next one will likely have */
 	uint64_t objects_pos;
 	uint64_t object_changes;        /* how often */
 	struct entry_list_head touched; /* by touch */

@@ -12,6 +12,9 @@
  * only that is in the range.  Left alone are messages at several places, staged
  * ones, and what is kept for a RESTORE: they take the plain way.
  *
+ * The end of the range may be left for the next one: what is put there may yet
+ * be removed, while its removals already count for what is before.
+ *
  * A range may take several transactions.  Then one may lack a message that
  * only a later batch removes.  That is no loss: the removal is durable in the
  * journal, whose replay finds nothing to remove, which is no error.
@@ -43,6 +46,9 @@ struct run {
 	struct pair *pairs; /* open addressing, a power of two */
 	size_t n_slots;
 	size_t n_pairs;
+	uint64_t to;      /* last batch of the range */
+	uint64_t bytes;   /* of its records */
+	uint64_t applied; /* of them */
 };
 
 /* ---- the pairs ---- */
@@ -160,6 +166,11 @@ apply(void *ctx, const struct record *rec, const uint8_t *bytes)
 	    (rec->type == RECORD_REMOVE &&
 		is_left_out(r, rec->u.remove.body_id)))
 		return MQI_OK;
+	if (!record_is_whole(bytes, rec->size))
+		return store_fail(r->why, MQI_E_OBJECT_DAMAGED,
+		    "a record of type %u does not read back from the journal "
+		    "as it was written",
+		    rec->type);
 	err = r->target->record(r->target->ctx, rec, bytes);
 	if (err != MQI_E_STORE_FAILED || !r->lenient)
 		return err;
@@ -173,50 +184,57 @@ apply(void *ctx, const struct record *rec, const uint8_t *bytes)
 
 /* ---- the range ---- */
 
-/* Reads up to the end of the range, and says where that is. */
+/* Reads the range, and says how far it goes. */
 static enum mqi_err
 note_range(struct run *r, struct journal *j, struct journal_cursor c,
-    uint64_t max_bytes, struct store_batch *b, uint64_t *ret_to,
-    uint64_t *ret_bytes)
+    uint64_t look_bytes, struct store_batch *b)
 {
 	const uint64_t last = journal_last(j);
 	enum mqi_err err = MQI_OK;
-	uint64_t bytes = 0;
 
-	while (err == MQI_OK && c.number < last && bytes < max_bytes) {
-		err = journal_read(j, &c, true, b, r->why);
+	while (err == MQI_OK && c.number < last && r->bytes < look_bytes) {
+		err = journal_read(j, &c, b, r->why);
 		if (err == MQI_OK)
-			err = store_walk(b, note, r, r->why);
-		bytes += b->records.len;
+			err = store_walk_unchecked(b, note, r, r->why);
+		r->bytes += b->records.len;
 	}
-	*ret_to = c.number;
-	*ret_bytes = bytes;
+	r->to = c.number;
 	return err;
+}
+
+/* Whether the batch after this one belongs to what is left for later. */
+static bool
+is_enough(
+    const struct run *r, const struct checkpoint_range *range, uint64_t number)
+{
+	return number >= r->to ||
+	       (number >= range->at_least &&
+		   r->bytes - r->applied <= range->keep_bytes);
 }
 
 static enum mqi_err
 apply_range(struct run *r, struct journal *j, struct journal_cursor *c,
-    uint64_t to, struct store_batch *b)
+    const struct checkpoint_range *range, struct store_batch *b)
 {
 	const struct checkpoint_target *t = r->target;
 	struct journal_cursor at = *c;
 	enum mqi_err err = MQI_OK;
 
-	while (at.number < to) {
+	while (!is_enough(r, range, at.number)) {
 		err = t->begin(t->ctx);
 		if (err != MQI_OK)
 			return err;
 		do {
-			err = journal_read(j, &at, false, b, r->why);
+			err = journal_read(j, &at, b, r->why);
 			if (err == MQI_OK)
-				err = store_walk(b, apply, r, r->why);
-		} while (
-		    err == MQI_OK && at.number < to && !t->is_full(t->ctx));
-		if (err == MQI_OK) {
+				err = store_walk_unchecked(b, apply, r, r->why);
+			r->applied += b->records.len;
+		} while (err == MQI_OK && !is_enough(r, range, at.number) &&
+			 !t->is_full(t->ctx));
+		if (err == MQI_OK)
 			err = t->commit(t->ctx, at.number);
-		} else {
+		else
 			t->abort(t->ctx);
-		}
 		if (err != MQI_OK)
 			return err;
 		*c = at;
@@ -226,21 +244,19 @@ apply_range(struct run *r, struct journal *j, struct journal_cursor *c,
 
 enum mqi_err
 checkpoint_run(struct journal *j, struct journal_cursor *cursor,
-    uint64_t max_bytes, bool lenient, const struct checkpoint_target *target,
-    uint64_t *ret_bytes, struct store_why *why)
+    const struct checkpoint_range *range, bool lenient,
+    const struct checkpoint_target *target, uint64_t *ret_bytes,
+    struct store_why *why)
 {
 	struct run r = {.target = target, .why = why, .lenient = lenient};
 	struct store_batch *b = store_batch_new(0);
-	uint64_t bytes = 0;
-	uint64_t to = 0;
-	enum mqi_err err;
+	enum mqi_err err = note_range(&r, j, *cursor, range->look_bytes, b);
 
-	err = note_range(&r, j, *cursor, max_bytes, b, &to, &bytes);
 	if (err == MQI_OK)
-		err = apply_range(&r, j, cursor, to, b);
+		err = apply_range(&r, j, cursor, range, b);
 	(void)store_batch_free(b);
 	free(r.pairs);
 	if (err == MQI_OK)
-		*ret_bytes = bytes;
+		*ret_bytes = r.applied;
 	return err;
 }

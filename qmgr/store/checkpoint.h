@@ -21,17 +21,24 @@ struct checkpoint_target {
 	void *ctx;
 };
 
+/* How much of the journal, behind the cursor. */
+struct checkpoint_range {
+	uint64_t look_bytes; /* of records are looked at; at least one batch */
+	uint64_t keep_bytes; /* at the end of them are left for later, */
+	uint64_t at_least;   /* but this batch is applied, if it is there */
+};
+
 /*
- * checkpoint_run - applies the batches behind the cursor, at most max_bytes of
- * records (but at least one batch), and moves the cursor behind them.  Messages
- * that were put and removed within them leave no trace.  *ret_bytes: the bytes
- * of their records.
+ * checkpoint_run - applies the batches of a range, and moves the cursor behind
+ * the last one that was.  Messages that were put and removed within the range
+ * leave no trace.  *ret_bytes: the bytes of records applied.
  * lenient: a record that contradicts what is there is logged and left out.
- * Errors: what the journal and the target have; the target is aborted then.
+ * Errors: what the journal and the target have; OBJECT_DAMAGED: a record is not
+ * what was written.  The target is aborted then.
  */
 MQ_MUST_CHECK enum mqi_err checkpoint_run(struct journal *j,
-    struct journal_cursor *cursor, uint64_t max_bytes, bool lenient,
-    const struct checkpoint_target *target, uint64_t *ret_bytes,
+    struct journal_cursor *cursor, const struct checkpoint_range *range,
+    bool lenient, const struct checkpoint_target *target, uint64_t *ret_bytes,
     struct store_why *why);
 
 #endif

@@ -101,11 +101,11 @@ void journal_rewind(struct journal *j, struct journal_cursor *ret);
  * journal_read - gives the records of the next batch in b, whose records are
  * reset before, and moves the cursor.  There must be one: the cursor's number
  * is below journal_last().  After damage numbers may be left out.
- * check: compare the checksum.
+ * What it gives is what the file shows: of a file that this start has not
+ * written, recovery has compared the checksum, and each record has its own.
  * Errors: OBJECT_DAMAGED, IO.
  */
 MQ_MUST_CHECK enum mqi_err journal_read(struct journal *j,
-    struct journal_cursor *c, bool check, struct store_batch *b,
-    struct store_why *why);
+    struct journal_cursor *c, struct store_batch *b, struct store_why *why);
 
 #endif

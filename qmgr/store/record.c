@@ -497,8 +497,31 @@ header_is_known(const uint8_t *p, uint32_t unit)
 	return rules[type].unit != UNIT_NONE;
 }
 
+bool
+record_is_whole(const void *data, uint32_t size)
+{
+	const uint8_t *p = data;
+
+	return record_crc(p, size) == mqbuf_get_u32(p + CRC_OFFSET);
+}
+
 enum mqi_err
 record_decode(const void *data, size_t len, struct record *ret)
+{
+	uint32_t size;
+
+	if (len < RECORD_HEADER)
+		return MQI_E_STORE_FORMAT;
+	size = mqbuf_get_u32(data);
+	if (size < RECORD_HEADER || size > len)
+		return MQI_E_STORE_FORMAT;
+	if (!record_is_whole(data, size))
+		return MQI_E_OBJECT_DAMAGED;
+	return record_parse(data, len, ret);
+}
+
+enum mqi_err
+record_parse(const void *data, size_t len, struct record *ret)
 {
 	const uint8_t *p = data;
 	struct mqreader r;
@@ -509,8 +532,6 @@ record_decode(const void *data, size_t len, struct record *ret)
 	v.size = mqbuf_get_u32(p);
 	if (v.size < RECORD_HEADER || v.size > len)
 		return MQI_E_STORE_FORMAT;
-	if (record_crc(p, v.size) != mqbuf_get_u32(p + CRC_OFFSET))
-		return MQI_E_OBJECT_DAMAGED;
 	v.type = p[4];
 	v.flags = p[5];
 	v.unit = mqbuf_get_u32(p + 8);

@@ -219,6 +219,11 @@ void record_encode_end(struct mqbuf *b, enum record_type type, uint32_t unit);
  * that do not fit), OBJECT_DAMAGED (the CRC is wrong). */
 MQ_MUST_CHECK enum mqi_err record_decode(
     const void *data, size_t len, struct record *ret);
+/* The same without looking at the CRC. */
+MQ_MUST_CHECK enum mqi_err record_parse(
+    const void *data, size_t len, struct record *ret);
+/* Whether the CRC of a record that was parsed is right. */
+bool record_is_whole(const void *data, uint32_t size);
 
 struct record_key record_place(const struct record_put *put, uint32_t i);
 

@@ -166,9 +166,12 @@ takes_effect(const struct units *units, const struct record *r)
 	}
 }
 
-enum mqi_err
-store_walk(const struct store_batch *b, store_apply_fn *apply, void *ctx,
-    struct store_why *why)
+typedef enum mqi_err decode_fn(
+    const void *data, size_t len, struct record *ret);
+
+static enum mqi_err
+walk(const struct store_batch *b, decode_fn *decode, store_apply_fn *apply,
+    void *ctx, struct store_why *why)
 {
 	struct units units = {0};
 	enum mqi_err err = MQI_OK;
@@ -179,7 +182,7 @@ store_walk(const struct store_batch *b, store_apply_fn *apply, void *ctx,
 	while (err == MQI_OK && at < b->records.len) {
 		const uint8_t *p = b->records.data + at;
 
-		err = record_decode(p, b->records.len - at, &r);
+		err = decode(p, b->records.len - at, &r);
 		if (err != MQI_OK)
 			(void)store_fail(why, err,
 			    "batch %llu holds a record that is not one, at "
@@ -196,4 +199,18 @@ store_walk(const struct store_batch *b, store_apply_fn *apply, void *ctx,
 	}
 	free(units.committed);
 	return err;
+}
+
+enum mqi_err
+store_walk(const struct store_batch *b, store_apply_fn *apply, void *ctx,
+    struct store_why *why)
+{
+	return walk(b, record_decode, apply, ctx, why);
+}
+
+enum mqi_err
+store_walk_unchecked(const struct store_batch *b, store_apply_fn *apply,
+    void *ctx, struct store_why *why)
+{
+	return walk(b, record_parse, apply, ctx, why);
 }

@@ -35,6 +35,9 @@ typedef enum mqi_err store_apply_fn(
  */
 MQ_MUST_CHECK enum mqi_err store_walk(const struct store_batch *b,
     store_apply_fn *apply, void *ctx, struct store_why *why);
+/* The same for records whose checksums apply looks at, where they matter. */
+MQ_MUST_CHECK enum mqi_err store_walk_unchecked(const struct store_batch *b,
+    store_apply_fn *apply, void *ctx, struct store_why *why);
 
 /* A zeroed row at the end of the answer. */
 struct store_row *store_load_add_row(struct store_load *l);

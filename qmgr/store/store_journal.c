@@ -17,8 +17,11 @@
  *
  * A checkpoint begins when the journal holds `checkpoint_bytes` that LMDB does
  * not have, when the oldest of them is `checkpoint_ms` old, when hurry() asks
- * for it, and when the journal has no free file.  So the bytes that a start
- * has to replay are bounded, by that and by what the engine lets pile up.
+ * for it, and when the journal has no free file.  It leaves the youngest
+ * `checkpoint_keep` bytes, unless they are old or somebody waits: most of what
+ * is put there will be removed before it ever reaches LMDB.  So the bytes that
+ *a start has to replay are bounded, by that and by what the engine lets pile
+ *up.
  *
  * The reader can see a commit before the checkpoint thread has said so; poll()
  * keeps such an answer until it has told applied().
@@ -47,9 +50,9 @@
 #include "qmgr/store/store_lmdb_apply.h"
 #include "qmgr/store/store_lmdb_load.h"
 
-#define RECHECK_MS 1000u                 /* of room, while there is none */
-#define RANGE_BYTES (UINT64_C(16) << 20) /* of a checkpoint */
-#define ALONE_BYTES 65536u /* of a batch that the loop may write */
+#define RECHECK_MS 1000u                /* of room, while there is none */
+#define LOOK_BYTES (UINT64_C(32) << 20) /* of journal, in a checkpoint */
+#define ALONE_BYTES 65536u              /* of a batch that the loop may write */
 #define SLOW_FLUSH_US 300u
 #define FLUSHES 256u    /* looked back on */
 #define SLOW_FLUSHES 3u /* of them, and the loop leaves it: p99 */
@@ -328,7 +331,8 @@ target_abort(void *ctx)
 }
 
 static enum mqi_err
-run_checkpoint(struct store_journal *m, bool lenient, uint64_t *ret_bytes)
+run_checkpoint(struct store_journal *m, const struct checkpoint_range *range,
+    bool lenient, uint64_t *ret_bytes)
 {
 	const struct checkpoint_target target = {
 	    .begin = target_begin,
@@ -341,8 +345,8 @@ run_checkpoint(struct store_journal *m, bool lenient, uint64_t *ret_bytes)
 
 	if (m->cursor.ordinal == 0)
 		journal_rewind(m->journal, &m->cursor);
-	return checkpoint_run(m->journal, &m->cursor, RANGE_BYTES, lenient,
-	    &target, ret_bytes, &m->lmdb_why);
+	return checkpoint_run(m->journal, &m->cursor, range, lenient, &target,
+	    ret_bytes, &m->lmdb_why);
 }
 
 /* How long the checkpoint thread may sleep; 0: a checkpoint is due.  The mutex
@@ -422,9 +426,18 @@ checkpoint_step(struct store_journal *m)
 	const bool room =
 	    atomic_load_explicit(&m->e.has_room, memory_order_relaxed);
 	const bool stop = m->stop;
+	struct checkpoint_range range = {
+	    .look_bytes = LOOK_BYTES,
+	    .at_least = m->wanted,
+	};
 	enum mqi_err err = MQI_OK;
 	uint64_t bytes = 0;
 
+	if (m->unapplied_bytes >= m->o.checkpoint_bytes ||
+	    m->applied < m->wanted)
+		range.keep_bytes = m->o.checkpoint_keep;
+	if (stop || m->starved)
+		range.keep_bytes = 0;
 	if (due > 0 && !m->writer.sweep) {
 		if (room || due < RECHECK_MS) {
 			wait_ms(m, due);
@@ -437,7 +450,7 @@ checkpoint_step(struct store_journal *m)
 		if (!stop && room)
 			err = prepare_file(m);
 		if (err == MQI_OK)
-			err = run_checkpoint(m, false, &bytes);
+			err = run_checkpoint(m, &range, false, &bytes);
 	} else if (m->writer.sweep) {
 		err = lmdb_writer_sweep(&m->writer);
 	}
@@ -782,6 +795,7 @@ recover(struct store_journal *m)
 	enum mqi_err err = lmdb_writer_init(&m->writer, &m->e, &m->lmdb_why);
 	const uint64_t from = m->e.last_batch;
 	const uint64_t to = journal_last(m->journal);
+	const struct checkpoint_range range = {.look_bytes = LOOK_BYTES};
 	uint64_t bytes;
 
 	/* what is replayed is of an epoch that has not ended yet */
@@ -790,7 +804,7 @@ recover(struct store_journal *m)
 	if (err == MQI_OK)
 		journal_rewind(m->journal, &m->cursor);
 	while (err == MQI_OK && m->applied < to)
-		err = run_checkpoint(m, true, &bytes);
+		err = run_checkpoint(m, &range, true, &bytes);
 	lmdb_writer_fini(&m->writer);
 	if (err != MQI_OK) {
 		m->why = m->lmdb_why;
@@ -869,6 +883,7 @@ store_options_init(struct store_options *ret)
 	    .journal = {.file_size = STORE_JOURNAL_FILE,
 		.files = STORE_JOURNAL_FILES},
 	    .checkpoint_bytes = STORE_CHECKPOINT_BYTES,
+	    .checkpoint_keep = STORE_CHECKPOINT_KEEP,
 	    .checkpoint_ms = STORE_CHECKPOINT_MS,
 	};
 }

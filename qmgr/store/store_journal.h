@@ -11,7 +11,8 @@
 
 #define STORE_JOURNAL_FILE (UINT64_C(16) << 20)
 #define STORE_JOURNAL_FILES 6u
-#define STORE_CHECKPOINT_BYTES (UINT64_C(8) << 20)
+#define STORE_CHECKPOINT_BYTES (UINT64_C(16) << 20)
+#define STORE_CHECKPOINT_KEEP (UINT64_C(8) << 20)
 #define STORE_CHECKPOINT_MS 1000u
 
 struct store_options {
@@ -20,8 +21,9 @@ struct store_options {
 	/* A checkpoint begins when the journal holds so much that LMDB does
 	 * not have, */
 	uint64_t checkpoint_bytes;
-	uint32_t checkpoint_ms; /* or has held something for so long. */
-	struct disk *disk;      /* the journal's, borrowed; NULL: DIR/journal */
+	uint64_t checkpoint_keep; /* the youngest of it are left for the next */
+	uint32_t checkpoint_ms;   /* or has held something for so long. */
+	struct disk *disk; /* the journal's, borrowed; NULL: DIR/journal */
 };
 
 void store_options_init(struct store_options *ret);

@@ -205,13 +205,17 @@ checkpoint(struct sim_store *m, bool lenient)
 	    .abort = target_abort,
 	    .ctx = m,
 	};
-	uint64_t most = UINT64_C(1) << sim_roll(m->sim, 22);
+	struct checkpoint_range range = {
+	    .look_bytes = UINT64_C(1) << sim_roll(m->sim, 22),
+	    .at_least = m->applied + 1,
+	};
 	uint64_t bytes;
 
 	if (m->cursor.ordinal == 0)
 		journal_rewind(m->journal, &m->cursor);
+	range.keep_bytes = range.look_bytes / 2;
 	return checkpoint_run(
-	    m->journal, &m->cursor, most, lenient, &target, &bytes, &m->why);
+	    m->journal, &m->cursor, &range, lenient, &target, &bytes, &m->why);
 }
 
 bool
