@@ -398,13 +398,15 @@ cursor_file(struct journal *j, struct journal_cursor *c)
 		for (unsigned i = 0; i < j->n_files; i++)
 			if (j->files[i].ordinal == c->ordinal)
 				at = i;
-		MQ_INVARIANT(at != JOURNAL_FILES_MAX);
-		if (c->at >= j->files[at].end && pass == 0) {
+		/* read to its end and released, it may have been used again */
+		if (pass == 0 &&
+		    (at == JOURNAL_FILES_MAX || c->at >= j->files[at].end)) {
 			c->ordinal++;
 			c->at = JOURNAL_FILE_HEADER;
 			at = JOURNAL_FILES_MAX;
 		}
 	}
+	MQ_INVARIANT(at != JOURNAL_FILES_MAX);
 	unlock(j);
 	return at;
 }
