@@ -88,6 +88,7 @@ is_kept(size_t len)
 static void
 test_ref_keep_hands_out_again_up_to_its_limit(void **state)
 {
+	const uint8_t bytes[708] = {1};
 	struct mqref *r[8];
 
 	(void)state;
@@ -102,7 +103,7 @@ test_ref_keep_hands_out_again_up_to_its_limit(void **state)
 	/* more than the limit, then all of them again */
 	for (unsigned round = 0; round < 2; round++) {
 		for (unsigned i = 0; i < 8; i++)
-			r[i] = mqref_copy("12345678", 8 + 100 * i);
+			r[i] = mqref_copy(bytes, 8 + 100 * i);
 		for (unsigned i = 0; i < 8; i++)
 			mqref_unref(r[i]);
 	}
