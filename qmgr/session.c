@@ -306,6 +306,9 @@ session_on_poll(uv_poll_t *poll, int status, int events)
 void
 sessions_resume(struct sessions *ss)
 {
+	/* thousands may be held while the store is behind */
+	if (!engine_accepts(ss->qm->engine))
+		return;
 	/* each once: one that stays held, or is held again, goes to the end;
 	 * what one asks may end others */
 	for (unsigned n = ss->n_held; n > 0 && ss->n_held > 0; n--) {
