@@ -278,6 +278,7 @@ mqi_ack(mqi_queue *queue, const mqi_msg *msg)
 {
 	enum mqi_err err;
 	mqi_conn *c;
+	uint64_t n;
 
 	if (queue == NULL || msg == NULL || msg->queue != queue ||
 	    msg->token == 0)
@@ -294,9 +295,11 @@ mqi_ack(mqi_queue *queue, const mqi_msg *msg)
 		return mqconn_leave(c, MQI_OK, NULL);
 	if (queue->ack_token == 0)
 		LIST_INSERT_HEAD(&c->acks, queue, ack_link);
+	/* it covers those before it, taken to be as long */
+	n = msg->token - queue->acked;
 	queue->ack_token = queue->acked = msg->token;
-	queue->ack_count++;
-	queue->ack_bytes += (size_t)msg->desc_len + msg->sent_len;
+	queue->ack_count += (uint32_t)n;
+	queue->ack_bytes += n * ((uint64_t)msg->desc_len + msg->sent_len);
 	if (queue->ack_count > queue->window.max_msgs / 4 ||
 	    queue->ack_bytes > queue->window.max_bytes / 4 ||
 	    mqclock_coarse_us() > c->out.last_us + ACK_US) {

@@ -308,6 +308,38 @@ on_ready(mqi_queue *q, void *arg)
 	}
 }
 
+/* Who acknowledges now and then must not wait for the window to be used up. */
+static void
+test_one_acknowledgement_of_many_is_sent_at_once(void **state)
+{
+	const struct mqi_read_ahead window = {.max_msgs = 64};
+	const struct mqi_get_opts wait = {.wait_ms = 60000};
+	mqi_conn *c = qm_connect(&qm), *other = qm_connect(&qm);
+	mqi_queue *q = open_on(c, "Q"), *look = open_on(other, "Q");
+	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
+	struct mqi_queue_info info = {0};
+	mqi_msg *msg = NULL;
+
+	(void)state;
+	for (unsigned i = 0; i < 32; i++)
+		put_number(look, NULL, i);
+	assert_int_equal(mqi_read_ahead(q, &window), MQI_OK);
+	for (unsigned i = 0; i < 32; i++) {
+		(void)mqi_msg_free(msg);
+		assert_int_equal(mqi_get_msg(q, NULL, &wait, &msg), MQI_OK);
+		assert_int_equal(number_of(msg), i);
+	}
+	assert_int_equal(mqi_ack(q, msg), MQI_OK);
+	(void)mqi_msg_free(msg);
+	/* nothing is called on c meanwhile */
+	do {
+		assert_true(test_now_ms() < end);
+		assert_int_equal(mqi_inquire(look, &info), MQI_OK);
+	} while (info.depth > 0);
+	assert_int_equal(mqi_disconnect(c), MQI_OK);
+	assert_int_equal(mqi_disconnect(other), MQI_OK);
+}
+
 static void
 test_handler_on_the_librarys_thread_gets_all(void **state)
 {
@@ -566,6 +598,7 @@ main(void)
 	    cmocka_unit_test(
 		test_read_ahead_returns_in_order_and_counted_after_an_abrupt_end),
 	    cmocka_unit_test(test_read_ahead_streams_what_is_put_meanwhile),
+	    cmocka_unit_test(test_one_acknowledgement_of_many_is_sent_at_once),
 	    cmocka_unit_test(test_handler_on_the_librarys_thread_gets_all),
 	    cmocka_unit_test(
 		test_descriptor_is_readable_while_a_poll_would_return),
