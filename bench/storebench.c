@@ -34,6 +34,8 @@
 #define SEQ_BITS 40u
 #define QUEUE_MAX 10000u
 #define DESC_LEN 96u
+#define READ_ROWS 1024u
+#define READ_BYTES 2097152u
 #define SWAP 64u /* messages that two consumers take in turn */
 
 enum correl { CORREL_NONE, CORREL_SEQ, CORREL_RANDOM };
@@ -418,6 +420,44 @@ find_by_id(struct bench *b)
 	    b->queues, b->size, sum / n * 1e6, worst * 1e6);
 }
 
+/* All messages of each queue, as a getter's window loads them. */
+static void
+read_all(struct bench *b)
+{
+	struct lmdb_reader r = {.e = &b->env};
+	double start = now();
+	double cpu = seconds(CLOCK_THREAD_CPUTIME_ID);
+	uint64_t n = 0;
+
+	for (unsigned q = 1; q <= b->queues; q++) {
+		struct record_key after = {0};
+		bool end = false;
+
+		while (!end) {
+			struct store_load *l = store_load_new();
+
+			l->kind = STORE_LOAD_ROWS;
+			l->queue_id = q;
+			l->from_start = after.seq == 0;
+			l->after = after;
+			l->max_rows = READ_ROWS;
+			l->max_bytes = READ_BYTES;
+			lmdb_reader_load(&r, l);
+			if (l->err != MQI_OK)
+				die("read", "an error");
+			n += l->n_rows;
+			end = l->end || l->n_rows == 0;
+			if (l->n_rows > 0)
+				after = l->rows[l->n_rows - 1].key;
+			(void)store_load_free(l);
+		}
+	}
+	lmdb_reader_fini(&r);
+	cpu = seconds(CLOCK_THREAD_CPUTIME_ID) - cpu;
+	(void)printf("| read | %u x %u B | %.0f | %.2f |\n", b->queues, b->size,
+	    (double)n / (now() - start), cpu / (n > 0 ? (double)n : 1) * 1e6);
+}
+
 /* What each table is made of. */
 static void
 show_tables(struct bench *b)
@@ -457,6 +497,10 @@ step(struct bench *b, const char *name)
 {
 	if (strcmp(name, "find") == 0) {
 		find_by_id(b);
+		return;
+	}
+	if (strcmp(name, "read") == 0) {
+		read_all(b);
 		return;
 	}
 	if (strcmp(name, "tables") == 0) {
@@ -538,7 +582,7 @@ usage(void)
 	die("usage",
 	    "[--dir D] [--n MESSAGES] [--size BYTES] [--queues N] "
 	    "[--txn MIB] [--batch KIB] [--correl none|seq|random] [--every N] "
-	    "fill|drain|drain2|random|cycle|find|tables ...");
+	    "fill|drain|drain2|random|cycle|find|read|tables ...");
 }
 
 static const char *
