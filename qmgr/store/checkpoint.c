@@ -2,15 +2,15 @@
 /*
  * checkpoint.c - applies a range of the journal's batches (checkpoint.h).
  *
- * Neighbours: journal.c gives the batches, twice; store_lmdb_apply.c takes the
- * records.
+ * Neighbours: journal.c gives the batches; store_journal.c notes them as they
+ * are written; store_lmdb_apply.c takes the records.
  *
- * The first reading notes the body of each message that is put in the range,
- * and whether a REMOVE lets go of it; the second leaves those out altogether
- * and applies the rest.  Bodies, not places: a message that is put back gets a
- * new body at the place of the old one, whose removal must not be left out if
- * only that is in the range.  Left alone are messages at several places, staged
- * ones, and what is kept for a RESTORE: they take the plain way.
+ * A note says which bodies a batch puts and which it lets go of.  A message
+ * whose PUT and whose last REMOVE are both noted is left out altogether, and a
+ * batch of which nothing is left is not even read.  Bodies, not places: a
+ * message that is put back gets a new body at the place of the old one, whose
+ * removal must not be left out if only that is noted.  Messages at several
+ * places, staged ones, and what is kept for a RESTORE take the plain way.
  *
  * The end of the range may be left for the next one: what is put there may yet
  * be removed, while its removals already count for what is before.
@@ -19,8 +19,8 @@
  * only a later batch removes.  That is no loss: the removal is durable in the
  * journal, whose replay finds nothing to remove, which is no error.
  *
- * Memory: 32 bytes or twice that for each message put in the range, and one
- * batch.
+ * Memory: 16 bytes, or twice that, for each record noted; 16 or 32 for each
+ * message put in the range; one batch.
  */
 #include "qmgr/store/checkpoint.h"
 
@@ -46,10 +46,132 @@ struct run {
 	struct pair *pairs; /* open addressing, a power of two */
 	size_t n_slots;
 	size_t n_pairs;
-	uint64_t to;      /* last batch of the range */
-	uint64_t bytes;   /* of its records */
-	uint64_t applied; /* of them */
+	uint64_t left; /* bytes of records that are not applied yet */
 };
+
+/* ---- notes ---- */
+
+static void
+note_event(
+    struct checkpoint_note *n, uint64_t body_id, enum checkpoint_kind kind)
+{
+	if (n->n == n->cap) {
+		n->cap = n->cap == 0 ? 16 : 2 * n->cap;
+		n->events = mqmem_grow(n->events, n->cap, sizeof(*n->events));
+	}
+	n->events[n->n++] = (struct checkpoint_event){body_id, kind};
+}
+
+static enum mqi_err
+note_record(void *ctx, const struct record *rec, const uint8_t *bytes)
+{
+	struct checkpoint_note *n = ctx;
+
+	(void)bytes;
+	switch (rec->type) {
+	case RECORD_PUT:
+		if (rec->u.put.n_places != 1 ||
+		    (rec->u.put.flags & RECORD_PUT_STAGED) != 0)
+			n->other = true;
+		else
+			note_event(n, rec->u.put.body_id, CHECKPOINT_PUT);
+		break;
+	case RECORD_REMOVE:
+		note_event(n, rec->u.remove.body_id,
+		    (rec->u.remove.flags & RECORD_REMOVE_RELEASE) != 0
+			? CHECKPOINT_REMOVE
+			: CHECKPOINT_PLAIN);
+		break;
+	case RECORD_RESTORE:
+		note_event(n, rec->u.restore.body_id, CHECKPOINT_PLAIN);
+		break;
+	default:
+		n->other = true;
+		break;
+	}
+	return MQI_OK;
+}
+
+struct checkpoint_note *
+checkpoint_note(const struct store_batch *b)
+{
+	struct checkpoint_note *n = mqmem_alloc(sizeof(*n));
+	struct store_why why = {0};
+
+	n->number = b->number;
+	n->bytes = b->records.len;
+	/* what cannot be read is told when it is to be applied */
+	if (store_walk_unchecked(b, note_record, n, &why) != MQI_OK)
+		n->other = true;
+	return n;
+}
+
+struct checkpoint_note *
+checkpoint_note_free(struct checkpoint_note *n)
+{
+	if (n != NULL) {
+		free(n->events);
+		free(n);
+	}
+	return NULL;
+}
+
+void
+checkpoint_init(struct checkpoint *c, struct journal *j)
+{
+	memset(c, 0, sizeof(*c));
+	c->journal = j;
+	STAILQ_INIT(&c->notes);
+}
+
+void
+checkpoint_fini(struct checkpoint *c)
+{
+	struct checkpoint_note *n;
+
+	if (c->journal == NULL)
+		return;
+	while ((n = STAILQ_FIRST(&c->notes)) != NULL) {
+		STAILQ_REMOVE_HEAD(&c->notes, entry);
+		(void)checkpoint_note_free(n);
+	}
+	c->journal = NULL;
+}
+
+void
+checkpoint_add(struct checkpoint *c, struct checkpoint_note *n)
+{
+	STAILQ_INSERT_TAIL(&c->notes, n, entry);
+}
+
+static void
+begin_reading(struct checkpoint *c)
+{
+	if (c->begun)
+		return;
+	journal_rewind(c->journal, &c->cursor);
+	c->ahead = c->cursor;
+	c->begun = true;
+}
+
+enum mqi_err
+checkpoint_look(struct checkpoint *c, uint64_t max_bytes, struct store_why *why)
+{
+	const uint64_t last = journal_last(c->journal);
+	struct store_batch *b = store_batch_new(0);
+	enum mqi_err err = MQI_OK;
+	uint64_t bytes = 0;
+
+	begin_reading(c);
+	while (err == MQI_OK && c->ahead.number < last && bytes < max_bytes) {
+		err = journal_read(c->journal, &c->ahead, b, why);
+		if (err == MQI_OK)
+			checkpoint_add(c, checkpoint_note(b));
+		bytes += b->records.len;
+	}
+	(void)store_batch_free(b);
+	return err;
+}
 
 /* ---- the pairs ---- */
 
@@ -100,50 +222,35 @@ pair_of(const struct run *r, uint64_t body_id)
 }
 
 static void
-note_put(struct run *r, const struct record_put *put)
+pair_put(struct run *r, uint64_t body_id)
 {
 	struct pair *p;
 
-	if (put->n_places != 1 || (put->flags & RECORD_PUT_STAGED) != 0)
-		return;
 	if (2 * (r->n_pairs + 1) > r->n_slots)
 		grow(r);
-	p = find(r, put->body_id);
+	p = find(r, body_id);
 	if (p->flags == 0)
 		r->n_pairs++;
-	p->body_id = put->body_id;
+	p->body_id = body_id;
 	p->flags = PAIR_USED;
 }
 
-/* First reading. */
-static enum mqi_err
-note(void *ctx, const struct record *rec, const uint8_t *bytes)
+static void
+pair_events(struct run *r, const struct checkpoint_note *n)
 {
-	struct run *r = ctx;
-	struct pair *p = NULL;
+	for (size_t i = 0; i < n->n; i++) {
+		const struct checkpoint_event *e = &n->events[i];
+		struct pair *p;
 
-	(void)bytes;
-	switch (rec->type) {
-	case RECORD_PUT:
-		note_put(r, &rec->u.put);
-		break;
-	case RECORD_REMOVE:
-		p = pair_of(r, rec->u.remove.body_id);
+		if (e->kind == CHECKPOINT_PUT) {
+			pair_put(r, e->body_id);
+			continue;
+		}
+		p = pair_of(r, e->body_id);
 		if (p != NULL)
-			p->flags |=
-			    (rec->u.remove.flags & RECORD_REMOVE_RELEASE) != 0
-				? PAIR_REMOVED
-				: PAIR_PLAIN;
-		break;
-	case RECORD_RESTORE:
-		p = pair_of(r, rec->u.restore.body_id);
-		if (p != NULL)
-			p->flags |= PAIR_PLAIN;
-		break;
-	default:
-		break;
+			p->flags |= e->kind == CHECKPOINT_REMOVE ? PAIR_REMOVED
+								 : PAIR_PLAIN;
 	}
-	return MQI_OK;
 }
 
 static bool
@@ -154,7 +261,17 @@ is_left_out(const struct run *r, uint64_t body_id)
 	return p != NULL && p->flags == (PAIR_USED | PAIR_REMOVED);
 }
 
-/* Second reading. */
+/* Nothing in the batch has an effect. */
+static bool
+is_empty(const struct run *r, const struct checkpoint_note *n)
+{
+	for (size_t i = 0; i < n->n; i++)
+		if (n->events[i].kind == CHECKPOINT_PLAIN ||
+		    !is_left_out(r, n->events[i].body_id))
+			return false;
+	return !n->other;
+}
+
 static enum mqi_err
 apply(void *ctx, const struct record *rec, const uint8_t *bytes)
 {
@@ -184,79 +301,81 @@ apply(void *ctx, const struct record *rec, const uint8_t *bytes)
 
 /* ---- the range ---- */
 
-/* Reads the range, and says how far it goes. */
-static enum mqi_err
-note_range(struct run *r, struct journal *j, struct journal_cursor c,
-    uint64_t look_bytes, struct store_batch *b)
-{
-	const uint64_t last = journal_last(j);
-	enum mqi_err err = MQI_OK;
-
-	while (err == MQI_OK && c.number < last && r->bytes < look_bytes) {
-		err = journal_read(j, &c, b, r->why);
-		if (err == MQI_OK)
-			err = store_walk_unchecked(b, note, r, r->why);
-		r->bytes += b->records.len;
-	}
-	r->to = c.number;
-	return err;
-}
-
-/* Whether the batch after this one belongs to what is left for later. */
+/* Whether the rest is left for later. */
 static bool
-is_enough(
-    const struct run *r, const struct checkpoint_range *range, uint64_t number)
+is_enough(const struct checkpoint *c, const struct run *r,
+    const struct checkpoint_range *range)
 {
-	return number >= r->to ||
-	       (number >= range->at_least &&
-		   r->bytes - r->applied <= range->keep_bytes);
+	const struct checkpoint_note *n = STAILQ_FIRST(&c->notes);
+
+	return n == NULL ||
+	       (n->number > range->at_least && r->left <= range->keep_bytes);
 }
 
+/* The batch of the first note. */
 static enum mqi_err
-apply_range(struct run *r, struct journal *j, struct journal_cursor *c,
-    const struct checkpoint_range *range, struct store_batch *b)
+apply_batch(struct checkpoint *c, struct run *r, struct store_batch *b)
 {
-	const struct checkpoint_target *t = r->target;
-	struct journal_cursor at = *c;
-	enum mqi_err err = MQI_OK;
+	struct checkpoint_note *n = STAILQ_FIRST(&c->notes);
+	enum mqi_err err;
 
-	while (!is_enough(r, range, at.number)) {
-		err = t->begin(t->ctx);
-		if (err != MQI_OK)
-			return err;
-		do {
-			err = journal_read(j, &at, b, r->why);
-			if (err == MQI_OK)
-				err = store_walk_unchecked(b, apply, r, r->why);
-			r->applied += b->records.len;
-		} while (err == MQI_OK && !is_enough(r, range, at.number) &&
-			 !t->is_full(t->ctx));
+	if (is_empty(r, n)) {
+		err = journal_skip(c->journal, &c->cursor, r->why);
+	} else {
+		err = journal_read(c->journal, &c->cursor, b, r->why);
 		if (err == MQI_OK)
-			err = t->commit(t->ctx, at.number);
-		else
-			t->abort(t->ctx);
-		if (err != MQI_OK)
-			return err;
-		*c = at;
+			err = store_walk_unchecked(b, apply, r, r->why);
 	}
+	if (err != MQI_OK)
+		return err;
+	MQ_INVARIANT(c->cursor.number == n->number);
+	r->left -= n->bytes;
+	STAILQ_REMOVE_HEAD(&c->notes, entry);
+	(void)checkpoint_note_free(n);
 	return MQI_OK;
 }
 
+/* One transaction. */
+static enum mqi_err
+apply_some(struct checkpoint *c, struct run *r,
+    const struct checkpoint_range *range, struct store_batch *b)
+{
+	const struct checkpoint_target *t = r->target;
+	enum mqi_err err = t->begin(t->ctx);
+
+	if (err != MQI_OK)
+		return err;
+	do
+		err = apply_batch(c, r, b);
+	while (err == MQI_OK && !is_enough(c, r, range) && !t->is_full(t->ctx));
+	if (err == MQI_OK)
+		return t->commit(t->ctx, c->cursor.number);
+	t->abort(t->ctx);
+	return err;
+}
+
 enum mqi_err
-checkpoint_run(struct journal *j, struct journal_cursor *cursor,
-    const struct checkpoint_range *range, bool lenient,
-    const struct checkpoint_target *target, uint64_t *ret_bytes,
+checkpoint_run(struct checkpoint *c, const struct checkpoint_range *range,
+    bool lenient, const struct checkpoint_target *target, uint64_t *ret_bytes,
     struct store_why *why)
 {
 	struct run r = {.target = target, .why = why, .lenient = lenient};
 	struct store_batch *b = store_batch_new(0);
-	enum mqi_err err = note_range(&r, j, *cursor, range->look_bytes, b);
+	const struct checkpoint_note *n;
+	enum mqi_err err = MQI_OK;
+	uint64_t bytes;
 
-	if (err == MQI_OK)
-		err = apply_range(&r, j, cursor, range, b);
+	begin_reading(c);
+	STAILQ_FOREACH (n, &c->notes, entry) {
+		pair_events(&r, n);
+		r.left += n->bytes;
+	}
+	bytes = r.left;
+	while (err == MQI_OK && !is_enough(c, &r, range))
+		err = apply_some(c, &r, range, b);
 	(void)store_batch_free(b);
 	free(r.pairs);
 	if (err == MQI_OK)
-		*ret_bytes = r.applied;
+		*ret_bytes = bytes - r.left;
 	return err;
 }

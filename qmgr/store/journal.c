@@ -411,37 +411,64 @@ cursor_file(struct journal *j, struct journal_cursor *c)
 	return at;
 }
 
+/* The header at the cursor, which is put where it is. */
 static enum mqi_err
-read_batch(struct journal *j, struct journal_cursor *c, struct store_batch *b,
-    struct store_why *why)
+read_header(struct journal *j, struct journal_cursor *c, unsigned *ret_file,
+    struct journal_batch_header *ret, struct store_why *why)
 {
 	uint8_t header[JOURNAL_BATCH_HEADER];
-	struct journal_batch_header h;
 	unsigned i = cursor_file(j, c);
-	struct disk_file *f = j->files[i].f;
-	void *records;
-	bool good;
-	int rc = j->disk->ops->read(j->disk, f, c->at, header, sizeof(header));
+	int rc = j->disk->ops->read(
+	    j->disk, j->files[i].f, c->at, header, sizeof(header));
 
 	if (rc != 0)
 		return journal_fail(why, rc, "cannot read", i);
-	good = journal_batch_header_decode(header, j->log_id, &h) ==
-		   JOURNAL_GOOD &&
-	       h.len <= STORE_BATCH_MAX;
-	if (good) {
-		records = mqbuf_reserve(&b->records, h.len);
-		if (records == NULL)
-			return store_fail(why, MQI_E_NO_MEMORY, "no memory");
-		rc = j->disk->ops->read(
-		    j->disk, f, c->at + JOURNAL_BATCH_HEADER, records, h.len);
-		if (rc != 0)
-			return journal_fail(why, rc, "cannot read", i);
-	}
-	if (!good)
+	if (journal_batch_header_decode(header, j->log_id, ret) !=
+		JOURNAL_GOOD ||
+	    ret->len > STORE_BATCH_MAX)
 		return store_fail(why, MQI_E_OBJECT_DAMAGED,
 		    "the journal's file log.%03u does not show at %llu what "
 		    "was written there",
 		    i, (unsigned long long)c->at);
+	*ret_file = i;
+	return MQI_OK;
+}
+
+/* The same of the next batch: after a rewind, there may be older ones. */
+static enum mqi_err
+next_header(struct journal *j, struct journal_cursor *c, unsigned *ret_file,
+    struct journal_batch_header *ret, struct store_why *why)
+{
+	enum mqi_err err = read_header(j, c, ret_file, ret, why);
+
+	while (err == MQI_OK && ret->number <= c->number) {
+		c->at += journal_batch_size(ret->len);
+		err = read_header(j, c, ret_file, ret, why);
+	}
+	if (err == MQI_OK)
+		MQ_INVARIANT(ret->number == c->number + 1);
+	return err;
+}
+
+static enum mqi_err
+read_batch(struct journal *j, struct journal_cursor *c, struct store_batch *b,
+    struct store_why *why)
+{
+	struct journal_batch_header h;
+	unsigned i;
+	void *records;
+	enum mqi_err err = next_header(j, c, &i, &h, why);
+	int rc;
+
+	if (err != MQI_OK)
+		return err;
+	records = mqbuf_reserve(&b->records, h.len);
+	if (records == NULL)
+		return store_fail(why, MQI_E_NO_MEMORY, "no memory");
+	rc = j->disk->ops->read(j->disk, j->files[i].f,
+	    c->at + JOURNAL_BATCH_HEADER, records, h.len);
+	if (rc != 0)
+		return journal_fail(why, rc, "cannot read", i);
 	mqbuf_commit(&b->records, h.len);
 	b->number = h.number;
 	c->at += journal_batch_size(h.len);
@@ -460,14 +487,30 @@ journal_read(struct journal *j, struct journal_cursor *c, struct store_batch *b,
 		err = journal_read_found(j, &j->found[c->found], b, why);
 		c->found++;
 	} else {
-		do {
-			mqbuf_reset(&b->records);
-			err = read_batch(j, c, b, why);
-		} while (err == MQI_OK && b->number <= c->number);
-		if (err == MQI_OK)
-			MQ_INVARIANT(b->number == c->number + 1);
+		err = read_batch(j, c, b, why);
 	}
 	if (err == MQI_OK)
 		c->number = b->number;
 	return err;
+}
+
+enum mqi_err
+journal_skip(struct journal *j, struct journal_cursor *c, struct store_why *why)
+{
+	struct journal_batch_header h;
+	enum mqi_err err;
+	unsigned i;
+
+	if (j->found != NULL) {
+		MQ_PRE(c->found < j->n_found);
+		c->number = j->found[c->found].number;
+		c->found++;
+		return MQI_OK;
+	}
+	err = next_header(j, c, &i, &h, why);
+	if (err != MQI_OK)
+		return err;
+	c->number = h.number;
+	c->at += journal_batch_size(h.len);
+	return MQI_OK;
 }

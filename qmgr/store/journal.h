@@ -108,4 +108,9 @@ void journal_rewind(struct journal *j, struct journal_cursor *ret);
 MQ_MUST_CHECK enum mqi_err journal_read(struct journal *j,
     struct journal_cursor *c, struct store_batch *b, struct store_why *why);
 
+/* Moves the cursor behind the next batch without reading its records.
+ * Errors: as of journal_read(). */
+MQ_MUST_CHECK enum mqi_err journal_skip(
+    struct journal *j, struct journal_cursor *c, struct store_why *why);
+
 #endif

@@ -51,7 +51,7 @@
 #include "qmgr/store/store_lmdb_load.h"
 
 #define RECHECK_MS 1000u                /* of room, while there is none */
-#define LOOK_BYTES (UINT64_C(32) << 20) /* of journal, in a checkpoint */
+#define LOOK_BYTES (UINT64_C(32) << 20) /* of journal, at once, by a start */
 #define ALONE_BYTES 65536u              /* of a batch that the loop may write */
 #define SLOW_FLUSH_US 300u
 #define FLUSHES 256u    /* looked back on */
@@ -90,7 +90,7 @@ struct store_journal {
 
 	/* the checkpoint thread's */
 	struct lmdb_writer writer;
-	struct journal_cursor cursor;
+	struct checkpoint checkpoint;
 	struct store_why lmdb_why;
 	bool no_file; /* the last one that it wanted could not be made */
 
@@ -110,11 +110,13 @@ struct store_journal {
 	struct load_list loads;
 	struct load_list answers;
 	uint64_t durable;
+	uint64_t noted; /* durable, and in `notes` or taken from there */
 	uint64_t applied;
-	uint64_t unapplied_bytes; /* durable ones */
-	uint64_t unapplied_since; /* mono_us of the oldest */
-	uint64_t wanted;          /* to be applied at once, up to here */
-	bool starved;             /* the store thread waits for a file */
+	struct checkpoint_notes notes; /* of durable ones, to be taken */
+	uint64_t unapplied_bytes;      /* durable ones */
+	uint64_t unapplied_since;      /* mono_us of the oldest */
+	uint64_t wanted;               /* to be applied at once, up to here */
+	bool starved;                  /* the store thread waits for a file */
 	struct flushes flushes;
 	struct store_why why; /* of the first failure */
 	bool failed;
@@ -211,32 +213,43 @@ flushes_add(struct flushes *f, uint64_t us)
 }
 
 /* Writes the batch and says so; b is freed.  Without the mutex, on whichever
- * thread may append now. */
+ * thread may append now; tell: the loop has to be woken.  Who waits for the
+ * batch does not wait for the note of it. */
 static enum mqi_err
-write_batch(
-    struct store_journal *m, struct store_batch *b, struct store_why *why)
+write_batch(struct store_journal *m, struct store_batch *b, bool tell,
+    struct store_why *why)
 {
 	const uint64_t began = mqclock_mono_us();
 	enum mqi_err err = journal_append(m->journal, b, why);
 	const uint64_t ended = mqclock_mono_us();
+	struct checkpoint_note *note;
 
-	if (err == MQI_OK) {
-		lock(m);
-		flushes_add(&m->flushes, ended - began);
-		if (m->unapplied_bytes == 0) {
-			m->unapplied_since = ended;
-			/* it starts to count the time */
-			signal_cond(&m->checkpoint_cond);
-		}
-		m->durable = b->number;
-		m->unapplied_bytes += b->records.len;
-		if (m->unapplied_bytes >= m->o.checkpoint_bytes ||
-		    m->wanted >= b->number)
-			signal_cond(&m->checkpoint_cond);
-		unlock(m);
+	if (err != MQI_OK) {
+		(void)store_batch_free(b);
+		return err;
 	}
+	lock(m);
+	flushes_add(&m->flushes, ended - began);
+	m->durable = b->number;
+	if (tell)
+		wake(m);
+	unlock(m);
+	note = checkpoint_note(b);
+	lock(m);
+	/* the first one starts to count the time */
+	if (m->unapplied_bytes == 0) {
+		m->unapplied_since = ended;
+		signal_cond(&m->checkpoint_cond);
+	}
+	STAILQ_INSERT_TAIL(&m->notes, note, entry);
+	m->noted = b->number;
+	m->unapplied_bytes += b->records.len;
+	if (m->unapplied_bytes >= m->o.checkpoint_bytes ||
+	    m->wanted >= b->number)
+		signal_cond(&m->checkpoint_cond);
+	unlock(m);
 	(void)store_batch_free(b);
-	return err;
+	return MQI_OK;
 }
 
 static void *
@@ -261,13 +274,11 @@ store_main(void *arg)
 		}
 		STAILQ_REMOVE_HEAD(&m->batches, entry);
 		unlock(m);
-		err = write_batch(m, n->batch, &why);
+		err = write_batch(m, n->batch, true, &why);
 		free(n);
 		lock(m);
 		if (err != MQI_OK)
 			fail(m, &why);
-		else
-			wake(m);
 	}
 	m->store_ended = true;
 	signal_cond(&m->checkpoint_cond);
@@ -343,10 +354,8 @@ run_checkpoint(struct store_journal *m, const struct checkpoint_range *range,
 	    .ctx = m,
 	};
 
-	if (m->cursor.ordinal == 0)
-		journal_rewind(m->journal, &m->cursor);
-	return checkpoint_run(m->journal, &m->cursor, range, lenient, &target,
-	    ret_bytes, &m->lmdb_why);
+	return checkpoint_run(
+	    &m->checkpoint, range, lenient, &target, ret_bytes, &m->lmdb_why);
 }
 
 /* How long the checkpoint thread may sleep; 0: a checkpoint is due.  The mutex
@@ -357,7 +366,7 @@ until_due_ms(const struct store_journal *m)
 	uint64_t now;
 	uint64_t due;
 
-	if (m->durable == m->applied)
+	if (m->noted == m->applied)
 		return UINT64_MAX;
 	if (m->stop || m->starved || m->applied < m->wanted ||
 	    m->unapplied_bytes >= m->o.checkpoint_bytes)
@@ -426,10 +435,7 @@ checkpoint_step(struct store_journal *m)
 	const bool room =
 	    atomic_load_explicit(&m->e.has_room, memory_order_relaxed);
 	const bool stop = m->stop;
-	struct checkpoint_range range = {
-	    .look_bytes = LOOK_BYTES,
-	    .at_least = m->wanted,
-	};
+	struct checkpoint_range range = {.at_least = m->wanted};
 	enum mqi_err err = MQI_OK;
 	uint64_t bytes = 0;
 
@@ -438,6 +444,7 @@ checkpoint_step(struct store_journal *m)
 		range.keep_bytes = m->o.checkpoint_keep;
 	if (stop || m->starved)
 		range.keep_bytes = 0;
+	STAILQ_CONCAT(&m->checkpoint.notes, &m->notes);
 	if (due > 0 && !m->writer.sweep) {
 		if (room || due < RECHECK_MS) {
 			wait_ms(m, due);
@@ -472,7 +479,7 @@ checkpoint_main(void *arg)
 
 	lock(m);
 	while (err == MQI_OK && !m->failed &&
-	       !(m->stop && m->store_ended && m->applied == m->durable))
+	       !(m->stop && m->store_ended && m->applied == m->noted))
 		err = checkpoint_step(m);
 	if (err != MQI_OK)
 		fail(m, &m->lmdb_why);
@@ -553,7 +560,7 @@ journal_ops_submit(struct store *s, struct store_batch *b, bool alone)
 	MQ_PRE(b->number == m->submitted + 1);
 	m->submitted = b->number;
 	if (may_write(m, b, alone)) {
-		if (write_batch(m, b, &why) != MQI_OK) {
+		if (write_batch(m, b, false, &why) != MQI_OK) {
 			lock(m);
 			fail(m, &why);
 			unlock(m);
@@ -577,7 +584,7 @@ journal_ops_hurry(struct store *s, uint64_t number)
 	lock(m);
 	if (number > m->wanted) {
 		m->wanted = number;
-		if (m->durable > m->applied)
+		if (m->noted > m->applied)
 			signal_cond(&m->checkpoint_cond);
 	}
 	unlock(m);
@@ -675,6 +682,8 @@ journal_ops_close(struct store *s)
 	free_loads(&m->loads);
 	free_loads(&m->answers);
 	free_loads(&m->held);
+	STAILQ_CONCAT(&m->checkpoint.notes, &m->notes);
+	checkpoint_fini(&m->checkpoint);
 	lmdb_writer_fini(&m->writer);
 	m->journal = journal_free(m->journal);
 	disk_posix_close(m->disk);
@@ -743,6 +752,7 @@ new_store(const struct store_options *o, void (*wake_fn)(void *), void *arg)
 	m->wake = wake_fn;
 	m->wake_arg = arg;
 	STAILQ_INIT(&m->batches);
+	STAILQ_INIT(&m->notes);
 	STAILQ_INIT(&m->loads);
 	STAILQ_INIT(&m->answers);
 	STAILQ_INIT(&m->held);
@@ -795,16 +805,19 @@ recover(struct store_journal *m)
 	enum mqi_err err = lmdb_writer_init(&m->writer, &m->e, &m->lmdb_why);
 	const uint64_t from = m->e.last_batch;
 	const uint64_t to = journal_last(m->journal);
-	const struct checkpoint_range range = {.look_bytes = LOOK_BYTES};
+	const struct checkpoint_range range = {0};
 	uint64_t bytes;
 
 	/* what is replayed is of an epoch that has not ended yet */
 	m->e.dead_epoch = 0;
 	m->applied = from;
-	if (err == MQI_OK)
-		journal_rewind(m->journal, &m->cursor);
-	while (err == MQI_OK && m->applied < to)
-		err = run_checkpoint(m, &range, true, &bytes);
+	checkpoint_init(&m->checkpoint, m->journal);
+	while (err == MQI_OK && m->applied < to) {
+		err = checkpoint_look(&m->checkpoint, LOOK_BYTES, &m->lmdb_why);
+		if (err == MQI_OK)
+			err = run_checkpoint(m, &range, true, &bytes);
+	}
+	checkpoint_fini(&m->checkpoint);
 	lmdb_writer_fini(&m->writer);
 	if (err != MQI_OK) {
 		m->why = m->lmdb_why;
@@ -817,7 +830,7 @@ recover(struct store_journal *m)
 	journal_begin(m->journal, m->e.opened);
 	/* without it there is no room, and puts are refused */
 	m->e.journal_bytes = journal_bytes(m->journal);
-	memset(&m->cursor, 0, sizeof(m->cursor));
+	checkpoint_init(&m->checkpoint, m->journal);
 	return lmdb_room_update(&m->e, &m->why);
 }
 
@@ -846,6 +859,7 @@ open_all(struct store_journal *m, const char *dir)
 	m->told_durable = m->opened_at;
 	m->told_applied = m->opened_at;
 	m->durable = m->opened_at;
+	m->noted = m->opened_at;
 	m->applied = m->opened_at;
 	return start_threads(m);
 }

@@ -45,7 +45,7 @@ struct sim_store {
 	struct sim_disk *disk;
 	struct journal_options options;
 	struct journal *journal; /* NULL: closed */
-	struct journal_cursor cursor;
+	struct checkpoint checkpoint;
 	struct store_why why;
 	bool failed;
 	/* what LMDB would hold */
@@ -205,17 +205,16 @@ checkpoint(struct sim_store *m, bool lenient)
 	    .abort = target_abort,
 	    .ctx = m,
 	};
-	struct checkpoint_range range = {
-	    .look_bytes = UINT64_C(1) << sim_roll(m->sim, 22),
-	    .at_least = m->applied + 1,
-	};
+	struct checkpoint_range range = {.at_least = m->applied + 1};
+	uint64_t look = UINT64_C(1) << sim_roll(m->sim, 22);
 	uint64_t bytes;
+	enum mqi_err err = checkpoint_look(&m->checkpoint, look, &m->why);
 
-	if (m->cursor.ordinal == 0)
-		journal_rewind(m->journal, &m->cursor);
-	range.keep_bytes = range.look_bytes / 2;
-	return checkpoint_run(
-	    m->journal, &m->cursor, &range, lenient, &target, &bytes, &m->why);
+	range.keep_bytes = look / 2;
+	if (err == MQI_OK)
+		err = checkpoint_run(
+		    &m->checkpoint, &range, lenient, &target, &bytes, &m->why);
+	return err;
 }
 
 bool
@@ -348,6 +347,7 @@ op_close(struct store *s)
 	struct sim_store *m = self(s);
 
 	drop_work(m);
+	checkpoint_fini(&m->checkpoint);
 	m->journal = journal_free(m->journal);
 	m->state = mem_state_free(m->state);
 	m->disk = sim_disk_free(m->disk);
@@ -416,13 +416,14 @@ recover(struct sim_store *m)
 	uint64_t last = journal_last(m->journal);
 	enum mqi_err err = MQI_OK;
 
-	memset(&m->cursor, 0, sizeof(m->cursor));
+	checkpoint_init(&m->checkpoint, m->journal);
 	while (err == MQI_OK && m->applied < last)
 		err = checkpoint(m, true);
 	if (err != MQI_OK)
 		return err;
+	checkpoint_fini(&m->checkpoint);
 	journal_begin(m->journal, ++m->opened);
-	memset(&m->cursor, 0, sizeof(m->cursor));
+	checkpoint_init(&m->checkpoint, m->journal);
 	mem_state_restart(m->state);
 	return MQI_OK;
 }
@@ -448,6 +449,7 @@ sim_store_open(struct store *s)
 		m->told_applied = m->applied;
 		return true;
 	}
+	checkpoint_fini(&m->checkpoint);
 	m->journal = journal_free(m->journal);
 	if (sim_disk_is_dead(m->disk))
 		sim_disk_power(m->disk);
@@ -468,6 +470,7 @@ sim_store_crash(struct store *s, bool power)
 	add_file(m);
 	(void)append(m);
 	drop_work(m);
+	checkpoint_fini(&m->checkpoint);
 	m->journal = journal_free(m->journal);
 	if (power)
 		sim_disk_power(m->disk);
