@@ -10,8 +10,10 @@
  */
 #include "libmq/conn.h"
 
-#include <stdio.h>
 #include <string.h>
+
+_Static_assert(sizeof(((struct mqlocal_result *)0)->text) <= MQLIB_TEXT_LEN,
+    "a result's text fits");
 
 enum mqi_err
 mqcall_result(const struct mqframe *f, char *text, uint64_t *ret_token,
@@ -26,7 +28,7 @@ mqcall_result(const struct mqframe *f, char *text, uint64_t *ret_token,
 	if (err != MQI_OK)
 		return MQI_E_PROTOCOL;
 	if (text != NULL)
-		(void)snprintf(text, MQLIB_TEXT_LEN, "%s", res.text);
+		memcpy(text, res.text, strlen(res.text) + 1);
 	if (ret_token != NULL)
 		*ret_token = res.token;
 	*ret_reason = (enum mqi_err)res.reason;

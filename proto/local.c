@@ -256,14 +256,6 @@ static const struct field error_fields[] = {
 };
 TABLE_CODEC(error, ERROR)
 
-static const struct field result_fields[] = {
-    U32(result, reason),
-    U32(result, handle),
-    U64(result, token),
-    STR(result, text),
-};
-TABLE_CODEC(result, RESULT)
-
 /* ---- handles ---- */
 
 static const struct field open_fields[] = {
@@ -316,12 +308,6 @@ static const struct field consume_fields[] = {
     U32(consume, max_bytes),
 };
 TABLE_CODEC(consume, CONSUME)
-
-static const struct field ack_fields[] = {
-    U32(ack, handle),
-    U64(ack, token),
-};
-TABLE_CODEC(ack, ACK)
 
 static const struct field watch_fields[] = {
     U32(watch, handle),

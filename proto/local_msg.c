@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * local_msg.c - the frames on the path of every message: PUT, PUT_OK, PUTS_OK,
- * PIECE, GET and MESSAGE.
+ * PIECE, GET, MESSAGE, ACK and RESULT.
  *
  * Neighbours: local.c has the other frames; libmq and qmgr/session.c.
  * Written out by hand, since these are made and read for each message: one
@@ -21,6 +21,8 @@
 #define PUTS_OK_ID 4u
 #define GET_LEN 72u
 #define MESSAGE_FIXED 44u
+#define ACK_LEN 12u
+#define RESULT_FIXED 18u
 
 #define PUT_FLAGS                                                           \
 	(MQLOCAL_PUT_ASYNC | MQLOCAL_PUT_RESET | MQLOCAL_PUT_PASS_CONTEXT | \
@@ -280,5 +282,71 @@ mqlocal_decode_message(const struct mqframe *f, struct mqlocal_message *ret)
 	    .desc_len = desc_len,
 	    .body = db.body,
 	};
+	return MQI_OK;
+}
+
+void
+mqlocal_encode_ack(struct mqbuf *b, uint32_t id, const struct mqlocal_ack *v)
+{
+	size_t start = mqframe_begin(b, MQLOCAL_ACK, 0, id);
+	uint8_t *p = mqbuf_reserve(b, ACK_LEN);
+
+	if (!p)
+		return;
+	mqbuf_set_u32(p, v->handle);
+	mqbuf_set_u64(p + 4, v->token);
+	mqbuf_commit(b, ACK_LEN);
+	mqframe_end(b, start, 0);
+}
+
+enum mqi_err
+mqlocal_decode_ack(const struct mqframe *f, struct mqlocal_ack *ret)
+{
+	if (f->type != MQLOCAL_ACK || f->flags != 0 ||
+	    f->payload_len != ACK_LEN)
+		return MQI_E_PROTOCOL;
+	ret->handle = mqbuf_get_u32(f->payload);
+	ret->token = mqbuf_get_u64(f->payload + 4);
+	return MQI_OK;
+}
+
+void
+mqlocal_encode_result(
+    struct mqbuf *b, uint32_t id, const struct mqlocal_result *v)
+{
+	size_t start = mqframe_begin(b, MQLOCAL_RESULT, 0, id);
+	uint8_t *p = mqbuf_reserve(b, RESULT_FIXED);
+	size_t len = strnlen(v->text, sizeof(v->text));
+
+	MQ_PRE(len < sizeof(v->text));
+	if (!p)
+		return;
+	mqbuf_set_u32(p, v->reason);
+	mqbuf_set_u32(p + 4, v->handle);
+	mqbuf_set_u64(p + 8, v->token);
+	mqbuf_set_u16(p + 16, (uint16_t)len);
+	mqbuf_commit(b, RESULT_FIXED);
+	mqbuf_put(b, v->text, len);
+	mqframe_end(b, start, 0);
+}
+
+enum mqi_err
+mqlocal_decode_result(const struct mqframe *f, struct mqlocal_result *ret)
+{
+	const uint8_t *p = f->payload;
+	size_t len;
+
+	if (f->type != MQLOCAL_RESULT || f->flags != 0 ||
+	    f->payload_len < RESULT_FIXED)
+		return MQI_E_PROTOCOL;
+	len = mqbuf_get_u16(p + 16);
+	if (len >= sizeof(ret->text) || f->payload_len != RESULT_FIXED + len ||
+	    memchr(p + RESULT_FIXED, '\0', len) != NULL)
+		return MQI_E_PROTOCOL;
+	ret->reason = mqbuf_get_u32(p);
+	ret->handle = mqbuf_get_u32(p + 4);
+	ret->token = mqbuf_get_u64(p + 8);
+	memcpy(ret->text, p + RESULT_FIXED, len);
+	ret->text[len] = '\0';
 	return MQI_OK;
 }

@@ -273,6 +273,9 @@ test_decode_refuses_values_out_of_range(void **state)
 	    {"hello", 18, "\0", 1},                  /* NUL in a string */
 	    {"hello", 16, "\x31\0", 2},              /* string too long */
 	    {"hello", 16, "\xff\xff", 2},            /* string past the end */
+	    {"result", 16, "\xff\xff", 2},           /* text too long */
+	    {"result", 16, "\1\0", 2},               /* text is longer */
+	    {"result", 18, "\0", 1},                 /* NUL in the text */
 	    {"watch", 4, "\2", 1},                   /* not 0 or 1 */
 	    {"ready", 4, "\xff", 1},                 /* not 0 or 1 */
 	    {"put", 12, "\1\0\x40\x06", 4},          /* 100 MB and 1 */
