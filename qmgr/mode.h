@@ -31,6 +31,15 @@ int mode_verify(const struct mode_options *opts);
  *   that keeps what was there before a salvage> */
 int mode_compact(const struct mode_options *opts);
 
+/* For a start: the same with --salvage, but queues go on counting what they
+ * had.  False after a message. */
+struct mode_salvaged {
+	uint64_t lost; /* pages */
+	char *kept;    /* the file as it was; malloc'd */
+};
+
+bool mode_salvage(const char *data, struct mode_salvaged *ret);
+
 /* 0 done, 1 not done.  Line:
  *   done <bytes> <last batch> */
 int mode_backup(const struct mode_options *opts);

@@ -21,15 +21,21 @@
 #include "qmgr/mode_files.h"
 #include "qmgr/qmgr_dir.h"
 #include "qmgr/store/store_lmdb_rebuild.h"
+#include "qmgr/store/suspect.h"
+
+#define KEPT_TRIES 100u
 
 struct compact {
+	bool salvage;
+	bool count;
 	const char *data; /* the queue manager's directory data/ */
 	char *new_dir;
 	char *new_store;
 	char *new_file;
 	char *store;
 	char *file;
-	char *kept; /* the file as it was; NULL: not kept */
+	char *kept;      /* the file as it was; NULL: not kept */
+	uint64_t before; /* bytes of the file */
 	struct rebuild_result result;
 };
 
@@ -42,18 +48,24 @@ keep_old(struct compact *c)
 
 	(void)gmtime_r(&now, &tm);
 	(void)strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm);
-	c->kept = mode_path("%s/damaged-%s.mdb", c->data, stamp);
-	if (link(c->file, c->kept) == 0)
-		return true;
+	/* several in one second */
+	for (unsigned i = 0; i < KEPT_TRIES; i++) {
+		free(c->kept);
+		c->kept = mode_path("%s/damaged-%s.%u.mdb", c->data, stamp, i);
+		if (link(c->file, c->kept) == 0)
+			return true;
+		if (errno != EEXIST)
+			break;
+	}
 	return mode_complain(
 	    "cannot keep %s as %s: %s", c->file, c->kept, strerror(errno));
 }
 
 static bool
-rebuild(struct compact *c, const struct mode_options *opts)
+rebuild(struct compact *c)
 {
 	const struct rebuild_options options = {
-	    .salvage = opts->salvage, .count = opts->salvage};
+	    .salvage = c->salvage, .count = c->count};
 	char *why = NULL;
 
 	if (!mode_make_store(c->new_dir, c->data))
@@ -64,7 +76,7 @@ rebuild(struct compact *c, const struct mode_options *opts)
 	(void)mode_complain("the store in %s: %s", c->data,
 	    why != NULL ? why : "cannot be written anew");
 	free(why);
-	if (!opts->salvage)
+	if (!c->salvage)
 		(void)mode_complain(
 		    "nothing was changed; \"mqadmin verify\" says more, and "
 		    "\"mqadmin compact --salvage\" keeps what can be read");
@@ -72,41 +84,68 @@ rebuild(struct compact *c, const struct mode_options *opts)
 }
 
 static bool
-replace(struct compact *c, const struct mode_options *opts)
+replace(struct compact *c)
 {
-	if (opts->salvage && !keep_old(c))
+	if (c->salvage && !keep_old(c))
 		return false;
 	return mode_sync_dir(c->new_store) &&
 	       mode_rename(c->new_file, c->file) && mode_sync_dir(c->store) &&
 	       mode_sync_dir(c->data);
 }
 
-static int
-compact(const char *data, const struct mode_options *opts)
+static bool
+compact(struct compact *c)
 {
-	struct compact c = {.data = data,
-	    .new_dir = mode_path("%s/rebuilt", data),
-	    .new_store = mode_path("%s/rebuilt/store", data),
-	    .new_file = mode_path("%s/rebuilt/store/data.mdb", data),
-	    .store = mode_path("%s/store", data),
-	    .file = mode_path("%s/store/data.mdb", data)};
-	uint64_t before = mode_file_size(c.file);
+	bool ok;
+
+	c->new_dir = mode_path("%s/rebuilt", c->data);
+	c->new_store = mode_path("%s/rebuilt/store", c->data);
+	c->new_file = mode_path("%s/rebuilt/store/data.mdb", c->data);
+	c->store = mode_path("%s/store", c->data);
+	c->file = mode_path("%s/store/data.mdb", c->data);
+	c->before = mode_file_size(c->file);
+	ok = rebuild(c) && mode_is_whole(c->new_dir, "what was written") &&
+	     replace(c);
+	mode_drop_store(c->new_dir);
+	/* all of it has been looked at */
+	if (ok)
+		store_suspect_clear(c->data);
+	free(c->new_dir);
+	free(c->new_store);
+	free(c->new_file);
+	free(c->store);
+	free(c->file);
+	return ok;
+}
+
+bool
+mode_salvage(const char *data, struct mode_salvaged *ret)
+{
+	struct compact c = {.data = data, .salvage = true};
+
+	if (!compact(&c)) {
+		free(c.kept);
+		return false;
+	}
+	ret->lost = c.result.lost;
+	ret->kept = c.kept;
+	return true;
+}
+
+static int
+compact_and_say(const char *data, const struct mode_options *opts)
+{
+	struct compact c = {
+	    .data = data, .salvage = opts->salvage, .count = opts->salvage};
 	int status = 1;
 
-	if (rebuild(&c, opts) && mode_is_whole(c.new_dir, "what was written") &&
-	    replace(&c, opts)) {
+	if (compact(&c)) {
 		(void)printf("done\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64
 			     "\t%" PRIu64 "\t%s\n",
-		    before, c.result.bytes, c.result.lost, c.result.queues,
+		    c.before, c.result.bytes, c.result.lost, c.result.queues,
 		    c.kept != NULL ? c.kept : "");
 		status = fflush(stdout) == 0 ? 0 : 1;
 	}
-	mode_drop_store(c.new_dir);
-	free(c.new_dir);
-	free(c.new_store);
-	free(c.new_file);
-	free(c.store);
-	free(c.file);
 	free(c.kept);
 	return status;
 }
@@ -121,7 +160,7 @@ mode_compact(const struct mode_options *opts)
 	int status = 1;
 
 	if (err == MQI_OK)
-		status = compact(dir.data, opts);
+		status = compact_and_say(dir.data, opts);
 	else
 		(void)mode_complain("%s%s",
 		    why != NULL ? why : mqi_strerror(err),

@@ -32,7 +32,9 @@
 #include "base/rand.h"
 #include "base/ref.h"
 #include "qmgr/qmgr_impl.h"
+#include "qmgr/start_check.h"
 #include "qmgr/store/store_journal.h"
+#include "qmgr/store/suspect.h"
 
 #define SESSIONS_MAX 65536u
 #define DESCRIPTORS_KEPT 128u /* for all but sessions */
@@ -322,9 +324,27 @@ start_engine(struct qmgr *qm)
 	return MQI_OK;
 }
 
+/* LMDB is given no page that may end us, as far as that can be seen. */
+static bool
+check_store(struct qmgr *qm)
+{
+	char *why = NULL;
+
+	if (start_check(qm->dir.data, &why) != MQI_OK) {
+		complain(why != NULL ? why : "no memory");
+		free(why);
+		qm->failed = true;
+		return false;
+	}
+	store_suspect_watch(qm->dir.data);
+	return true;
+}
+
 static void
 run(struct qmgr *qm, const struct qmgr_options *opts)
 {
+	if (!check_store(qm))
+		return;
 	start_loop(qm, opts);
 	if (start_engine(qm) != MQI_OK) {
 		qm->failed = true;

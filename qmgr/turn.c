@@ -14,6 +14,7 @@
  * Failure: when the store has failed nothing may leave the process any more:
  * it logs why and ends at once.
  */
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "qmgr/qmgr_impl.h"
+#include "qmgr/store/suspect.h"
 
 #define TURN_LISTENS 4 /* looks at the sockets before a batch goes */
 #define TURN_ROUNDS 4  /* of output before the loop looks at sockets again */
@@ -181,10 +183,17 @@ on_loaded(void *ctx, struct store_load *l)
 static void
 on_failed(void *ctx, enum mqi_err err, const char *why)
 {
-	(void)ctx;
+	const struct qmgr *qm = ctx;
+	char store[PATH_MAX];
+
 	mqlog(MQLOG_FATAL, "store.failed",
 	    "%s; the queue manager ends at once and answers nobody: %s",
 	    mqi_strerror(err), why);
+	/* an error of the disk is none of the store's pages */
+	if (err == MQI_E_OBJECT_DAMAGED || err == MQI_E_STORE_FAILED) {
+		(void)snprintf(store, sizeof(store), "%s/store", qm->dir.data);
+		store_suspect(store, why);
+	}
 	_exit(1);
 }
 

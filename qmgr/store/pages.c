@@ -408,8 +408,15 @@ pages_choose(struct pages *p, uint64_t txnid)
 	p->meta = *best;
 	free(p->used);
 	p->used = mqmem_array((size_t)(p->meta.last_page / 64 + 1), 8);
-	p->used[0] = 3; /* the meta pages */
+	pages_forget(p);
 	return true;
+}
+
+void
+pages_forget(struct pages *p)
+{
+	memset(p->used, 0, (size_t)(p->meta.last_page / 64 + 1) * 8);
+	p->used[0] = 3; /* the meta pages */
 }
 
 /* ---- lookups ---- */

@@ -79,6 +79,8 @@ struct pages_entry {
 struct pages_visit {
 	bool integer_keys; /* as the free list */
 	bool values;       /* read what is on overflow pages */
+	bool branches;     /* leave the leaves unread */
+	uint64_t end_us;   /* of mqclock_mono_us(): stop then; 0: never */
 	void (*entry)(void *ctx, const struct pages_entry *e); /* may be NULL */
 	void (*wrong)(void *ctx, uint64_t page, const char *what);
 	/* Entries from the key lo on and before hi cannot be reached; NULL:
@@ -94,6 +96,7 @@ struct pages_count {
 	uint64_t overflow_pages;
 	uint64_t entries;
 	uint64_t wrong;
+	bool cut; /* time was over, or leaves were left unread */
 };
 
 /* Opens the file and reads both meta pages; metas[].wrong says what is wrong
@@ -117,6 +120,9 @@ void pages_walk(struct pages *p, const struct pages_tree *t,
  * has, *ret_unused how many are neither in a tree nor in it. */
 void pages_walk_free(struct pages *p, const struct pages_visit *v,
     struct pages_count *ret, uint64_t *ret_free, uint64_t *ret_unused);
+
+/* Forgets which pages have been met. */
+void pages_forget(struct pages *p);
 
 /* The first entry that is not before the key; data is NULL if it is on overflow
  * pages.  MQI_OK, NO_MSG_AVAILABLE (there is none), OBJECT_DAMAGED.  The

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "qmgr/store/pages_impl.h"
 
@@ -178,6 +179,10 @@ walk_page(struct walk *w, uint64_t number, uint32_t level,
 	uint8_t *page;
 	uint32_t n;
 
+	if (w->v->end_us != 0 && mqclock_mono_us() > w->v->end_us)
+		w->count.cut = true;
+	if (w->count.cut && !w->v->branches)
+		return;
 	if (p->levels[level - 1] == NULL)
 		p->levels[level - 1] = mqmem_alloc(p->page_size);
 	page = p->levels[level - 1];
@@ -186,6 +191,10 @@ walk_page(struct walk *w, uint64_t number, uint32_t level,
 		why = "there is no page with this number";
 	else if (!take(p, number, 1))
 		why = "it belongs to something else too";
+	if (why == NULL && leaf && w->v->branches) {
+		w->count.cut = true;
+		return;
+	}
 	if (why == NULL)
 		why = pages_read(p, number, 1, page);
 	if (why == NULL)
@@ -299,6 +308,7 @@ pages_walk_free(struct pages *p, const struct pages_visit *v,
 	struct free_walk f = {.p = p, .v = v};
 	const struct pages_visit own = {.integer_keys = true,
 	    .values = true,
+	    .end_us = v->end_us,
 	    .entry = free_entry,
 	    .wrong = free_wrong,
 	    .ctx = &f};

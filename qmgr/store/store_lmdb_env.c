@@ -33,6 +33,7 @@
 #include "base/log.h"
 
 #include "qmgr/store/store_lmdb_apply.h"
+#include "qmgr/store/suspect.h"
 
 #define MAP_MIN (UINT64_C(1) << 30)
 #define MAP_MAX (UINT64_C(1) << 43) /* of 47 bits of address space */
@@ -179,6 +180,7 @@ on_damaged_page(MDB_env *env, const char *what)
 	    "a page of %s is damaged; the queue manager ends at once and "
 	    "answers nobody: %s",
 	    path, what);
+	store_suspect(path, what);
 	_exit(1);
 }
 

@@ -58,6 +58,9 @@ struct rebuild {
 	struct table tables[TABLES_MAX];
 	unsigned n_tables;
 	const struct table *table; /* that is copied */
+	const struct table *index; /* that is made anew */
+	bool has_log;
+	bool meta_lost;
 	struct rebuild_result result;
 	struct count *counts;
 	MDB_env *env;
@@ -148,13 +151,14 @@ on_wrong(void *ctx, uint64_t page, const char *what)
 static void
 begin(struct rebuild *r)
 {
+	const char *name = r->index != NULL ? r->index->name : r->table->name;
 	int rc;
 
 	if (r->err != MQI_OK || r->txn != NULL)
 		return;
 	rc = mdb_txn_begin(r->env, NULL, 0, &r->txn);
 	if (rc == 0)
-		rc = mdb_dbi_open(r->txn, r->table->name, MDB_CREATE, &r->dbi);
+		rc = mdb_dbi_open(r->txn, name, MDB_CREATE, &r->dbi);
 	if (rc == 0)
 		rc = mdb_cursor_open(r->txn, r->dbi, &r->cursor);
 	r->in_txn = 0;
@@ -259,9 +263,12 @@ on_entry(void *ctx, const struct pages_entry *e)
 	    !schema_number_decode("batch", e->data, e->len, &r->result.batch))
 		fail(r, MQI_E_OBJECT_DAMAGED,
 		    "the number of the last batch is damaged");
-	if (strcmp(r->table->name, "store") == 0 && r->options->no_journal &&
-	    e->key_len == 4 && memcmp(e->key, "log", 3) == 0)
-		return; /* log0 and log1: its id */
+	if (strcmp(r->table->name, "store") == 0 && e->key_len == 4 &&
+	    memcmp(e->key, "log", 3) == 0) { /* log0 and log1: its id */
+		r->has_log = true;
+		if (r->options->no_journal)
+			return;
+	}
 	put(r, e, MDB_APPEND);
 }
 
@@ -319,10 +326,79 @@ count_queues(struct rebuild *r)
 		if (strcmp(r->tables[i].name, "queues") != 0)
 			continue;
 		r->table = &r->tables[i];
-		memset(r->pages.used, 0, r->pages.meta.last_page / 64 * 8 + 8);
+		pages_forget(&r->pages);
 		pages_walk(&r->pages, &r->table->tree, &visit, &count);
 		commit(r);
 	}
+}
+
+/* ---- indexes ---- */
+
+/* What a row has in the table of ids, or of those that are not persistent. */
+static void
+on_row(void *ctx, const struct pages_entry *e)
+{
+	struct rebuild *r = ctx;
+	uint8_t key[SCHEMA_ID_KEY];
+	struct pages_entry x = {.key = key, .data = key};
+	struct record_key at;
+	struct schema_row row;
+
+	if (r->err != MQI_OK || e->data == NULL ||
+	    e->key_len != SCHEMA_ROW_KEY ||
+	    !schema_row_decode(e->key, e->data, e->len, &row))
+		return;
+	at = schema_row_key_decode(e->key);
+	if (strcmp(r->index->name, "np") == 0) {
+		if (!row.non_persistent)
+			return;
+		schema_np_key(row.epoch, e->key, key);
+		x.key_len = SCHEMA_NP_KEY;
+		put(r, &x, 0);
+		return;
+	}
+	x.key_len = SCHEMA_ID_KEY;
+	if (!row.id_from_body && schema_id_is_set(row.msg_id)) {
+		schema_id_key(&at, STORE_ID_MSG, row.msg_id, key);
+		put(r, &x, 0);
+	}
+	if (schema_id_is_set(row.correl_id)) {
+		schema_id_key(&at, STORE_ID_CORREL, row.correl_id, key);
+		put(r, &x, 0);
+	}
+}
+
+static bool
+is_index(const char *name)
+{
+	return strcmp(name, "ids") == 0 || strcmp(name, "np") == 0;
+}
+
+static void
+on_wrong_again(void *ctx, uint64_t page, const char *what)
+{
+	(void)ctx;
+	(void)page;
+	(void)what;
+}
+
+static void
+make_index(struct rebuild *r, const struct table *index)
+{
+	const struct pages_visit visit = {
+	    .entry = on_row, .wrong = on_wrong_again, .ctx = r};
+	struct pages_count count;
+
+	r->index = index;
+	begin(r);
+	for (unsigned i = 0; i < r->n_tables; i++) {
+		if (strcmp(r->tables[i].name, "rows") != 0)
+			continue;
+		pages_forget(&r->pages);
+		pages_walk(&r->pages, &r->tables[i].tree, &visit, &count);
+	}
+	commit(r);
+	r->index = NULL;
 }
 
 static void
@@ -334,9 +410,17 @@ copy_all(struct rebuild *r)
 
 	pages_walk(&r->pages, &r->pages.meta.main_tree, &visit, &count);
 	for (unsigned i = 0; i < r->n_tables && r->err == MQI_OK; i++)
-		copy_table(r, &r->tables[i]);
+		if (!r->options->salvage || !is_index(r->tables[i].name))
+			copy_table(r, &r->tables[i]);
+	for (unsigned i = 0; i < r->n_tables && r->err == MQI_OK; i++)
+		if (r->options->salvage && is_index(r->tables[i].name))
+			make_index(r, &r->tables[i]);
 	if (r->err == MQI_OK && r->options->count)
 		count_queues(r);
+	if (r->meta_lost && !r->has_log)
+		fail(r, MQI_E_OBJECT_DAMAGED,
+		    "a meta page is damaged, and there is no journal that "
+		    "tells whether it was the last one");
 }
 
 /* ---- the new file ---- */
@@ -388,6 +472,23 @@ finish_new(struct rebuild *r, const char *to)
 	free(path);
 }
 
+/* With one meta page, the state may be older than the last.  The journal has
+ * what is missing then, or a start refuses the two together. */
+static void
+check_metas(struct rebuild *r)
+{
+	const char *why = pages_metas_wrong(&r->pages);
+
+	for (unsigned i = 0; i < 2 && why == NULL; i++)
+		why = r->pages.metas[i].wrong;
+	if (why == NULL)
+		return;
+	r->meta_lost = true;
+	r->result.lost++;
+	if (!r->options->salvage)
+		fail(r, MQI_E_OBJECT_DAMAGED, "the meta pages: %s", why);
+}
+
 static void
 open_old(struct rebuild *r, const char *from)
 {
@@ -405,14 +506,8 @@ open_old(struct rebuild *r, const char *from)
 	else if (r->options->metas != NULL)
 		memcpy(
 		    r->pages.metas, r->options->metas, sizeof(r->pages.metas));
-	/* an older state than the last would be a loss that nobody sees */
-	for (unsigned i = 0; i < 2 && err == MQI_OK; i++)
-		if (r->pages.metas[i].wrong != NULL)
-			fail(r, MQI_E_OBJECT_DAMAGED, "meta page %u: %s", i,
-			    r->pages.metas[i].wrong);
-	if (r->err == MQI_OK && pages_metas_wrong(&r->pages) != NULL)
-		fail(r, MQI_E_OBJECT_DAMAGED, "%s",
-		    pages_metas_wrong(&r->pages));
+	if (r->err == MQI_OK)
+		check_metas(r);
 	if (r->err == MQI_OK && !pages_choose(&r->pages, r->options->txnid))
 		fail(r, MQI_E_OBJECT_DAMAGED, "%s has no such state", path);
 	free(why);

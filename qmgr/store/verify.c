@@ -20,12 +20,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "qmgr/store/journal_inspect.h"
 #include "qmgr/store/verify_impl.h"
 
 #define TEXT_MAX 512u
-#define LOOKS 5u /* at a journal that is written meanwhile */
+#define SMALL_PAGES 256u /* of a table that is looked at as a whole */
+#define LOOKS 5u         /* at a journal that is written meanwhile */
 
 static const struct {
 	const char *name;
@@ -173,7 +175,8 @@ on_entry(void *ctx, const struct pages_entry *e)
 	struct pages_entry none = *e;
 
 	v->bytes += e->len;
-	if (v->options->structure)
+	/* small tables all the same: they have the names of queues */
+	if (v->options->structure && !t->vital)
 		return;
 	if (e->is_tree || (t->key_len != 0 && e->key_len != t->key_len) ||
 	    (t->empty_values && e->len != 0)) {
@@ -193,10 +196,15 @@ on_entry(void *ctx, const struct pages_entry *e)
 }
 
 static void
-walk_table(struct verify *v, enum verify_table table)
+walk_table(struct verify *v, enum verify_table table, bool all)
 {
 	const struct verify_table_info *t = &verify_tables[table];
-	const struct pages_visit visit = {.values = !v->options->structure,
+	const struct pages_tree *tree = &v->trees[table];
+	const struct pages_visit visit = {
+	    .values = !v->options->structure || t->vital,
+	    .branches =
+		!all && tree->leaf_pages + tree->overflow_pages > SMALL_PAGES,
+	    .end_us = v->end_us,
 	    .entry = on_entry,
 	    .wrong = on_wrong,
 	    .lost = on_lost,
@@ -208,7 +216,8 @@ walk_table(struct verify *v, enum verify_table table)
 	v->table = table;
 	v->bytes = 0;
 	place(v, t->name);
-	pages_walk(&v->pages, &v->trees[table], &visit, &count);
+	pages_walk(&v->pages, tree, &visit, &count);
+	v->large = v->large || visit.branches;
 	v->report->looked(v->report->ctx, t->name, count.entries, v->bytes);
 }
 
@@ -226,6 +235,7 @@ main_entry(void *ctx, const struct pages_entry *e)
 		if (e->key_len != strlen(name) ||
 		    memcmp(e->key, name, e->key_len) != 0)
 			continue;
+		v->named[i] = true;
 		v->present[i] =
 		    e->is_tree && e->data != NULL &&
 		    pages_tree_decode(&v->pages, e->data, e->len, &tree);
@@ -250,7 +260,7 @@ walk_main(struct verify *v)
 	place(v, "the list of tables");
 	pages_walk(&v->pages, &v->pages.meta.main_tree, &visit, &count);
 	for (unsigned i = 0; i < T_COUNT; i++)
-		if (!v->present[i])
+		if (!v->present[i] && (v->named[i] || !verify_tables[i].later))
 			verify_find(v, VERIFY_RECORD, "the list of tables",
 			    "the table %s is missing, or its record is damaged",
 			    verify_tables[i].name);
@@ -259,7 +269,8 @@ walk_main(struct verify *v)
 static void
 walk_free(struct verify *v)
 {
-	const struct pages_visit visit = {.wrong = on_wrong_free, .ctx = v};
+	const struct pages_visit visit = {
+	    .wrong = on_wrong_free, .end_us = v->end_us, .ctx = v};
 	struct pages_count count;
 	uint64_t n_free;
 	uint64_t n_unused;
@@ -271,7 +282,7 @@ walk_free(struct verify *v)
 	    v->report->ctx, "free pages", n_free, n_free * page_size);
 	v->report->looked(v->report->ctx, "pages", v->pages.meta.last_page + 1,
 	    (v->pages.meta.last_page + 1) * page_size);
-	if (n_unused > 0 && v->result.pages == 0)
+	if (n_unused > 0 && v->result.pages == 0 && v->end_us == 0)
 		verify_find(v, VERIFY_ROOM, "the free list",
 		    "%" PRIu64 " pages are neither in use nor free", n_unused);
 }
@@ -457,11 +468,19 @@ walk_all(struct verify *v, const char *dir)
 {
 	walk_main(v);
 	for (unsigned i = 0; i < T_COUNT; i++)
-		walk_table(v, (enum verify_table)i);
+		walk_table(v, (enum verify_table)i, v->end_us == 0);
 	walk_free(v);
+	/* what was not, as long as there is time */
+	if (v->large && v->result.findings == 0) {
+		pages_forget(&v->pages);
+		for (unsigned i = 0; i < T_COUNT; i++)
+			if (!verify_tables[i].vital)
+				walk_table(v, (enum verify_table)i, true);
+	}
 	if (!v->options->structure)
 		verify_totals(v);
-	check_journal(v, dir);
+	if (v->end_us == 0)
+		check_journal(v, dir);
 }
 
 enum mqi_err
@@ -474,7 +493,11 @@ verify_store(const char *dir, const struct verify_options *options,
 	char *why = NULL;
 	enum mqi_err err;
 
-	check_format_file(&v, dir);
+	if (options->limit_ms != 0)
+		v.end_us =
+		    mqclock_mono_us() + options->limit_ms * UINT64_C(1000);
+	if (!options->structure)
+		check_format_file(&v, dir);
 	err = open_pages(&v, dir, &why);
 	if (err == MQI_E_OBJECT_DAMAGED) {
 		verify_find(&v, VERIFY_FILE, "data.mdb", "%s",

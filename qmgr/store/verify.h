@@ -40,7 +40,8 @@ struct verify_report {
 };
 
 struct verify_options {
-	bool structure; /* only pages, no value */
+	bool structure;    /* only pages, no value of messages */
+	uint32_t limit_ms; /* of a look at the structure; 0: none */
 	/* as pages_snapshot() read them; NULL: read now, and the last sound one
 	 * counts */
 	const struct pages_meta *metas;

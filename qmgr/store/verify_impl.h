@@ -68,8 +68,11 @@ struct verify {
 	const struct verify_options *options;
 	struct verify_result result;
 	struct pages_tree trees[T_COUNT];
+	bool named[T_COUNT]; /* the list of tables has it */
 	bool present[T_COUNT];
 	enum verify_table table; /* that is walked */
+	uint64_t end_us;         /* of a look that has a limit */
+	bool large;              /* a table was not walked as a whole */
 	uint64_t bytes;          /* of its values */
 	bool cut[T_COUNT];       /* not all of it can be reached */
 	bool has_format;
@@ -98,6 +101,7 @@ struct verify_table_info {
 	bool empty_values;
 	uint32_t key_len; /* 0: varies */
 	void (*entry)(struct verify *v, const struct pages_entry *e);
+	bool later; /* a store may be older than the table */
 };
 
 extern const struct verify_table_info verify_tables[T_COUNT];
