@@ -806,7 +806,9 @@ recover(struct store_journal *m)
 	const uint64_t from = m->e.last_batch;
 	const uint64_t to = journal_last(m->journal);
 	const struct checkpoint_range range = {0};
-	uint64_t bytes;
+	const uint64_t began = mqclock_mono_us();
+	uint64_t bytes = 0;
+	uint64_t total = 0;
 
 	/* what is replayed is of an epoch that has not ended yet */
 	m->e.dead_epoch = 0;
@@ -816,6 +818,8 @@ recover(struct store_journal *m)
 		err = checkpoint_look(&m->checkpoint, LOOK_BYTES, &m->lmdb_why);
 		if (err == MQI_OK)
 			err = run_checkpoint(m, &range, true, &bytes);
+		total += bytes;
+		bytes = 0;
 	}
 	checkpoint_fini(&m->checkpoint);
 	lmdb_writer_fini(&m->writer);
@@ -825,8 +829,11 @@ recover(struct store_journal *m)
 	}
 	if (to > from)
 		mqlog(MQLOG_INFO, "journal.recovered",
-		    "batches %llu to %llu of the journal were applied",
-		    (unsigned long long)from + 1, (unsigned long long)to);
+		    "batches %llu to %llu of the journal were applied: %llu "
+		    "bytes in %llu ms",
+		    (unsigned long long)from + 1, (unsigned long long)to,
+		    (unsigned long long)total,
+		    (unsigned long long)(mqclock_mono_us() - began) / 1000);
 	journal_begin(m->journal, m->e.opened);
 	/* without it there is no room, and puts are refused */
 	m->e.journal_bytes = journal_bytes(m->journal);
