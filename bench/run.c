@@ -31,7 +31,7 @@ run_lat(const struct bench_host *h, const struct bench_load *l)
 	lat_init(&lat, LOAD_MAX_SAMPLES);
 	written = host_disk_written(h);
 	t0 = t = bench_now();
-	for (; l->n != 0 ? lat.n < l->n : t - t0 < l->secs; t = u) {
+	for (; l->secs > 0 ? t - t0 < l->secs : lat.n < l->n; t = u) {
 		load_md(l, &md);
 		bench_check(c, mqi_put(q, NULL, &md, body, l->size), "put");
 		u = bench_now();
