@@ -57,6 +57,7 @@ void host_checkpoint(const struct bench_host *h);
 /* From now on this thread, and threads and processes that it starts, run on
  * one processor, or on all that there were. */
 void bench_one_core(bool one);
+bool bench_is_one_core(void);
 /* "" or, for a row, that it is one. */
 const char *bench_cores(void);
 

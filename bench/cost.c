@@ -115,6 +115,12 @@ bench_one_core(bool one)
 	is_one_core = one;
 }
 
+bool
+bench_is_one_core(void)
+{
+	return is_one_core;
+}
+
 const char *
 bench_cores(void)
 {

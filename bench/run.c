@@ -138,10 +138,10 @@ run_tput(const struct bench_host *h, const struct bench_load *l)
 	    s.rate * (double)l->size / 1e6, host_private_mib(h));
 	if (!l->persistent)
 		row_peers(&row, "np_tput", 1.5, "NATS core");
-	else if (l->size == 1024)
+	else if (l->size == 1024 && !bench_is_one_core())
 		row_peers(&row, "tput", 8, "Redis streams, always");
 	report_row(&row);
-	if (l->persistent)
+	if (l->persistent && !bench_is_one_core())
 		report_disk(l, &s);
 }
 
