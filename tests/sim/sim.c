@@ -16,7 +16,7 @@
 
 #include "base/rand.h"
 
-#define CHAOS_STEPS 20000u
+#define CHAOS_STEPS 14000u
 #define HEAL_STEPS 100000u
 
 bool sim_tracing;
@@ -198,7 +198,7 @@ waits_for(struct sim *s)
 	}
 	for (unsigned i = 0; i < s->n_qms; i++) {
 		(void)snprintf(what, sizeof(what), "%s", s->qms[i].name);
-		if (!sim_qm_is_up(&s->qms[i]))
+		if (!sim_qm_is_up(&s->qms[i]) || s->qms[i].dying)
 			return what;
 		for (unsigned j = 0; j < s->n_qms; j++) {
 			(void)snprintf(what, sizeof(what), "%s to %s",
@@ -219,8 +219,12 @@ heal(struct sim *s)
 	SIM_TRACE(s, "everything is healed");
 	s->healing = true;
 	memset(s->parted, 0, sizeof(s->parted));
-	while (!s->failed && waits_for(s) != NULL && s->steps < until)
-		sim_step(s);
+	for (unsigned i = 0; i < s->n_qms; i++)
+		sim_qm_mend_disk(&s->qms[i]);
+	while (!s->failed && waits_for(s) != NULL && s->steps < until) {
+		for (unsigned i = 0; i < 16; i++)
+			sim_step(s);
+	}
 	if (!s->failed && waits_for(s) != NULL)
 		sim_fail(s, "the faults have ended, but not the work of %s",
 		    waits_for(s));

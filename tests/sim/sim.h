@@ -53,7 +53,7 @@ enum sim_sabotage {
 	SIM_POSITION_APART, /* the position moves in a unit of its own */
 	SIM_ACK_EARLY,      /* the receiver acknowledges what only arrived */
 	SIM_NO_FLUSH,       /* a flush does nothing */
-	SIM_NO_FENCE,       /* a receiver always gives the newest fence */
+	SIM_NO_CONDITION,   /* a position moves from wherever it stands */
 };
 
 /* ---- local sockets ---- */
@@ -81,6 +81,7 @@ struct sim_request {
 	uint32_t handle;
 	uint32_t unit;
 	uint32_t options;
+	bool late; /* SIM_NO_CONDITION: unit_position goes with the commit */
 	uint32_t max_msgs;
 	uint32_t max_bytes;
 	uint64_t number;
@@ -174,6 +175,7 @@ void sim_qm_fini(struct sim_qm *qm);
 void sim_qm_crash(struct sim_qm *qm, bool power);
 /* The disk will fail at the next flush, and the queue manager end by itself. */
 void sim_qm_fail_flush(struct sim_qm *qm);
+void sim_qm_mend_disk(struct sim_qm *qm); /* unless it has failed already */
 /* Whether the store that was opened has what the twin has. */
 void sim_compare(struct sim_qm *qm);
 void sim_qm_start(struct sim_qm *qm);

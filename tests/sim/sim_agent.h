@@ -26,6 +26,7 @@ struct sim_unit {
 	TAILQ_ENTRY(sim_unit) link;
 	uint32_t number;
 	uint32_t position_id; /* request that has no answer yet */
+	struct mqlocal_unit_position position; /* SIM_NO_CONDITION */
 	enum mqi_err failed;
 	struct receiver_unit *committing;
 	bool asked; /* COMMIT is on its way */

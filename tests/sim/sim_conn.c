@@ -273,6 +273,30 @@ execute_stream(struct sim_conn *c, struct sim_request *q)
 }
 
 static void
+take_standing(void *arg, const struct record_position *p)
+{
+	struct mqlocal_unit_position *v = arg;
+
+	if (strcmp(p->partner, v->partner) != 0 ||
+	    memcmp(p->stream, v->stream, sizeof(p->stream)) != 0)
+		return;
+	v->fence = p->fence;
+	v->from = p->position;
+}
+
+static void
+execute_commit(struct sim_conn *c, struct sim_request *q)
+{
+	if (q->late) {
+		engine_each_position(
+		    c->qm->e, take_standing, &q->unit_position);
+		engine_unit_position(c->qm->e, c->session,
+		    q->id | UINT32_C(1) << 30, &q->unit_position);
+	}
+	engine_commit(c->qm->e, c->session, q->id, q->unit);
+}
+
+static void
 execute(struct sim_conn *c, struct sim_request *q)
 {
 	struct engine *e = c->qm->e;
@@ -290,7 +314,7 @@ execute(struct sim_conn *c, struct sim_request *q)
 		engine_get(e, s, q->id, &q->get);
 		break;
 	case SIM_COMMIT:
-		engine_commit(e, s, q->id, q->unit);
+		execute_commit(c, q);
 		break;
 	case SIM_BACKOUT:
 		engine_backout(e, s, q->id, q->unit);

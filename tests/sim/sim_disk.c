@@ -270,7 +270,7 @@ op_flush(struct disk *base, struct disk_file *f)
 	if (d->dead)
 		return EIO;
 	d->fail_flush = false;
-	for (unsigned i = 0; i < PAGES; i++) {
+	for (unsigned i = 0; i * PAGE < f->size; i++) {
 		struct page *p = &f->pages[i];
 
 		for (unsigned k = 0; p->dirty != 0 && k < SECTORS; k++) {
@@ -357,9 +357,9 @@ sim_disk_is_dead(const struct sim_disk *d)
 }
 
 void
-sim_disk_fail_flush(struct sim_disk *d)
+sim_disk_fail_flush(struct sim_disk *d, bool on)
 {
-	d->fail_flush = true;
+	d->fail_flush = on;
 }
 
 /* ---- life ---- */

@@ -23,7 +23,7 @@ void sim_disk_die_after(struct sim_disk *d, unsigned n);
 bool sim_disk_is_dead(const struct sim_disk *d);
 /* The next flush fails: the cache holds as clean what the disk does not have.
  */
-void sim_disk_fail_flush(struct sim_disk *d);
+void sim_disk_fail_flush(struct sim_disk *d, bool on);
 /* Power is back, the cache is lost: of what was not flushed each sector is
  * there or not. */
 void sim_disk_power(struct sim_disk *d);

@@ -391,7 +391,13 @@ sim_qm_fail_flush(struct sim_qm *qm)
 {
 	SIM_TRACE(qm->sim, "%s: the next flush will fail", qm->name);
 	qm->bad_flush = true;
-	sim_store_fail_flush(qm->store);
+	sim_store_fail_flush(qm->store, true);
+}
+
+void
+sim_qm_mend_disk(struct sim_qm *qm)
+{
+	sim_store_fail_flush(qm->store, false);
 }
 
 void

@@ -27,6 +27,8 @@ ask_end(struct sim_agent *a, struct sim_unit *u, enum sim_request_kind kind)
 {
 	struct sim_request q = {.kind = kind, .unit = u->number};
 
+	q.late = a->sim->sabotage == SIM_NO_CONDITION && kind == SIM_COMMIT;
+	q.unit_position = u->position;
 	u->asked = true;
 	u->commit_id = sim_conn_ask(a->conn, &q);
 }
@@ -237,8 +239,10 @@ io_position(void *arg, void *unit, uint64_t from, uint64_t to,
 	v->fence = a->fence;
 	v->from = from;
 	v->to = to;
-	if (a->sim->sabotage == SIM_NO_FENCE)
-		v->fence = a->qm->fences[a->peer];
+	if (a->sim->sabotage == SIM_NO_CONDITION) {
+		u->position = *v;
+		return MQI_OK;
+	}
 	if (a->sim->sabotage == SIM_POSITION_APART) {
 		struct sim_request end = {.kind = SIM_COMMIT};
 

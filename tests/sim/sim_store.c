@@ -479,9 +479,9 @@ sim_store_crash(struct store *s, bool power)
 }
 
 void
-sim_store_fail_flush(struct store *s)
+sim_store_fail_flush(struct store *s, bool on)
 {
-	sim_disk_fail_flush(self(s)->disk);
+	sim_disk_fail_flush(self(s)->disk, on);
 }
 
 bool

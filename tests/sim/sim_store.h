@@ -25,8 +25,8 @@ bool sim_store_read_load(struct store *s);
 bool sim_store_answer_load(struct store *s);
 /* Something waits to be told by poll(). */
 bool sim_store_has_news(const struct store *s);
-/* The next batch's flush will fail, and so the store. */
-void sim_store_fail_flush(struct store *s);
+/* The next batch's flush will fail, and so the store; or not any more. */
+void sim_store_fail_flush(struct store *s, bool on);
 
 uint64_t sim_store_durable(const struct store *s); /* batch */
 uint64_t sim_store_bodies(const struct store *s);
