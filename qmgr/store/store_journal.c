@@ -50,6 +50,8 @@
 #include "qmgr/store/store_lmdb_apply.h"
 #include "qmgr/store/store_lmdb_load.h"
 
+/* A commit's flush holds up the journal's: while there is time, small ones. */
+#define GENTLE_BYTES (UINT64_C(256) << 10)
 #define RECHECK_MS 1000u                /* of room, while there is none */
 #define LOOK_BYTES (UINT64_C(32) << 20) /* of journal, at once, by a start */
 #define ALONE_BYTES 65536u              /* of a batch that the loop may write */
@@ -308,8 +310,15 @@ static bool
 target_is_full(void *ctx)
 {
 	struct store_journal *m = ctx;
+	bool pressed;
 
-	return lmdb_writer_is_full(&m->writer);
+	if (lmdb_writer_size(&m->writer) < GENTLE_BYTES)
+		return false;
+	lock(m);
+	pressed = m->stop || m->starved ||
+		  m->unapplied_bytes >= m->o.checkpoint_bytes / 4 * 5;
+	unlock(m);
+	return !pressed || lmdb_writer_is_full(&m->writer);
 }
 
 /* LMDB has it durably: the journal may go, the engine may know. */

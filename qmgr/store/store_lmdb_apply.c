@@ -538,10 +538,16 @@ close_cursors(struct lmdb_writer *w)
 	}
 }
 
+uint64_t
+lmdb_writer_size(const struct lmdb_writer *w)
+{
+	return w->n_bytes + w->n_pages * w->e->page_size;
+}
+
 bool
 lmdb_writer_is_full(const struct lmdb_writer *w)
 {
-	return w->n_bytes + w->n_pages * w->e->page_size >= LMDB_TXN_BYTES;
+	return lmdb_writer_size(w) >= LMDB_TXN_BYTES;
 }
 
 enum mqi_err

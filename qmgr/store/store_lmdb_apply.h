@@ -69,8 +69,10 @@ MQ_MUST_CHECK enum mqi_err lmdb_writer_record(
 MQ_MUST_CHECK enum mqi_err lmdb_writer_commit(
     struct lmdb_writer *w, uint64_t last_batch);
 void lmdb_writer_abort(struct lmdb_writer *w);
-/* It has as many pages in memory as a transaction should have: commit before
- * the next batch. */
+/* Bytes that the transaction keeps in memory, and its commit writes. */
+uint64_t lmdb_writer_size(const struct lmdb_writer *w);
+/* They are as many as a transaction should have: commit before the next
+ * batch. */
 bool lmdb_writer_is_full(const struct lmdb_writer *w);
 
 /* One small transaction that deletes some of what only the sweep can see. */
