@@ -96,6 +96,17 @@ journal_free(struct journal *j)
 	return NULL;
 }
 
+uint64_t
+journal_last(struct journal *j)
+{
+	uint64_t last;
+
+	lock(j);
+	last = j->last;
+	unlock(j);
+	return last;
+}
+
 /* ---- files ---- */
 
 enum mqi_err
@@ -124,6 +135,27 @@ journal_fill(
 	return MQI_OK;
 }
 
+/* Says that the file holds no batch yet, and where the journal ends meanwhile:
+ * one of zeros alone has lost what it held.  Only when the zeros are there, so
+ * that the size can be believed. */
+static int
+mark_unused(struct journal *j, unsigned i)
+{
+	struct journal_file_header h = {
+	    .first = journal_last(j) + 1,
+	    .size = j->files[i].size,
+	};
+	struct disk_file *f = j->files[i].f;
+	uint8_t bytes[JOURNAL_FILE_HEADER];
+	struct iovec iov = {bytes, sizeof(bytes)};
+	int rc;
+
+	memcpy(h.log_id, j->log_id, JOURNAL_ID_LEN);
+	journal_file_header_encode(&h, bytes);
+	rc = j->disk->ops->write(j->disk, f, 0, &iov, 1);
+	return rc == 0 ? j->disk->ops->flush(j->disk, f) : rc;
+}
+
 /* A new file i, known to the table only when it is there for good. */
 static enum mqi_err
 make_file(struct journal *j, unsigned i, struct store_why *why)
@@ -141,7 +173,11 @@ make_file(struct journal *j, unsigned i, struct store_why *why)
 		return journal_fail(why, rc, "cannot make", i);
 	j->files[i].f = f;
 	err = journal_fill(j, i, 0, why);
-	if (err == MQI_OK && (rc = j->disk->ops->flush_dir(j->disk)) != 0)
+	if (err == MQI_OK)
+		rc = mark_unused(j, i);
+	if (err == MQI_OK && rc == 0)
+		rc = j->disk->ops->flush_dir(j->disk);
+	if (err == MQI_OK && rc != 0)
 		err = journal_fail(why, rc, "cannot make", i);
 	if (err == MQI_OK)
 		return MQI_OK;
@@ -160,9 +196,15 @@ journal_create(struct disk *disk, const struct journal_options *o,
 	char name[JOURNAL_NAME_SIZE];
 	enum mqi_err err = MQI_OK;
 
-	for (unsigned i = 0; i < JOURNAL_FILES_MAX; i++) {
+	j->last = last;
+	j->released = last;
+	for (unsigned i = 0; i < JOURNAL_FILES_MAX && err == MQI_OK; i++) {
+		int rc;
+
 		journal_file_name(i, name);
-		(void)disk->ops->remove(disk, name);
+		rc = disk->ops->remove(disk, name);
+		if (rc != 0 && rc != ENOENT)
+			err = journal_fail(why, rc, "cannot remove", i);
 	}
 	for (unsigned i = 0; i < JOURNAL_FILES_MIN && err == MQI_OK; i++) {
 		err = make_file(j, i, why);
@@ -173,21 +215,8 @@ journal_create(struct disk *disk, const struct journal_options *o,
 		(void)journal_free(j);
 		return err;
 	}
-	j->last = last;
-	j->released = last;
 	*ret = j;
 	return MQI_OK;
-}
-
-uint64_t
-journal_last(struct journal *j)
-{
-	uint64_t last;
-
-	lock(j);
-	last = j->last;
-	unlock(j);
-	return last;
 }
 
 void
@@ -303,11 +332,13 @@ begin_file(struct journal *j, uint64_t number, uint8_t *header)
 	j->files[i].last = number;
 	j->files[i].end = JOURNAL_FILE_HEADER;
 	j->current = i;
+	j->at = JOURNAL_FILE_HEADER;
 	h.ordinal = j->ordinal;
+	h.size = j->files[i].size;
+	h.files = j->n_files;
 	unlock(j);
 	memcpy(h.log_id, j->log_id, JOURNAL_ID_LEN);
 	journal_file_header_encode(&h, header);
-	j->at = JOURNAL_FILE_HEADER;
 }
 
 enum mqi_err
@@ -335,6 +366,9 @@ journal_append(
 	}
 	f = &j->files[j->current];
 	at = n > 0 ? 0 : j->at;
+	lock(j);
+	h.files = j->n_files;
+	unlock(j);
 	memcpy(h.log_id, j->log_id, JOURNAL_ID_LEN);
 	journal_batch_header_encode(&h, b->records.data, header);
 	iov[n++] = (struct iovec){header, sizeof(header)};
@@ -346,8 +380,8 @@ journal_append(
 	if (rc != 0)
 		return journal_fail(why, rc, "cannot flush", j->current);
 	j->crc = h.crc;
-	j->at += journal_batch_size(h.len);
 	lock(j);
+	j->at += journal_batch_size(h.len);
 	f->last = b->number;
 	f->end = j->at;
 	j->last = b->number;

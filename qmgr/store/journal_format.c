@@ -10,10 +10,12 @@
  *   12  u32 CRC-32C of the 4,096 bytes with this field 0
  *   16  u64 features
  *   24  log id, 16 bytes
- *   40  u64 ordinal
- *   48  u64 number of the first batch
+ *   40  u64 ordinal; 0 of a file that holds no batch yet
+ *   48  u64 number of the first batch, or of the next one when it was made
  *   56  u64 epoch
- *   64  zeros
+ *   64  u64 size of the file; 0: not told
+ *   72  u32 how many files there are; 0: not told
+ *   76  zeros
  *
  * Batches follow, each at a multiple of 64 bytes:
  *
@@ -24,7 +26,8 @@
  *   32  u64 epoch
  *   40  u32 length of the records
  *   44  u32 bytes 4..7 of the batch before
- *   48  zeros
+ *   48  u32 how many files there are; 0: not told
+ *   52  zeros
  *   60  u32 CRC-32C of bytes 8..59
  *   64  records
  *
@@ -55,6 +58,8 @@ journal_file_header_encode(
 	mqbuf_set_u64(ret + 40, h->ordinal);
 	mqbuf_set_u64(ret + 48, h->first);
 	mqbuf_set_u64(ret + 56, h->epoch);
+	mqbuf_set_u64(ret + 64, h->size);
+	mqbuf_set_u32(ret + 72, h->files);
 	mqbuf_set_u32(ret + 12, mqcrc32c(0, ret, JOURNAL_FILE_HEADER));
 }
 
@@ -81,6 +86,8 @@ journal_file_header_decode(const uint8_t data[JOURNAL_FILE_HEADER],
 	ret->ordinal = mqbuf_get_u64(data + 40);
 	ret->first = mqbuf_get_u64(data + 48);
 	ret->epoch = mqbuf_get_u64(data + 56);
+	ret->size = mqbuf_get_u64(data + 64);
+	ret->files = mqbuf_get_u32(data + 72);
 	if (ret->version > JOURNAL_VERSION ||
 	    (ret->features & ~JOURNAL_FEATURES) != 0)
 		return JOURNAL_NEWER;
@@ -109,6 +116,7 @@ journal_batch_header_encode(struct journal_batch_header *h, const void *records,
 	mqbuf_set_u64(ret + 32, h->epoch);
 	mqbuf_set_u32(ret + 40, h->len);
 	mqbuf_set_u32(ret + 44, h->previous);
+	mqbuf_set_u32(ret + 48, h->files);
 	mqbuf_set_u32(ret + 60, mqcrc32c(0, ret + 8, 52));
 	h->crc = batch_crc(ret, records, h->len);
 	mqbuf_set_u32(ret + 4, h->crc);
@@ -126,6 +134,7 @@ journal_batch_header_decode(const uint8_t data[JOURNAL_BATCH_HEADER],
 	ret->epoch = mqbuf_get_u64(data + 32);
 	ret->len = mqbuf_get_u32(data + 40);
 	ret->previous = mqbuf_get_u32(data + 44);
+	ret->files = mqbuf_get_u32(data + 48);
 	ret->crc = mqbuf_get_u32(data + 4);
 	return memcmp(ret->log_id, log_id, JOURNAL_ID_LEN) == 0
 		   ? JOURNAL_GOOD

@@ -21,9 +21,12 @@ struct journal_file_header {
 	uint32_t version;
 	uint64_t features;
 	uint8_t log_id[JOURNAL_ID_LEN];
-	uint64_t ordinal; /* 1, 2, 3, ...: the order of the files' use */
+	uint64_t ordinal; /* 1, 2, 3, ...: the order of the files' use; 0: it
+			     was made, but not used yet */
 	uint64_t first;   /* number of the first batch */
 	uint64_t epoch;
+	uint64_t size;  /* bytes of the file; 0: not told */
+	uint32_t files; /* that there are; 0: not told */
 };
 
 struct journal_batch_header {
@@ -32,6 +35,7 @@ struct journal_batch_header {
 	uint64_t epoch;
 	uint32_t len;      /* bytes of records behind the header */
 	uint32_t previous; /* crc of the batch before */
+	uint32_t files;    /* that there are; 0: not told */
 	uint32_t crc;      /* of the header and the records */
 };
 

@@ -6,7 +6,8 @@
  * Each file is looked through at each place where a batch may begin.  The
  * batches behind `applied` are put in order by number, of those with one number
  * the one with the highest epoch; the last whole one is the journal's end.
- * Before it each must be there, whole, and the successor of the one before.
+ * Before it each must be there, whole, and the successor of the one before; of
+ * what is behind it, only one may be there, which was not written to its end.
  */
 #include "qmgr/store/journal_inspect.h"
 
@@ -39,8 +40,11 @@ struct look {
 	struct seen_batch *batches;
 	size_t n;
 	size_t cap;
-	uint64_t highest; /* that any header tells */
-	bool unreadable;  /* a file is cut, or has lost its header */
+	uint64_t highest;    /* that any header tells */
+	uint64_t durable;    /* that was, by any header */
+	uint64_t first_size; /* of log.000 */
+	bool unreadable;     /* a file is cut, or has lost its header */
+	bool empty; /* the last file has no header, as one that is being made */
 };
 
 static void wrong(struct look *k, const char *where, const char *fmt, ...)
@@ -70,7 +74,8 @@ is_zero(const uint8_t *p, size_t len)
 }
 
 static void
-look_header(struct look *k, const char *name, const uint8_t *bytes)
+look_header(
+    struct look *k, const char *name, const uint8_t *bytes, uint64_t size)
 {
 	struct journal_file_header h;
 
@@ -78,6 +83,12 @@ look_header(struct look *k, const char *name, const uint8_t *bytes)
 	case JOURNAL_GOOD:
 		if (h.first > k->highest + 1)
 			k->highest = h.first - 1;
+		if (h.first > k->durable + 1)
+			k->durable = h.first - 1;
+		if (size < h.size) {
+			k->unreadable = true;
+			wrong(k, name, "it is cut, at %" PRIu64 " bytes", size);
+		}
 		return;
 	case JOURNAL_NEWER:
 		wrong(k, name, "it is of a newer version");
@@ -88,9 +99,11 @@ look_header(struct look *k, const char *name, const uint8_t *bytes)
 	case JOURNAL_NONE:
 		break;
 	}
-	/* one that was never used */
-	if (is_zero(bytes, JOURNAL_FILE_HEADER))
+	/* one that is being made has no header yet, nor its whole size */
+	if (is_zero(bytes, JOURNAL_FILE_HEADER) && size < k->first_size) {
+		k->empty = true;
 		return;
+	}
 	k->unreadable = true;
 	wrong(k, name, "its header is damaged");
 }
@@ -112,6 +125,8 @@ look_at(struct look *k, unsigned file, const uint8_t *bytes, uint64_t size,
 		  journal_batch_is_whole(&b.h, p, p + JOURNAL_BATCH_HEADER);
 	if (b.h.number > k->highest)
 		k->highest = b.h.number;
+	if (b.h.number - !b.whole > k->durable)
+		k->durable = b.h.number - !b.whole;
 	if (b.h.number > k->l->applied) {
 		if (k->n == k->cap) {
 			k->cap = k->cap == 0 ? 64 : 2 * k->cap;
@@ -148,8 +163,17 @@ look_file(struct look *k, unsigned file, const char *name, int fd)
 	struct stat st;
 
 	size = fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+	if (file == 0)
+		k->first_size = size;
+	if (k->empty)
+		wrong(k, name, "the file before it is empty");
+	k->empty = false;
 	k->seen.files++;
 	k->seen.bytes += size;
+	if (size < JOURNAL_FILE_HEADER && size < k->first_size) {
+		k->empty = true;
+		return;
+	}
 	if (size < JOURNAL_FILE_HEADER || size > FILE_MAX_BYTES) {
 		k->unreadable = true;
 		wrong(k, name,
@@ -161,7 +185,7 @@ look_file(struct look *k, unsigned file, const char *name, int fd)
 		k->unreadable = true;
 		wrong(k, name, "the disk cannot read it");
 	} else {
-		look_header(k, name, bytes);
+		look_header(k, name, bytes, size);
 		while (at + JOURNAL_BATCH_HEADER <= size)
 			at += look_at(k, file, bytes, size, at);
 	}
@@ -207,7 +231,7 @@ batch_cmp(const void *a, const void *b)
 	return x->whole == y->whole ? 0 : x->whole ? -1 : 1;
 }
 
-/* Keeps one batch of each number, up to the last whole one. */
+/* Keeps one batch of each number, and not the last one if it is torn. */
 static void
 choose(struct look *k)
 {
@@ -225,7 +249,8 @@ choose(struct look *k)
 		epoch = b->h.epoch;
 		k->batches[n++] = *b;
 	}
-	while (n > 0 && !k->batches[n - 1].whole)
+	if (n > 0 && !k->batches[n - 1].whole &&
+	    k->batches[n - 1].h.number > k->durable)
 		n--;
 	k->n = n;
 }
@@ -264,6 +289,10 @@ check_chain(struct look *k)
 		number = b->h.number;
 		before = b;
 	}
+	if (k->durable > number)
+		wrong(k, "journal",
+		    "batches %" PRIu64 " to %" PRIu64 " are lost", number + 1,
+		    k->durable);
 	k->seen.batches = k->n;
 	k->seen.last = number;
 }

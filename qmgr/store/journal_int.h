@@ -23,7 +23,7 @@ struct journal_found {
 	uint32_t len;
 	uint32_t crc;
 	uint32_t previous;
-	unsigned file;
+	unsigned file; /* JOURNAL_FILES_MAX: it is lost */
 	bool whole;
 };
 
@@ -40,11 +40,11 @@ struct journal {
 	uint64_t ordinal; /* of the file that fills; the highest so far */
 	uint64_t last;
 	uint64_t released;
+	uint64_t at; /* where the file that fills goes on */
 
 	/* the appender's */
 	unsigned current; /* the file that fills, or JOURNAL_FILES_MAX */
-	uint64_t at;
-	uint32_t crc; /* of the last batch */
+	uint32_t crc;     /* of the last batch */
 
 	/* what recovery found behind `released` at the opening; NULL after
 	 * journal_begin() */

@@ -9,14 +9,21 @@
  * higher epoch was served.  What is whole and behind another whole one follows
  * it; what is not whole is
  *
- *   torn     if no whole one is behind it: it was never acknowledged, since
- *            its flush did not return, and is dropped;
- *   damage   if one is: it was durable once.  It is set aside, and the
- *            records in it that are whole by their own checksums still count.
+ *   torn     if no trace of a later one is there: it was never acknowledged,
+ *            since its flush did not return, and is dropped;
+ *   damage   if there is one, for a batch is written when the one before is
+ *            durable: this one was.  It is set aside, and the records in it
+ *            that are whole by their own checksums still count.
  *
- * The part of each file that counts is written again, byte for byte, and
- * flushed, before anything is made of it: the page cache may show what a
- * failed flush never brought to the disk.
+ * A trace is any header, of a batch or a file, whole or not.  What a trace says
+ * was there, and is not, is lost, and told.
+ *
+ * The part of each file that counts, and its header, is written again, byte
+ * for byte, and flushed, before anything is made of it: the page cache may show
+ * what a failed flush never brought to the disk.
+ *
+ * Behind a damaged record nothing is searched for: a body could hold what looks
+ * like a record, and nothing tells it from ours.
  *
  * Refused, because serving would lose or double messages: a journal that ends
  * before LMDB does, begins after it, is of another log or of a newer version,
@@ -39,6 +46,9 @@ struct scan {
 	struct store_why *why;
 	uint64_t applied;
 	uint64_t highest; /* number that any header, or the next file, tells */
+	uint64_t durable; /* number that was durable, by any trace */
+	uint32_t files;   /* that there were, by any header */
+	uint64_t applied_epoch; /* of the batch `applied`, if it is there */
 	uint32_t applied_crc;
 	uint8_t *bytes; /* of one file */
 	struct journal_file_header headers[JOURNAL_FILES_MAX];
@@ -76,6 +86,50 @@ is_zero(const uint8_t *p, size_t len)
 	return p[0] == 0 && memcmp(p, p + 1, len - 1) == 0;
 }
 
+static void
+note_unreadable(struct scan *s, unsigned i, const char *what)
+{
+	s->unreadable = true;
+	mqlog(MQLOG_ERROR, "journal.damaged", "the journal's file log.%03u %s",
+	    i, what);
+}
+
+/* One without a header: only the last one may have died being made. */
+static void
+note_empty(struct scan *s, unsigned i)
+{
+	const struct journal *j = s->j;
+
+	if (i + 1 == j->n_files && i >= JOURNAL_FILES_MIN &&
+	    j->files[i].size < j->o.file_size)
+		mqlog(MQLOG_INFO, "journal.unfinished",
+		    "the journal's file log.%03u was not made to its end", i);
+	else
+		note_unreadable(
+		    s, i, "is empty: what it held, if it did, is lost");
+}
+
+static void
+note_file_header(struct scan *s, unsigned i)
+{
+	const struct journal_file_header *h = &s->headers[i];
+	struct journal *j = s->j;
+
+	s->good[i] = true;
+	j->files[i].ordinal = h->ordinal;
+	if (h->ordinal > j->ordinal)
+		j->ordinal = h->ordinal;
+	if (h->first > s->highest + 1)
+		s->highest = h->first - 1;
+	if (h->first > s->durable + 1)
+		s->durable = h->first - 1;
+	if (h->files > s->files)
+		s->files = h->files;
+	if (j->files[i].size < h->size)
+		note_unreadable(
+		    s, i, "is cut: what stood behind its end is lost");
+}
+
 static enum mqi_err
 read_file_header(struct scan *s, unsigned i)
 {
@@ -84,10 +138,12 @@ read_file_header(struct scan *s, unsigned i)
 	uint8_t bytes[JOURNAL_FILE_HEADER];
 	int rc;
 
-	if (f->f == NULL || f->size < sizeof(bytes)) {
-		s->unreadable = true;
-		mqlog(MQLOG_ERROR, "journal.damaged",
-		    "the journal's file log.%03u is missing or cut", i);
+	if (f->f == NULL) {
+		note_unreadable(s, i, "is missing");
+		return MQI_OK;
+	}
+	if (f->size < sizeof(bytes)) {
+		note_empty(s, i);
 		return MQI_OK;
 	}
 	rc = j->disk->ops->read(j->disk, f->f, 0, bytes, sizeof(bytes));
@@ -95,12 +151,7 @@ read_file_header(struct scan *s, unsigned i)
 		return journal_fail(s->why, rc, "cannot read", i);
 	switch (journal_file_header_decode(bytes, j->log_id, &s->headers[i])) {
 	case JOURNAL_GOOD:
-		s->good[i] = true;
-		f->ordinal = s->headers[i].ordinal;
-		if (f->ordinal > j->ordinal)
-			j->ordinal = f->ordinal;
-		if (s->headers[i].first > s->highest + 1)
-			s->highest = s->headers[i].first - 1;
+		note_file_header(s, i);
 		return MQI_OK;
 	case JOURNAL_NEWER:
 		return store_fail(s->why, MQI_E_STORE_FORMAT,
@@ -115,11 +166,10 @@ read_file_header(struct scan *s, unsigned i)
 	case JOURNAL_NONE:
 		break;
 	}
-	if (!is_zero(bytes, sizeof(bytes))) {
-		s->unreadable = true;
-		mqlog(MQLOG_ERROR, "journal.damaged",
-		    "the header of the journal's file log.%03u is damaged", i);
-	}
+	if (is_zero(bytes, sizeof(bytes)))
+		note_empty(s, i);
+	else
+		note_unreadable(s, i, "has a damaged header");
 	return MQI_OK;
 }
 
@@ -154,6 +204,8 @@ is_wanted(const struct scan *s, unsigned i)
 		return false;
 	if (!s->good[i])
 		return true;
+	if (s->headers[i].ordinal == 0)
+		return false;
 	for (unsigned k = 0; k < j->n_files; k++) {
 		if (!s->good[k] || s->headers[k].ordinal >= next ||
 		    s->headers[k].ordinal <= s->headers[i].ordinal)
@@ -200,18 +252,25 @@ look_at(struct scan *s, unsigned i, uint64_t at)
 		  journal_batch_is_whole(&h, p, p + JOURNAL_BATCH_HEADER);
 	if (h.number > s->highest)
 		s->highest = h.number;
+	if (h.number - !f.whole > s->durable)
+		s->durable = h.number - !f.whole;
 	if (h.number > file->last) {
 		file->last = h.number;
 		file->end = at + journal_batch_size(h.len);
 	}
-	if (h.number == s->applied)
+	if (h.files > s->files)
+		s->files = h.files;
+	if (h.number == s->applied && h.epoch >= s->applied_epoch) {
+		s->applied_epoch = h.epoch;
 		s->applied_crc = h.crc;
+	}
 	if (h.number > s->applied)
 		add_found(s, &f);
 	return f.whole ? journal_batch_size(h.len) : JOURNAL_ALIGN;
 }
 
-/* Writes the part that holds the batches from `first` on once more. */
+/* Writes the header, and the part that holds the batches from `first` on, once
+ * more. */
 static enum mqi_err
 rewrite(struct scan *s, unsigned i, size_t first)
 {
@@ -219,7 +278,7 @@ rewrite(struct scan *s, unsigned i, size_t first)
 	uint64_t from = UINT64_MAX;
 	uint64_t to = 0;
 	struct iovec iov;
-	int rc;
+	int rc = 0;
 
 	for (size_t k = first; k < j->n_found; k++) {
 		const struct journal_found *f = &j->found[k];
@@ -232,8 +291,13 @@ rewrite(struct scan *s, unsigned i, size_t first)
 	}
 	if (to == 0)
 		return MQI_OK;
+	if (s->good[i]) {
+		iov = (struct iovec){s->bytes, JOURNAL_FILE_HEADER};
+		rc = j->disk->ops->write(j->disk, j->files[i].f, 0, &iov, 1);
+	}
 	iov = (struct iovec){s->bytes + from, to - from};
-	rc = j->disk->ops->write(j->disk, j->files[i].f, from, &iov, 1);
+	if (rc == 0)
+		rc = j->disk->ops->write(j->disk, j->files[i].f, from, &iov, 1);
 	if (rc == 0)
 		rc = j->disk->ops->flush(j->disk, j->files[i].f);
 	return rc == 0 ? MQI_OK
@@ -285,10 +349,11 @@ found_cmp(const void *a, const void *b)
 }
 
 /* Keeps one batch of each number, none of an epoch before its predecessor's,
- * and nothing behind the last whole one. */
+ * and not the last one if it is torn. */
 static void
-choose(struct journal *j)
+choose(struct scan *s)
 {
+	struct journal *j = s->j;
 	uint64_t epoch = 0;
 	size_t n = 0;
 
@@ -303,11 +368,14 @@ choose(struct journal *j)
 		epoch = f->epoch;
 		j->found[n++] = *f;
 	}
-	for (; n > 0 && !j->found[n - 1].whole; n--)
+	if (n > 0 && !j->found[n - 1].whole &&
+	    j->found[n - 1].number > s->durable) {
+		n--;
 		mqlog(MQLOG_WARN, "journal.torn",
 		    "the journal ends in batch %llu, which was not written to "
 		    "its end and was never acknowledged: dropped",
-		    (unsigned long long)j->found[n - 1].number);
+		    (unsigned long long)j->found[n].number);
+	}
 	j->n_found = n;
 }
 
@@ -340,6 +408,8 @@ set_aside(struct journal *j, const struct journal_found *f)
 		    (unsigned long long)f->number, name, strerror(rc));
 	if (to != NULL)
 		j->disk->ops->close(j->disk, to);
+	if (to != NULL && rc != 0)
+		(void)j->disk->ops->remove(j->disk, name);
 	free(bytes);
 }
 
@@ -358,6 +428,7 @@ check_begin(struct scan *s)
 {
 	struct journal *j = s->j;
 	bool reaches = s->unreadable;
+	uint64_t first = j->n_found > 0 ? j->found[0].number : s->durable + 1;
 
 	if (s->highest < s->applied && !s->unreadable)
 		return store_fail(s->why, MQI_E_OBJECT_DAMAGED,
@@ -366,20 +437,36 @@ check_begin(struct scan *s)
 		    "loses what it says it has written",
 		    (unsigned long long)s->highest,
 		    (unsigned long long)s->applied);
-	if (j->n_found == 0 || j->found[0].number == s->applied + 1)
+	if (first <= s->applied + 1)
 		return MQI_OK;
 	for (unsigned i = 0; i < j->n_files; i++)
-		reaches = reaches ||
-			  (s->good[i] && s->headers[i].first <= s->applied + 1);
+		reaches = reaches || (s->good[i] && s->headers[i].ordinal > 0 &&
+					 s->headers[i].first <= s->applied + 1);
 	if (!reaches)
 		return store_fail(s->why, MQI_E_OBJECT_DAMAGED,
 		    "the journal begins with batch %llu, but the store ends "
 		    "with batch %llu: one of the two was exchanged, for "
 		    "example restored from a backup alone",
-		    (unsigned long long)j->found[0].number,
-		    (unsigned long long)s->applied);
-	tell_missing(s->applied + 1, j->found[0].number - 1);
+		    (unsigned long long)first, (unsigned long long)s->applied);
+	tell_missing(s->applied + 1, first - 1);
 	return MQI_OK;
+}
+
+/* Behind what was found: is there a trace of more?  Its numbers are not given
+ * again, so that an empty batch stands for what is lost. */
+static void
+check_end(struct scan *s)
+{
+	struct journal *j = s->j;
+	const uint64_t last =
+	    j->n_found > 0 ? j->found[j->n_found - 1].number : s->applied;
+
+	if (s->durable <= last)
+		return;
+	if (j->n_found > 0)
+		tell_missing(last + 1, s->durable);
+	add_found(s, &(struct journal_found){
+			 .number = s->durable, .file = JOURNAL_FILES_MAX});
 }
 
 static enum mqi_err
@@ -404,13 +491,16 @@ check_chain(struct scan *s)
 		}
 		if (p != NULL && p->number + 1 < f->number)
 			tell_missing(p->number + 1, f->number - 1);
-		else if (p != NULL && f->whole && p->crc != f->previous)
+		else if (p != NULL && p->whole && f->whole &&
+			 p->crc != f->previous)
 			err = store_fail(s->why, MQI_E_OBJECT_DAMAGED,
 			    "batch %llu of the journal does not follow batch "
 			    "%llu: files of two journals are mixed",
 			    (unsigned long long)f->number,
 			    (unsigned long long)p->number);
 	}
+	if (err == MQI_OK)
+		check_end(s);
 	return err;
 }
 
@@ -464,7 +554,9 @@ journal_open(struct disk *disk, const struct journal_options *o,
 		err = store_fail(why, store_err(rc),
 		    "cannot flush the journal's directory: %s", strerror(rc));
 	if (err == MQI_OK) {
-		choose(j);
+		for (unsigned i = j->n_files; i < s.files; i++)
+			note_unreadable(&s, i, "is missing");
+		choose(&s);
 		err = check_chain(&s);
 	}
 	if (err == MQI_OK)
@@ -490,31 +582,49 @@ journal_open(struct disk *disk, const struct journal_options *o,
 
 /* ---- what was found ---- */
 
-/* Copies the records that are whole by themselves.  Behind one that is not,
- * the next one may begin at any byte. */
+/* The size of a record that cannot be read, if it can be believed: a whole one
+ * or the end is behind it.  Else 0. */
+static size_t
+believed_size(const uint8_t *bytes, size_t len)
+{
+	struct record r;
+	size_t size;
+
+	if (len < RECORD_HEADER)
+		return 0;
+	size = mqbuf_get_u32(bytes);
+	if (size < RECORD_HEADER || size > len)
+		return 0;
+	if (size < len && record_decode(bytes + size, len - size, &r) != MQI_OK)
+		return 0;
+	return size;
+}
+
+/* Copies the records that are whole by themselves, up to where the next one
+ * cannot be found. */
 static void
 salvage(
     struct store_batch *b, const uint8_t *bytes, size_t len, uint64_t number)
 {
 	struct record r;
 	size_t at = 0;
-	size_t lost = 0; /* bytes in a row */
+	size_t size;
 	unsigned losses = 0;
 
 	while (at < len) {
 		if (record_decode(bytes + at, len - at, &r) == MQI_OK) {
 			mqbuf_put(&b->records, bytes + at, r.size);
 			at += r.size;
-			lost = 0;
 			continue;
 		}
-		if (lost == 0 && losses++ < LOSSES_TOLD)
+		size = believed_size(bytes + at, len - at);
+		if (losses++ < LOSSES_TOLD)
 			mqlog(MQLOG_ERROR, "journal.damaged",
 			    "batch %llu of the journal: a record at byte %zu "
-			    "of it cannot be read and does not count",
-			    (unsigned long long)number, at);
-		lost++;
-		at++;
+			    "of it cannot be read and does not count%s",
+			    (unsigned long long)number, at,
+			    size > 0 ? "" : ", nor does what is behind it");
+		at = size > 0 ? at + size : len;
 	}
 	if (losses > LOSSES_TOLD)
 		mqlog(MQLOG_ERROR, "journal.damaged",
@@ -526,17 +636,20 @@ enum mqi_err
 journal_read_found(struct journal *j, const struct journal_found *f,
     struct store_batch *b, struct store_why *why)
 {
-	uint8_t *bytes = mqbuf_reserve(&b->records, f->len);
+	uint8_t *bytes;
 	uint8_t *copy;
 	int rc;
 
+	b->number = f->number;
+	if (f->file == JOURNAL_FILES_MAX)
+		return MQI_OK;
+	bytes = mqbuf_reserve(&b->records, f->len);
 	if (bytes == NULL)
 		return store_fail(why, MQI_E_NO_MEMORY, "no memory");
 	rc = j->disk->ops->read(j->disk, j->files[f->file].f,
 	    f->at + JOURNAL_BATCH_HEADER, bytes, f->len);
 	if (rc != 0)
 		return journal_fail(why, rc, "cannot read", f->file);
-	b->number = f->number;
 	if (f->whole) {
 		mqbuf_commit(&b->records, f->len);
 		return MQI_OK;
