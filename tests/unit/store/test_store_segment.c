@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_store_segment.c - small messages packed into segments: that they are,
- * that they go, what damage takes with it, that a message is found by an id
- * that stands in no index, and that a store without segments is read.
+ * that they go, what damage takes with it, and that a message is found by an id
+ * that stands in no index.
  *
  * Tests look into and damage a store through LMDB itself, while it is closed.
  */
@@ -20,6 +20,8 @@
 
 #include "base/crc32c.h"
 #include "qmgr/store/store_lmdb_apply.h"
+#include "qmgr/store/store_lmdb_load.h"
+#include "tests/unit/store/hand.h"
 #include "tests/unit/store/harness.h"
 
 #define Q1 HARNESS_Q1
@@ -31,55 +33,6 @@ setup(void **state)
 {
 	*state = &harness_kinds[HARNESS_LMDB];
 	return harness_setup(state);
-}
-
-/* ---- a store that is closed, by hand ---- */
-
-struct hand {
-	MDB_env *env;
-	MDB_txn *txn;
-};
-
-static struct hand
-hand_open(const struct harness *h)
-{
-	struct hand x;
-	char path[PATH_MAX + 32];
-
-	(void)snprintf(path, sizeof(path), "%s/store", h->dir.path);
-	assert_int_equal(mdb_env_create(&x.env), 0);
-	assert_int_equal(mdb_env_set_maxdbs(x.env, 32), 0);
-	assert_int_equal(mdb_env_set_mapsize(x.env, 1u << 30), 0);
-	assert_int_equal(mdb_env_open(x.env, path, 0, 0600), 0);
-	assert_int_equal(mdb_txn_begin(x.env, NULL, 0, &x.txn), 0);
-	return x;
-}
-
-static MDB_dbi
-hand_table(struct hand *x, const char *name)
-{
-	MDB_dbi dbi;
-
-	assert_int_equal(mdb_dbi_open(x->txn, name, MDB_CREATE, &dbi), 0);
-	return dbi;
-}
-
-static void
-hand_close(struct hand *x)
-{
-	assert_int_equal(mdb_txn_commit(x->txn), 0);
-	mdb_env_close(x->env);
-}
-
-static size_t
-entries(const struct harness *h, const char *table)
-{
-	struct hand x = hand_open(h);
-	MDB_stat st;
-
-	assert_int_equal(mdb_stat(x.txn, hand_table(&x, table), &st), 0);
-	hand_close(&x);
-	return st.ms_entries;
 }
 
 /* Flips a bit of the only segment; a negative place is from its end. */
@@ -113,60 +66,6 @@ body_of(uint64_t queue, uint64_t seq)
 	return queue * 1000000 + seq;
 }
 
-/* A message id as the queue manager makes them. */
-static void
-made_id(uint8_t id[MQI_ID_LEN], uint64_t body_id)
-{
-	memset(id, 0x51, MQI_ID_LEN);
-	schema_u64(id + 16, body_id - 1);
-}
-
-static void
-put_made(struct harness *h, struct record_key key, uint64_t body_id)
-{
-	struct record_put v = {.body_id = body_id,
-	    .n_places = 1,
-	    .places = &key,
-	    .desc = "descriptor",
-	    .desc_len = 10,
-	    .body = "body",
-	    .body_len = 4,
-	    .body_crc = mqcrc32c(0, "body", 4)};
-
-	made_id(v.msg_id, body_id);
-	record_encode_put(harness_records(h), 0, &v);
-}
-
-/* Rows of the queue with the message id that was made with the body. */
-static uint32_t
-found(struct harness *h, uint64_t queue, uint64_t body_id,
-    const struct record_key *after)
-{
-	struct store_load *l = store_load_new();
-	uint32_t n;
-
-	l->kind = STORE_LOAD_BY_ID;
-	l->queue_id = queue;
-	l->from_start = after == NULL;
-	if (after != NULL)
-		l->after = *after;
-	l->max_rows = 10;
-	l->max_bytes = 100000;
-	l->id_kind = STORE_ID_MSG;
-	made_id(l->id, body_id);
-	l = harness_load(h, l);
-	assert_int_equal(l->err, MQI_OK);
-	assert_true(l->end);
-	n = l->n_rows;
-	for (uint32_t i = 0; i < n; i++) {
-		assert_non_null(l->rows[i].data);
-		assert_memory_equal(
-		    l->rows[i].data->data, "descriptorbody", 14);
-	}
-	(void)store_load_free(l);
-	return n;
-}
-
 static void
 remove_at(struct harness *h, uint64_t seq)
 {
@@ -190,9 +89,9 @@ test_small_messages_share_a_value(void **state)
 	harness_commit(h);
 	harness_close(h);
 	/* 30 bytes and 37 of each; body ids of two ranges take turns */
-	assert_in_range(entries(h, "segments"), 2, 1000);
-	assert_int_equal(entries(h, "bodies"), 1);
-	assert_int_equal(entries(h, "live"), 0);
+	assert_in_range(hand_entries(h, "segments"), 2, 1000);
+	assert_int_equal(hand_entries(h, "bodies"), 1);
+	assert_int_equal(hand_entries(h, "live"), 0);
 	harness_reopen(h);
 	l = harness_rows(h, Q1);
 	assert_int_equal(l->n_rows, 501);
@@ -229,14 +128,14 @@ test_segment_goes_with_its_last_message(void **state)
 	assert_int_equal(harness_count(h, Q1), 1);
 	assert_false(harness_has_body(h, body_of(Q1, 37)));
 	harness_close(h);
-	assert_int_equal(entries(h, "segments"), 1);
-	assert_int_equal(entries(h, "live"), 1);
+	assert_int_equal(hand_entries(h, "segments"), 1);
+	assert_int_equal(hand_entries(h, "live"), 1);
 	harness_reopen(h);
 	remove_at(h, 100 * 37 % 101);
 	harness_commit(h);
 	harness_close(h);
-	assert_int_equal(entries(h, "segments"), 0);
-	assert_int_equal(entries(h, "live"), 0);
+	assert_int_equal(hand_entries(h, "segments"), 0);
+	assert_int_equal(hand_entries(h, "live"), 0);
 }
 
 static struct lmdb_writer
@@ -273,8 +172,8 @@ test_what_came_and_went_in_one_transaction_is_not_written(void **state)
 	lmdb_writer_fini(&w);
 	lmdb_env_close(&e);
 	h->batch = store_batch_free(h->batch);
-	assert_int_equal(entries(h, "segments"), 0);
-	assert_int_equal(entries(h, "rows"), 0);
+	assert_int_equal(hand_entries(h, "segments"), 0);
+	assert_int_equal(hand_entries(h, "rows"), 0);
 }
 
 /* A recovery leaves out a record that contradicts what is stored. */
@@ -290,7 +189,7 @@ test_put_that_is_left_out_leaves_nothing(void **state)
 	harness_commit(h);
 	harness_close(h);
 	w = writer_open(h, &e, &why);
-	put_made(h, harness_key(Q1, 0, 1), 7001);
+	hand_put_made(h, harness_key(Q1, 0, 1), 7001);
 	assert_int_equal(lmdb_writer_begin(&w), MQI_OK);
 	assert_int_equal(lmdb_writer_apply(&w, h->batch), MQI_E_STORE_FAILED);
 	memset(&why, 0, sizeof(why));
@@ -298,8 +197,8 @@ test_put_that_is_left_out_leaves_nothing(void **state)
 	lmdb_writer_fini(&w);
 	lmdb_env_close(&e);
 	h->batch = store_batch_free(h->batch);
-	assert_int_equal(entries(h, "segments"), 1);
-	assert_int_equal(entries(h, "rows"), 1);
+	assert_int_equal(hand_entries(h, "segments"), 1);
+	assert_int_equal(hand_entries(h, "rows"), 1);
 }
 
 static void
@@ -341,22 +240,22 @@ test_made_id_is_found_without_an_index(void **state)
 	struct record_key key = harness_key(Q1, 2, 7);
 	struct record_key before = harness_key(Q1, 2, 6);
 
-	put_made(h, key, 5001);
-	put_made(h, harness_key(Q1, 2, 8), 5003);
-	put_made(h, harness_key(Q2, 0, 1), 5005);
+	hand_put_made(h, key, 5001);
+	hand_put_made(h, harness_key(Q1, 2, 8), 5003);
+	hand_put_made(h, harness_key(Q2, 0, 1), 5005);
 	harness_commit(h);
-	assert_int_equal(found(h, Q1, 5001, NULL), 1);
-	assert_int_equal(found(h, Q1, 5001, &before), 1);
-	assert_int_equal(found(h, Q1, 5001, &key), 0);
-	assert_int_equal(found(h, Q2, 5001, NULL), 0);
-	assert_int_equal(found(h, Q2, 5005, NULL), 1);
-	assert_int_equal(found(h, Q1, 5002, NULL), 0);
+	assert_int_equal(hand_found(h, Q1, 5001, NULL), 1);
+	assert_int_equal(hand_found(h, Q1, 5001, &before), 1);
+	assert_int_equal(hand_found(h, Q1, 5001, &key), 0);
+	assert_int_equal(hand_found(h, Q2, 5001, NULL), 0);
+	assert_int_equal(hand_found(h, Q2, 5005, NULL), 1);
+	assert_int_equal(hand_found(h, Q1, 5002, NULL), 0);
 	harness_remove(h, &key, 5001, RECORD_REMOVE_RELEASE);
 	harness_commit(h);
-	assert_int_equal(found(h, Q1, 5001, NULL), 0);
-	assert_int_equal(found(h, Q1, 5003, NULL), 1);
+	assert_int_equal(hand_found(h, Q1, 5001, NULL), 0);
+	assert_int_equal(hand_found(h, Q1, 5003, NULL), 1);
 	harness_close(h);
-	assert_int_equal(entries(h, "ids"), 0);
+	assert_int_equal(hand_entries(h, "ids"), 0);
 }
 
 /* The same id at several messages: a copy has another body. */
@@ -374,7 +273,7 @@ test_made_id_of_several_messages_is_found_in_order(void **state)
 	    .body_len = 4,
 	    .body_crc = mqcrc32c(0, "body", 4)};
 
-	made_id(v.msg_id, 6001);
+	hand_made_id(v.msg_id, 6001);
 	for (uint64_t i = 0; i < 3; i++) {
 		key = harness_key(Q1, 0, 10 + i);
 		v.body_id = i == 1 ? 6001 : 6010 + i;
@@ -386,14 +285,14 @@ test_made_id_of_several_messages_is_found_in_order(void **state)
 	l->from_start = true;
 	l->max_rows = 10;
 	l->id_kind = STORE_ID_MSG;
-	made_id(l->id, 6001);
+	hand_made_id(l->id, 6001);
 	l = harness_load(h, l);
 	assert_int_equal(l->n_rows, 3);
 	for (uint32_t i = 0; i < 3; i++)
 		assert_int_equal(l->rows[i].key.seq, 10 + i);
 	(void)store_load_free(l);
 	harness_close(h);
-	assert_int_equal(entries(h, "ids"), 2);
+	assert_int_equal(hand_entries(h, "ids"), 2);
 }
 
 static void
@@ -404,26 +303,26 @@ test_restored_elsewhere_is_found_there(void **state)
 	    .key = harness_key(Q2, 1, 99), .body_id = 5001};
 	struct record_key key = harness_key(Q1, 2, 7);
 
-	put_made(h, key, 5001);
-	put_made(h, harness_key(Q1, 2, 8), 5003);
+	hand_put_made(h, key, 5001);
+	hand_put_made(h, harness_key(Q1, 2, 8), 5003);
 	harness_commit(h);
 	harness_remove(h, &key, 5001, 0);
 	harness_commit(h);
 	assert_true(harness_has_body(h, 5001));
-	assert_int_equal(found(h, Q1, 5001, NULL), 0);
+	assert_int_equal(hand_found(h, Q1, 5001, NULL), 0);
 	record_encode_restore(harness_records(h), 0, &back);
 	harness_commit(h);
-	assert_int_equal(found(h, Q2, 5001, NULL), 1);
+	assert_int_equal(hand_found(h, Q2, 5001, NULL), 1);
 	assert_true(harness_has_body(h, 5001));
 	/* what is left of the segment goes without it */
 	key.seq = 8;
 	harness_remove(h, &key, 5003, RECORD_REMOVE_RELEASE);
 	harness_commit(h);
-	assert_int_equal(found(h, Q2, 5001, NULL), 1);
+	assert_int_equal(hand_found(h, Q2, 5001, NULL), 1);
 	harness_close(h);
-	assert_int_equal(entries(h, "segments"), 0);
-	assert_int_equal(entries(h, "bodies"), 1);
-	assert_int_equal(entries(h, "ids"), 1);
+	assert_int_equal(hand_entries(h, "segments"), 0);
+	assert_int_equal(hand_entries(h, "bodies"), 1);
+	assert_int_equal(hand_entries(h, "ids"), 1);
 }
 
 /* ---- damage ---- */
@@ -441,7 +340,7 @@ test_damage_takes_one_message_at_most(void **state)
 	    {-28 - 3 * 37 + 20, 3}, {-1, 0}, {-20, 0}, {25, 0}, {70, 3}};
 
 	for (uint64_t seq = 1; seq <= 5; seq++)
-		put_made(h, harness_key(Q1, 0, seq), 2 * seq);
+		hand_put_made(h, harness_key(Q1, 0, seq), 2 * seq);
 	harness_commit(h);
 	for (size_t c = 0; c < MQ_ARRAY_LEN(cases); c++) {
 		struct store_load *l;
@@ -457,13 +356,82 @@ test_damage_takes_one_message_at_most(void **state)
 					    : i + 1 == cases[c].hits;
 
 			assert_int_equal(l->rows[i].damaged, hit);
-			assert_int_equal(found(h, Q1, 2 * (i + 1), NULL), !hit);
+			assert_int_equal(
+			    hand_found(h, Q1, 2 * (i + 1), NULL), !hit);
 		}
 		(void)store_load_free(l);
 		harness_close(h);
 		flip_segment(h, cases[c].at);
 		harness_reopen(h);
 	}
+}
+
+/* What is wrong among five messages after one byte has changed. */
+static void
+check_five(struct harness *h, size_t at, unsigned *n_hit)
+{
+	struct lmdb_env e = {0};
+	struct lmdb_reader r = {.e = &e};
+	struct store_why why = {0};
+	struct store_load *l = store_load_new();
+	unsigned hit = 0;
+
+	assert_int_equal(
+	    lmdb_env_open(&e, h->dir.path, &h->options.lmdb, &why), MQI_OK);
+	l->kind = STORE_LOAD_ROWS;
+	l->queue_id = Q1;
+	l->from_start = true;
+	l->max_rows = 10;
+	l->max_bytes = 1000;
+	lmdb_reader_load(&r, l);
+	assert_int_equal(l->n_rows, 5);
+	for (uint32_t i = 0; i < 5; i++) {
+		struct store_load *id = store_load_new();
+		const struct store_row *row = &l->rows[i];
+
+		id->kind = STORE_LOAD_BY_ID;
+		id->queue_id = Q1;
+		id->from_start = true;
+		id->max_rows = 1;
+		id->max_bytes = 1000;
+		id->id_kind = STORE_ID_MSG;
+		hand_made_id(id->id, 2 * (i + 1));
+		lmdb_reader_load(&r, id);
+		hit += row->damaged;
+		if (!row->damaged) {
+			assert_memory_equal(
+			    row->data->data, "descriptorbody", 14);
+			if (id->n_rows != 1)
+				fail_msg("byte %zu: message %u is not found",
+				    at, i + 1);
+		}
+		(void)store_load_free(id);
+	}
+	assert_true(hit <= 1);
+	*n_hit += hit;
+	(void)store_load_free(l);
+	lmdb_reader_fini(&r);
+	lmdb_env_close(&e);
+}
+
+static void
+test_no_byte_takes_more_than_its_message(void **state)
+{
+	struct harness *h = *state;
+	const size_t size = 5 * 14 + 5 * 37 + 28;
+	unsigned n_hit = 0;
+
+	for (uint64_t seq = 1; seq <= 5; seq++)
+		hand_put_made(h, harness_key(Q1, 0, seq), 2 * seq);
+	harness_commit(h);
+	harness_close(h);
+	for (size_t at = 0; at < size; at++) {
+		flip_segment(h, (long)at);
+		check_five(h, at, &n_hit);
+		flip_segment(h, (long)at);
+	}
+	/* all but the foot belongs to a message */
+	assert_int_equal(n_hit, size - 28);
 }
 
 static void
@@ -498,7 +466,7 @@ test_count_that_is_damaged_keeps_the_segment(void **state)
 	harness_commit(h);
 	assert_int_equal(harness_count(h, Q1), 0);
 	harness_close(h);
-	assert_int_equal(entries(h, "segments"), 1);
+	assert_int_equal(hand_entries(h, "segments"), 1);
 }
 
 /* ---- the sweep ---- */
@@ -518,7 +486,7 @@ test_sweep_empties_segments_that_old_messages_keep(void **state)
 		for (uint64_t i = 0; i < 8; i++) {
 			key.seq = s * 8 + i + 1;
 			/* as far from the next as a segment reaches */
-			put_made(h, key, (s + 1) * 10000 + 2 * i);
+			hand_put_made(h, key, (s + 1) * 10000 + 2 * i);
 		}
 	harness_commit(h);
 	for (uint64_t s = 0; s < n; s++)
@@ -535,16 +503,16 @@ test_sweep_empties_segments_that_old_messages_keep(void **state)
 	assert_false(w.sweep);
 	lmdb_writer_fini(&w);
 	lmdb_env_close(&e);
-	assert_true(entries(h, "segments") <= 1024);
-	assert_in_range(entries(h, "bodies"), n - 1024, n * 8);
+	assert_true(hand_entries(h, "segments") <= 1024);
+	assert_in_range(hand_entries(h, "bodies"), n - 1024, n * 8);
 	harness_reopen(h);
 	harness_assert_depth(h, Q1, n, n * 4);
 	for (uint64_t s = 0; s < n; s += 7) {
 		uint64_t last = (s + 1) * 10000 + 14;
 
-		assert_int_equal(found(h, Q1, last, NULL), 1);
+		assert_int_equal(hand_found(h, Q1, last, NULL), 1);
 		assert_true(harness_has_body(h, last));
-		assert_int_equal(found(h, Q1, last - 2, NULL), 0);
+		assert_int_equal(hand_found(h, Q1, last - 2, NULL), 0);
 	}
 	for (uint64_t s = 0; s < n; s++) {
 		key.seq = s * 8 + 8;
@@ -553,10 +521,10 @@ test_sweep_empties_segments_that_old_messages_keep(void **state)
 	harness_commit(h);
 	harness_reopen(h); /* what was kept goes with the start */
 	harness_close(h);
-	assert_int_equal(entries(h, "segments"), 0);
-	assert_int_equal(entries(h, "live"), 0);
-	assert_int_equal(entries(h, "bodies"), 0);
-	assert_int_equal(entries(h, "ids"), 0);
+	assert_int_equal(hand_entries(h, "segments"), 0);
+	assert_int_equal(hand_entries(h, "live"), 0);
+	assert_int_equal(hand_entries(h, "bodies"), 0);
+	assert_int_equal(hand_entries(h, "ids"), 0);
 }
 
 /* ---- room ---- */
@@ -660,176 +628,7 @@ test_full_disk_takes_a_full_journal_and_a_drain(void **state)
 	lmdb_writer_fini(&w);
 	lmdb_env_close(&e);
 	h->batch = store_batch_free(h->batch);
-	assert_int_equal(entries(h, "rows"), 0);
-}
-
-/* ---- a store of before there were segments ---- */
-
-static size_t
-from_hex(const char *text, uint8_t *ret)
-{
-	size_t n = strspn(text, "0123456789abcdef") / 2;
-
-	for (size_t i = 0; i < n; i++) {
-		const char two[3] = {text[2 * i], text[2 * i + 1], '\0'};
-
-		ret[i] = (uint8_t)strtoul(two, NULL, 16);
-	}
-	return n;
-}
-
-/* A long body's bytes are those of harness_fill_body(). */
-static void
-load_line(struct hand *x, MDB_dbi dbi, const char *line)
-{
-	static uint8_t key[512];
-	static uint8_t val[70000];
-	const char *value = strchr(line, ' ') + 1;
-	MDB_val k = lmdb_val(key, from_hex(line, key));
-	MDB_val v = lmdb_val(val, from_hex(value, val));
-
-	if (strncmp(value, "body ", 5) == 0) {
-		v.mv_size = strtoul(value + 5, NULL, 10);
-		harness_fill_body(
-		    schema_get_u64(key), val, (uint32_t)v.mv_size);
-	}
-	assert_int_equal(mdb_put(x->txn, dbi, &k, &v, 0), 0);
-}
-
-static void
-load_golden(struct harness *h)
-{
-	static char line[20000];
-	char path[PATH_MAX + 32];
-	struct hand x;
-	MDB_dbi dbi = 0;
-	FILE *f;
-
-	harness_close(h);
-	(void)snprintf(path, sizeof(path), "%s/journal", h->dir.path);
-	tmpdir_clear(path, 1);
-	(void)snprintf(path, sizeof(path), "%s/store/data.mdb", h->dir.path);
-	assert_int_equal(unlink(path), 0);
-	x = hand_open(h);
-	(void)snprintf(path, sizeof(path),
-	    "%s/tests/data/golden/store/format-1.txt", getenv("MQ_SRC"));
-	f = fopen(path, "re");
-	assert_non_null(f);
-	while (fgets(line, sizeof(line), f) != NULL) {
-		line[strcspn(line, "\n")] = '\0';
-		if (strncmp(line, "table ", 6) == 0)
-			dbi = hand_table(&x, line + 6);
-		else
-			load_line(&x, dbi, line);
-	}
-	(void)fclose(f);
-	hand_close(&x);
-}
-
-static void
-check_golden_rows(struct harness *h)
-{
-	struct store_load *l = harness_rows(h, Q1);
-
-	/* one is shared with Q2; the non-persistent one has ended */
-	assert_int_equal(l->n_rows, 4);
-	for (uint32_t i = 0; i < 3; i++) {
-		const uint64_t seqs[] = {1, 3, 5};
-		const struct store_row *row = &l->rows[i];
-		uint8_t body[200];
-
-		assert_int_equal(row->key.seq, seqs[i]);
-		assert_int_equal(row->body_id, 100 + seqs[i]);
-		assert_int_equal(row->body_len, 40 * seqs[i]);
-		assert_int_equal(row->backout_count, seqs[i] == 3 ? 7 : 0);
-		assert_non_null(row->data);
-		harness_fill_body(row->body_id, body, row->body_len);
-		assert_memory_equal(
-		    row->data->data + DESC_LEN, body, row->body_len);
-	}
-	assert_int_equal(l->rows[3].body_id, 300);
-	assert_memory_equal(l->rows[3].data->data, "dto two", 7);
-	(void)store_load_free(l);
-	harness_check_body(h, 200, 70000);
-}
-
-static void
-test_store_without_segments_is_read_and_emptied(void **state)
-{
-	struct harness *h = *state;
-	struct record_key key = harness_key(Q1, 0, 1);
-	struct record_backout backout = {
-	    .key = harness_key(Q1, 3, 5), .count = 2};
-	static const char *const names[] = {"rows", "bodies", "ids", "shared",
-	    "np", "staged", "limbo", "segments", "live"};
-
-	load_golden(h);
-	harness_reopen(h);
-	harness_assert_depth(h, Q1, 4, 40 + 120 + 200 + 6);
-	harness_assert_depth(h, Q2, 2, 70006);
-	check_golden_rows(h);
-	harness_epoch(h, 2);
-	put_made(h, harness_key(Q1, 9, 1000), 5001);
-	record_encode_backout(harness_records(h), 0, &backout);
-	harness_commit(h);
-	harness_reopen(h);
-	assert_int_equal(found(h, Q1, 5001, NULL), 1);
-	for (uint64_t seq = 1; seq <= 3; seq += 2) {
-		key.seq = seq;
-		harness_remove(h, &key, 100 + seq, (uint8_t)(seq == 1));
-	}
-	harness_remove(h, &backout.key, 105, 1);
-	key = harness_key(Q1, 9, 1000);
-	harness_remove(h, &key, 5001, 1);
-	key = harness_key(Q1, 5, 9);
-	harness_remove(h, &key, 300, 1);
-	key.queue_id = Q2;
-	harness_remove(h, &key, 300, 1);
-	key = harness_key(Q2, 0, 1);
-	harness_remove(h, &key, 200, 1);
-	harness_commit(h);
-	harness_assert_depth(h, Q1, 0, 0);
-	harness_reopen(h);
-	harness_close(h);
-	for (size_t i = 0; i < MQ_ARRAY_LEN(names); i++) {
-		/* the non-persistent one is the sweep's, when it comes */
-		size_t may = i < 3 || i == 4 ? 2 : 0;
-
-		print_message("%s\n", names[i]);
-		assert_in_range(entries(h, names[i]), 0, may);
-	}
-}
-
-/* What versions see that do not know segments. */
-static void
-test_opening_raises_the_features(void **state)
-{
-	struct harness *h = *state;
-	struct hand x;
-	MDB_val key = lmdb_val("format", 6);
-	MDB_val val;
-	uint32_t version;
-	uint64_t features;
-
-	load_golden(h);
-	x = hand_open(h);
-	assert_int_equal(
-	    mdb_get(x.txn, hand_table(&x, "store"), &key, &val), 0);
-	assert_int_equal(
-	    schema_format_decode(val.mv_data, val.mv_size, &version, &features),
-	    SCHEMA_OK);
-	assert_int_equal(features, 0);
-	hand_close(&x);
-	harness_reopen(h);
-	harness_close(h);
-	x = hand_open(h);
-	assert_int_equal(
-	    mdb_get(x.txn, hand_table(&x, "store"), &key, &val), 0);
-	assert_int_equal(
-	    schema_format_decode(val.mv_data, val.mv_size, &version, &features),
-	    SCHEMA_OK);
-	assert_true((features & SCHEMA_FEATURE_SEGMENTS) != 0);
-	hand_close(&x);
+	assert_int_equal(hand_entries(h, "rows"), 0);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, harness_teardown)
@@ -847,11 +646,10 @@ main(void)
 	    TEST(test_made_id_of_several_messages_is_found_in_order),
 	    TEST(test_restored_elsewhere_is_found_there),
 	    TEST(test_damage_takes_one_message_at_most),
+	    TEST(test_no_byte_takes_more_than_its_message),
 	    TEST(test_count_that_is_damaged_keeps_the_segment),
 	    TEST(test_sweep_empties_segments_that_old_messages_keep),
 	    TEST(test_full_disk_takes_a_full_journal_and_a_drain),
-	    TEST(test_store_without_segments_is_read_and_emptied),
-	    TEST(test_opening_raises_the_features),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
