@@ -22,7 +22,7 @@
 #include "base/clock.h"
 #include "libmq/conn.h"
 
-#define WRITE_BYTES ((size_t)32 << 10)
+#define WRITE_BYTES ((size_t)64 << 10)
 #define WRITE_US 200u
 #define KEEP_FREE 256u /* requests kept for the next puts */
 
