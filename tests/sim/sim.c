@@ -81,6 +81,8 @@ faults(struct sim *s)
 	}
 	if (happens(s, s->rates.flush) && qm->e != NULL)
 		sim_qm_fail_flush(qm);
+	if (happens(s, s->rates.room))
+		sim_qm_turn_room(qm);
 	if (happens(s, s->rates.kill_app))
 		sim_app_kill(sim_app_at(s, sim_roll(s, s->n_apps)));
 	if (happens(s, s->rates.kill_agent)) {
@@ -165,6 +167,7 @@ begin(struct sim *s)
 {
 	s->n_qms = 1 + sim_roll(s, SIM_QMS);
 	s->big = sim_roll(s, 3) == 0;
+	s->shallow = sim_roll(s, 4) == 0;
 	s->checker = checker_new(NULL);
 	s->now_us = 1000000;
 	s->n_msgs = 1;
@@ -178,6 +181,7 @@ begin(struct sim *s)
 	s->rates.crash = some_rate(s, 12);
 	s->rates.power = some_rate(s, 8);
 	s->rates.flush = some_rate(s, 4);
+	s->rates.room = sim_roll(s, 4) == 0 ? 1 + sim_roll(s, 20) : 0;
 	s->rates.kill_app = some_rate(s, 20);
 	s->rates.kill_agent = some_rate(s, 20);
 	s->rates.partition = some_rate(s, 12);
@@ -198,7 +202,8 @@ waits_for(struct sim *s)
 	}
 	for (unsigned i = 0; i < s->n_qms; i++) {
 		(void)snprintf(what, sizeof(what), "%s", s->qms[i].name);
-		if (!sim_qm_is_up(&s->qms[i]) || s->qms[i].dying)
+		if (!sim_qm_is_up(&s->qms[i]) || s->qms[i].dying ||
+		    s->qms[i].widen)
 			return what;
 		for (unsigned j = 0; j < s->n_qms; j++) {
 			(void)snprintf(what, sizeof(what), "%s to %s",
@@ -220,7 +225,7 @@ heal(struct sim *s)
 	s->healing = true;
 	memset(s->parted, 0, sizeof(s->parted));
 	for (unsigned i = 0; i < s->n_qms; i++)
-		sim_qm_mend_disk(&s->qms[i]);
+		sim_qm_mend(&s->qms[i]);
 	while (!s->failed && waits_for(s) != NULL && s->steps < until) {
 		for (unsigned i = 0; i < 16; i++)
 			sim_step(s);

@@ -164,6 +164,7 @@ struct sim_qm {
 	uint64_t fences[SIM_QMS];
 	unsigned crashes;
 	bool bad_flush; /* the next flush will fail */
+	bool widen;     /* the queues, when it is up */
 	bool dying;     /* the store has failed */
 };
 
@@ -175,7 +176,10 @@ void sim_qm_fini(struct sim_qm *qm);
 void sim_qm_crash(struct sim_qm *qm, bool power);
 /* The disk will fail at the next flush, and the queue manager end by itself. */
 void sim_qm_fail_flush(struct sim_qm *qm);
-void sim_qm_mend_disk(struct sim_qm *qm); /* unless it has failed already */
+/* The disk is nearly full, or not any more. */
+void sim_qm_turn_room(struct sim_qm *qm);
+/* Its disk has room and does not fail; its queues become deep. */
+void sim_qm_mend(struct sim_qm *qm);
 /* Whether the store that was opened has what the twin has. */
 void sim_compare(struct sim_qm *qm);
 void sim_qm_start(struct sim_qm *qm);
@@ -218,7 +222,8 @@ uint32_t sim_identify(struct sim *s, const void *desc, uint32_t desc_len,
 /* ---- the world ---- */
 
 struct sim_rates { /* of 10,000 steps */
-	unsigned crash, power, flush, kill_app, kill_agent, partition, cut;
+	unsigned crash, power, flush, room, kill_app, kill_agent, partition,
+	    cut;
 };
 
 struct sim {
@@ -226,7 +231,8 @@ struct sim {
 	uint64_t random;
 	uint64_t now_us;
 	enum sim_sabotage sabotage;
-	bool big; /* messages of several pieces */
+	bool big;     /* messages of several pieces */
+	bool shallow; /* queues that are soon full */
 	unsigned n_qms;
 	unsigned n_apps;
 	uint64_t steps;

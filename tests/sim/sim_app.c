@@ -237,6 +237,23 @@ end_unit(struct sim_app *a)
 
 /* ---- answers ---- */
 
+/* Reasons that a seed without room, or with shallow queues, leads to. */
+static bool
+is_expected(const struct sim *s, enum mqi_err reason)
+{
+	switch (reason) {
+	case MQI_OK:
+		return true;
+	case MQI_E_Q_FULL:
+		return s->shallow;
+	case MQI_E_STORAGE_MEDIUM_FULL:
+	case MQI_E_BACKED_OUT:
+		return s->rates.room > 0;
+	default:
+		return false;
+	}
+}
+
 static void
 unit_ended(struct sim_app *a, enum mqi_err reason)
 {
@@ -246,7 +263,7 @@ unit_ended(struct sim_app *a, enum mqi_err reason)
 	if (reason != MQI_OK || a->backing_out)
 		out = CHECKER_NOT_DONE;
 	checker_unit_end(a->sim->checker, a->checker_unit, out);
-	if (reason != MQI_OK)
+	if (!is_expected(a->sim, reason) || reason == MQI_E_Q_FULL)
 		sim_fail(a->sim, "app %u: a unit ends with %s", a->index,
 		    mqi_strerror(reason));
 }
@@ -256,7 +273,7 @@ put_answered(struct sim_app *a, uint32_t msg, enum mqi_err reason)
 {
 	checker_put_end(a->sim->checker, msg,
 	    reason == MQI_OK ? CHECKER_DONE : CHECKER_NOT_DONE);
-	if (reason != MQI_OK)
+	if (!is_expected(a->sim, reason))
 		sim_fail(a->sim, "app %u: put of %u: %s", a->index, msg,
 		    mqi_strerror(reason));
 }

@@ -230,11 +230,17 @@ static uint64_t
 define_local(struct sim_qm *qm, const char *name, const char *usage)
 {
 	struct mqattr_set *set = mqattr_set_new(MQATTR_QLOCAL);
+	char depth[16];
 	uint64_t pos;
 
 	set_attr(set, MQATTR_QLOCAL, "USAGE", usage);
 	set_attr(set, MQATTR_QLOCAL, "MSGDLVSQ",
 	    sim_roll(qm->sim, 2) ? "FIFO" : "PRIORITY");
+	if (qm->sim->shallow) {
+		(void)snprintf(
+		    depth, sizeof(depth), "%u", 2 + sim_roll(qm->sim, 30));
+		set_attr(set, MQATTR_QLOCAL, "MAXDEPTH", depth);
+	}
 	MQ_INVARIANT(
 	    engine_object_set(qm->e, MQATTR_QLOCAL, name, set, &pos) == MQI_OK);
 	(void)mqattr_set_free(set);
@@ -275,6 +281,24 @@ define_all(struct sim_qm *qm)
 			    define_local(qm, s->qms[i].name, "XMITQ");
 		else if (i != qm->index)
 			define_alias(qm, s->qms[i].name, s->qms[1].name);
+	}
+}
+
+static void
+widen_all(struct sim_qm *qm)
+{
+	const struct engine_object *o =
+	    engine_object_next(qm->e, MQATTR_QLOCAL, NULL);
+	uint64_t pos;
+
+	qm->widen = false;
+	for (; o != NULL; o = engine_object_next(qm->e, MQATTR_QLOCAL, o)) {
+		struct mqattr_set *set = mqattr_set_copy(o->attrs);
+
+		set_attr(set, MQATTR_QLOCAL, "MAXDEPTH", "5000");
+		MQ_INVARIANT(engine_object_set(qm->e, MQATTR_QLOCAL, o->name,
+				 set, &pos) == MQI_OK);
+		(void)mqattr_set_free(set);
 	}
 }
 
@@ -325,6 +349,7 @@ sim_qm_start(struct sim_qm *qm)
 		    (uint8_t)(1 + sim_roll(qm->sim, 255));
 	qm->submitted = qm->told = qm->durable;
 	qm->dying = qm->bad_flush = false;
+	qm->widen = qm->sim->healing;
 	memset(qm->work, 0, sizeof(qm->work));
 	err = engine_new(&qm->config, &sim_ops, qm, qm->store, &qm->e);
 	if (err != MQI_OK) {
@@ -395,9 +420,17 @@ sim_qm_fail_flush(struct sim_qm *qm)
 }
 
 void
-sim_qm_mend_disk(struct sim_qm *qm)
+sim_qm_turn_room(struct sim_qm *qm)
+{
+	sim_store_set_room(qm->store, !qm->store->ops->has_room(qm->store));
+}
+
+void
+sim_qm_mend(struct sim_qm *qm)
 {
 	sim_store_fail_flush(qm->store, false);
+	sim_store_set_room(qm->store, true);
+	qm->widen = true;
 }
 
 void
@@ -433,6 +466,8 @@ sim_qm_step(struct sim_qm *qm)
 		return;
 	}
 	tick(qm);
+	if (qm->widen && sim_qm_is_up(qm))
+		widen_all(qm);
 	for (unsigned i = sim_roll(s, 4); i > 0; i--) {
 		c = sim_conn_any(qm);
 		if (c != NULL)

@@ -48,6 +48,7 @@ struct sim_store {
 	struct checkpoint checkpoint;
 	struct store_why why;
 	bool failed;
+	bool room;
 	/* what LMDB would hold */
 	struct mem_state *state;
 	bool has_log;
@@ -337,8 +338,7 @@ op_poll(struct store *s, const struct store_events *ev)
 static bool
 op_has_room(struct store *s)
 {
-	(void)s;
-	return true;
+	return self(s)->room;
 }
 
 static void
@@ -381,6 +381,7 @@ sim_store_new(struct sim *sim, const char *name)
 	m->options.file_size = 4096 * (sim->big ? 1024 : 8 + sim_roll(sim, 40));
 	m->options.files = FILES;
 	m->state = mem_state_new();
+	m->room = true;
 	mqbuf_init(&m->txn, SIZE_MAX);
 	STAILQ_INIT(&m->batches);
 	STAILQ_INIT(&m->loads);
@@ -476,6 +477,12 @@ sim_store_crash(struct store *s, bool power)
 		sim_disk_power(m->disk);
 	else
 		sim_disk_revive(m->disk);
+}
+
+void
+sim_store_set_room(struct store *s, bool has_room)
+{
+	self(s)->room = has_room;
 }
 
 void

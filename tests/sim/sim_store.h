@@ -25,6 +25,7 @@ bool sim_store_read_load(struct store *s);
 bool sim_store_answer_load(struct store *s);
 /* Something waits to be told by poll(). */
 bool sim_store_has_news(const struct store *s);
+void sim_store_set_room(struct store *s, bool has_room);
 /* The next batch's flush will fail, and so the store; or not any more. */
 void sim_store_fail_flush(struct store *s, bool on);
 
