@@ -314,6 +314,33 @@ journal_add_file(struct journal *j, struct store_why *why)
 
 /* ---- appending ---- */
 
+/* Has the header of the file that is full say how many files there are, if no
+ * batch has: should the next one, just made, be lost, it is missed.  What
+ * changes of the header is in its first sector, which a disk writes as one. */
+static enum mqi_err
+tell_files(struct journal *j, struct store_why *why)
+{
+	struct disk_file *f;
+	uint8_t bytes[JOURNAL_FILE_HEADER];
+	struct iovec iov = {bytes, JOURNAL_SECTOR};
+	unsigned files;
+	int rc;
+
+	lock(j);
+	files = j->n_files;
+	unlock(j);
+	if (j->current == JOURNAL_FILES_MAX || j->told_files >= files)
+		return MQI_OK;
+	f = j->files[j->current].f;
+	j->header.files = files;
+	journal_file_header_encode(&j->header, bytes);
+	rc = j->disk->ops->write(j->disk, f, 0, &iov, 1);
+	if (rc == 0)
+		rc = j->disk->ops->flush(j->disk, f);
+	return rc == 0 ? MQI_OK
+		       : journal_fail(why, rc, "cannot write", j->current);
+}
+
 /* Moves on to the next file.  Its header goes in front of the batch. */
 static void
 begin_file(struct journal *j, uint64_t number, uint8_t *header)
@@ -339,6 +366,7 @@ begin_file(struct journal *j, uint64_t number, uint8_t *header)
 	unlock(j);
 	memcpy(h.log_id, j->log_id, JOURNAL_ID_LEN);
 	journal_file_header_encode(&h, header);
+	j->header = h;
 }
 
 enum mqi_err
@@ -361,6 +389,10 @@ journal_append(
 
 	MQ_PRE(b->number == j->last + 1 && j->found == NULL);
 	if (!fits(j, h.len)) {
+		enum mqi_err err = tell_files(j, why);
+
+		if (err != MQI_OK)
+			return err;
 		begin_file(j, b->number, file_header);
 		iov[n++] = (struct iovec){file_header, sizeof(file_header)};
 	}
@@ -380,6 +412,7 @@ journal_append(
 	if (rc != 0)
 		return journal_fail(why, rc, "cannot flush", j->current);
 	j->crc = h.crc;
+	j->told_files = h.files;
 	lock(j);
 	j->at += journal_batch_size(h.len);
 	f->last = b->number;

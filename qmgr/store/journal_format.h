@@ -15,7 +15,8 @@
 #define JOURNAL_ID_LEN 16u
 #define JOURNAL_FILE_HEADER 4096u /* the batches begin behind it */
 #define JOURNAL_BATCH_HEADER 64u
-#define JOURNAL_ALIGN 64u /* where a batch may begin */
+#define JOURNAL_SECTOR 512u /* what a disk writes as a whole, or not */
+#define JOURNAL_ALIGN 64u   /* where a batch may begin */
 
 struct journal_file_header {
 	uint32_t version;

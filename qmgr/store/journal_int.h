@@ -44,7 +44,9 @@ struct journal {
 
 	/* the appender's */
 	unsigned current; /* the file that fills, or JOURNAL_FILES_MAX */
-	uint32_t crc;     /* of the last batch */
+	struct journal_file_header header; /* of it */
+	unsigned told_files; /* what a durable header says that there are */
+	uint32_t crc;        /* of the last batch */
 
 	/* what recovery found behind `released` at the opening; NULL after
 	 * journal_begin() */

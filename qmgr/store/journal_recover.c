@@ -53,6 +53,7 @@ struct scan {
 	uint8_t *bytes; /* of one file */
 	struct journal_file_header headers[JOURNAL_FILES_MAX];
 	bool good[JOURNAL_FILES_MAX];
+	bool unfinished; /* the last file has no header */
 	bool unreadable; /* a file has lost its header, or its end */
 	size_t cap;
 };
@@ -94,7 +95,8 @@ note_unreadable(struct scan *s, unsigned i, const char *what)
 	    i, what);
 }
 
-/* One without a header: only the last one may have died being made. */
+/* One without a header: only the last one may have died being made, if no other
+ * header knows of it. */
 static void
 note_empty(struct scan *s, unsigned i)
 {
@@ -102,11 +104,20 @@ note_empty(struct scan *s, unsigned i)
 
 	if (i + 1 == j->n_files && i >= JOURNAL_FILES_MIN &&
 	    j->files[i].size < j->o.file_size)
-		mqlog(MQLOG_INFO, "journal.unfinished",
-		    "the journal's file log.%03u was not made to its end", i);
+		s->unfinished = true;
 	else
 		note_unreadable(
 		    s, i, "is empty: what it held, if it did, is lost");
+}
+
+/* When all headers have been seen. */
+static void
+note_missing(struct scan *s)
+{
+	unsigned i = s->j->n_files - s->unfinished;
+
+	for (; i < s->files; i++)
+		note_unreadable(s, i, "is missing or empty");
 }
 
 static void
@@ -135,18 +146,16 @@ read_file_header(struct scan *s, unsigned i)
 {
 	struct journal *j = s->j;
 	struct journal_file *f = &j->files[i];
-	uint8_t bytes[JOURNAL_FILE_HEADER];
+	uint8_t bytes[JOURNAL_FILE_HEADER] = {0};
 	int rc;
 
 	if (f->f == NULL) {
 		note_unreadable(s, i, "is missing");
 		return MQI_OK;
 	}
-	if (f->size < sizeof(bytes)) {
-		note_empty(s, i);
-		return MQI_OK;
-	}
-	rc = j->disk->ops->read(j->disk, f->f, 0, bytes, sizeof(bytes));
+	/* most of it is zeros: one that is cut says as much */
+	rc = j->disk->ops->read(j->disk, f->f, 0, bytes,
+	    f->size < sizeof(bytes) ? f->size : sizeof(bytes));
 	if (rc != 0)
 		return journal_fail(s->why, rc, "cannot read", i);
 	switch (journal_file_header_decode(bytes, j->log_id, &s->headers[i])) {
@@ -554,8 +563,7 @@ journal_open(struct disk *disk, const struct journal_options *o,
 		err = store_fail(why, store_err(rc),
 		    "cannot flush the journal's directory: %s", strerror(rc));
 	if (err == MQI_OK) {
-		for (unsigned i = j->n_files; i < s.files; i++)
-			note_unreadable(&s, i, "is missing");
+		note_missing(&s);
 		choose(&s);
 		err = check_chain(&s);
 	}

@@ -10,6 +10,7 @@
 #include "tests/lib/disk_sim.h"
 
 #define JM_FILE_SIZE 32768u
+#define JM_NAME_SIZE 16u
 
 extern const uint8_t jm_log_id[JOURNAL_ID_LEN];
 extern const struct journal_options jm_options;
