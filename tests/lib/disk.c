@@ -26,8 +26,8 @@
 static bool
 skip(const char *what)
 {
-	printf("SKIPPED: no small disk to fill: %s\n", what);
-	fflush(stdout);
+	(void)printf("SKIPPED: no small disk to fill: %s\n", what);
+	(void)fflush(stdout);
 	return false;
 }
 
@@ -45,7 +45,7 @@ make_image(const char *path, unsigned mib)
 
 	if (fd < 0 || ftruncate(fd, (off_t)mib << 20) < 0)
 		proc_die(NULL, path);
-	close(fd);
+	(void)close(fd);
 }
 
 bool
@@ -54,9 +54,10 @@ disk_make(struct disk *d, const struct tmpdir *in, unsigned mib)
 	char image[PATH_MAX], log[PATH_MAX];
 
 	memset(d, 0, sizeof(*d));
-	snprintf(image, sizeof(image), "%.4000s/disk.img", in->path);
-	snprintf(log, sizeof(log), "%.4000s/disk.log", in->path);
-	snprintf(d->dir.path, sizeof(d->dir.path), "%.4000s/disk", in->path);
+	(void)snprintf(image, sizeof(image), "%.4000s/disk.img", in->path);
+	(void)snprintf(log, sizeof(log), "%.4000s/disk.log", in->path);
+	(void)snprintf(
+	    d->dir.path, sizeof(d->dir.path), "%.4000s/disk", in->path);
 	if (mkdir(d->dir.path, 0700) < 0)
 		proc_die(NULL, d->dir.path);
 	if (unshare(CLONE_NEWNS) < 0 ||
@@ -78,7 +79,7 @@ disk_make(struct disk *d, const struct tmpdir *in, unsigned mib)
 static void
 ballast(const struct disk *d, char *ret_path)
 {
-	snprintf(ret_path, PATH_MAX, "%.4000s/ballast", d->dir.path);
+	(void)snprintf(ret_path, PATH_MAX, "%.4000s/ballast", d->dir.path);
 }
 
 uint64_t
@@ -115,7 +116,7 @@ disk_fill(const struct disk *d, uint64_t leave)
 		else
 			step /= 2;
 	}
-	close(fd);
+	(void)close(fd);
 }
 
 void

@@ -24,12 +24,12 @@
 #include "tests/lib/qm.h"
 
 #define DISK_MIB 288u
-#define MIB (1024u * 1024u)
+#define MIB ((size_t)1024 * 1024)
 #define NUMBERS 400000u /* more 1 KiB messages than fit on the disk */
 #define MANY 64u        /* puts that wait together */
 #define SMALL 1024u
-#define MEDIUM (200u * 1024u) /* staged, in pieces */
-#define LARGE (100u * MIB)
+#define MEDIUM ((size_t)200 * 1024) /* staged, in pieces */
+#define LARGE (100 * MIB)
 #define ROOM_DEADLINE_MS 30000u
 
 #define OK(call) assert_int_equal((call), MQI_OK)
@@ -78,8 +78,8 @@ setup(void **state)
 	f->acked = calloc(NUMBERS + 1, 1);
 	qm_create(&f->qm, &f->disk.dir, "QM1");
 	/* what it logs must not need the disk */
-	snprintf(f->qm.proc.log, sizeof(f->qm.proc.log), "%.4000s/QM1.log",
-	    f->dir.path);
+	(void)snprintf(f->qm.proc.log, sizeof(f->qm.proc.log),
+	    "%.4000s/QM1.log", f->dir.path);
 	qm_start(&f->qm);
 	qm_mqsc(&f->qm, MQSC);
 	attach(f);
@@ -244,7 +244,7 @@ static void
 gets_work(struct fixture *f)
 {
 	mqi_unit *unit = NULL;
-	uint64_t got = f->got, depth = f->depth;
+	uint64_t got, depth;
 
 	for (unsigned i = 0; i < 100; i++)
 		assert_true(get_one(f, NULL, false));
@@ -337,7 +337,7 @@ test_messages_fill_the_disk(void **state)
 	wait_for_room(f);
 	put_until_full(f);
 	second = f->depth;
-	printf("messages until it was full: %llu, again %llu\n",
+	(void)printf("messages until it was full: %llu, again %llu\n",
 	    (unsigned long long)first, (unsigned long long)second);
 	/* what is free is used again */
 	assert_true(second > first / 2);

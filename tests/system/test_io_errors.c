@@ -29,7 +29,7 @@
 #define MAX_N 300u
 #define STARTUP_N 8u /* the first ones, each */
 #define SAMPLE 8u    /* of the others, by chance */
-#define LARGE (8u * 1024u * 1024u)
+#define LARGE ((size_t)8 << 20)
 #define GROWTH 40u /* large messages: more than the file reserves at once */
 
 struct fixture {
@@ -96,7 +96,7 @@ mark_log(struct fixture *f)
 	assert_non_null(file);
 	assert_int_equal(fseek(file, 0, SEEK_END), 0);
 	f->log_at = ftell(file);
-	fclose(file);
+	(void)fclose(file);
 }
 
 /* Lines of this round that have both texts. */
@@ -111,7 +111,7 @@ count_lines(const struct fixture *f, const char *a, const char *b)
 	assert_int_equal(fseek(file, f->log_at, SEEK_SET), 0);
 	while (fgets(line, sizeof(line), file) != NULL)
 		n += strstr(line, a) != NULL && strstr(line, b) != NULL;
-	fclose(file);
+	(void)fclose(file);
 	return n;
 }
 
@@ -236,11 +236,12 @@ test_writes_and_flushes_fail(void **state)
 			    k <= STARTUP_N || test_is_long()
 				? k
 				: 1 + mqrand_next(&f->seed) % MAX_N);
-		printf("%s, %s: ended %u at the start, %u in service; went on "
-		       "%u\n",
+		(void)printf(
+		    "%s, %s: ended %u at the start, %u in service; went on "
+		    "%u\n",
 		    faults[i].name, strerror(faults[i].errnum), f->at_start,
 		    f->ended, f->went_on);
-		fflush(stdout);
+		(void)fflush(stdout);
 		/* else the sweep did not sweep */
 		assert_true(f->at_start > 0 && f->ended > 0);
 	}

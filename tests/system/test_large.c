@@ -24,14 +24,14 @@
 
 #include "tests/lib/qm.h"
 
-#define MIB (1024u * 1024u)
-#define LARGE (100u * MIB)
+#define MIB ((size_t)1024 * 1024)
+#define LARGE (100 * MIB)
 #define N_MEDIUM 40u
 #define N_UNIT 3u
 #define N_SMALL 200u
 #define N_CLIENTS 3u
 /* what a queue manager may hold beyond what it has when it is started */
-#define MEMORY_LIMIT_KIB (24u * 1024u)
+#define MEMORY_LIMIT_KIB 24576u
 
 #define OK(call) assert_int_equal((call), MQI_OK)
 
@@ -52,15 +52,15 @@ status_kib(const struct qm *q, const char *name)
 	char path[64], line[256], format[32];
 	unsigned long kib = 0;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)q->proc.pid);
-	snprintf(format, sizeof(format), "%s: %%lu kB", name);
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)q->proc.pid);
+	(void)snprintf(format, sizeof(format), "%s: %%lu kB", name);
 	FILE *file = fopen(path, "r");
 	assert_non_null(file);
 	while (fgets(line, sizeof(line), file)) {
 		if (sscanf(line, format, &kib) == 1)
 			break;
 	}
-	fclose(file);
+	(void)fclose(file);
 	assert_true(kib > 0);
 	return kib;
 }
@@ -184,9 +184,9 @@ static void
 print_memory(const struct fixture *f, const char *when)
 {
 	for (unsigned i = 0; i < f->n_qm; i++)
-		printf("%s: %s %lu KiB private\n", when, f->qm[i].name,
+		(void)printf("%s: %s %lu KiB private\n", when, f->qm[i].name,
 		    status_kib(&f->qm[i], "RssAnon"));
-	fflush(stdout);
+	(void)fflush(stdout);
 }
 
 /* ---- tests ---- */
@@ -337,14 +337,14 @@ test_channel(void **state)
 	int port = proc_free_port();
 
 	make_one(f, "QM2");
-	snprintf(text, sizeof(text),
+	(void)snprintf(text, sizeof(text),
 	    "DEFINE CHANNEL(QM1.QM2) CHLTYPE(RCVR) SSLPEER('CN=QM1') "
 	    "MAXMSGL(104857600)\n"
 	    "DEFINE LISTENER(TCP) TRPTYPE(TCP) IPADDR('127.0.0.1') PORT(%d)\n"
 	    "START LISTENER(TCP)\n",
 	    port);
 	qm_mqsc(&f->qm[1], text);
-	snprintf(text, sizeof(text),
+	(void)snprintf(text, sizeof(text),
 	    "DEFINE QLOCAL(QM2) USAGE(XMITQ) MAXMSGL(104857600)\n"
 	    "DEFINE CHANNEL(QM1.QM2) CHLTYPE(SDR) XMITQ(QM2) "
 	    "CONNAME('127.0.0.1(%d)') SSLPEER('CN=QM2') SHORTRTY(1000) "

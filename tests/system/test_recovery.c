@@ -77,12 +77,13 @@ is_named(pid_t pid, const char *tid, const char *name)
 {
 	char path[128], comm[64] = "";
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%.20s/comm", (int)pid, tid);
+	(void)snprintf(
+	    path, sizeof(path), "/proc/%d/task/%.20s/comm", (int)pid, tid);
 	FILE *file = fopen(path, "r");
 	if (!file)
 		return false;
 	(void)!fgets(comm, sizeof(comm), file);
-	fclose(file);
+	(void)fclose(file);
 	comm[strcspn(comm, "\n")] = '\0';
 	return strcmp(comm, name) == 0;
 }
@@ -94,14 +95,14 @@ find_thread(pid_t pid, const char *name)
 	struct dirent *d;
 	pid_t tid = 0;
 
-	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	(void)snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
 	DIR *dir = opendir(path);
 	assert_non_null(dir);
 	while ((d = readdir(dir)) != NULL) {
 		if (is_named(pid, d->d_name, name))
 			tid = (pid_t)atoi(d->d_name);
 	}
-	closedir(dir);
+	(void)closedir(dir);
 	assert_true(tid > 0);
 	return tid;
 }
@@ -184,8 +185,9 @@ bytes_recovered(const struct fixture *f)
 			(void)sscanf(
 			    p, "applied: %llu bytes in %llu ms", &bytes, &ms);
 	}
-	fclose(file);
-	printf("recovery: %.1f MiB in %llu ms\n", (double)bytes / 1048576, ms);
+	(void)fclose(file);
+	(void)printf(
+	    "recovery: %.1f MiB in %llu ms\n", (double)bytes / 1048576, ms);
 	return bytes;
 }
 
