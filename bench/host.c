@@ -74,7 +74,7 @@ host_die(const struct bench_host *h, const char *what)
 bool
 host_preload(char *ret_path, size_t size)
 {
-	host_program("../lib/libmqbench_preload.so", ret_path, size);
+	host_program("../lib/libmqbench_slow_flush.so", ret_path, size);
 	return access(ret_path, R_OK) == 0;
 }
 

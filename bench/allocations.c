@@ -1,22 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * preload.c - libmqbench_preload.so, loaded into a queue manager that is
- * measured: makes each flush slower, or counts allocations.
+ * allocations.c - libmqbench_allocations.so, loaded into a process whose
+ * allocations are counted: at its end the file MQBENCH_ALLOCATIONS holds how
+ * often it asked for memory.
  *
- * Neighbours: host.c delays flushes by it (a slow disk), tools/count-costs
- * counts by it.
- *
- * MQBENCH_FLUSH_MS: fdatasync() and fsync() take that much longer.
- * MQBENCH_ALLOCATIONS: a file; at the end it holds how often memory was asked
- * for.  The GNU C library's own names are called, since looking them up would
- * allocate.
+ * Neighbours: tools/count-costs loads it, by LD_PRELOAD.  The GNU C library's
+ * own names are called, since looking them up would allocate.
  */
-#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -28,11 +21,9 @@ void *__libc_realloc(void *p, size_t size);
 EXPORT void *malloc(size_t size);
 EXPORT void *calloc(size_t n, size_t size);
 EXPORT void *realloc(void *p, size_t size);
-EXPORT int fdatasync(int fd);
-EXPORT int fsync(int fd);
 
 static _Atomic unsigned long n_allocations;
-static struct timespec flush_delay;
+static pid_t counted; /* not its children */
 
 void *
 malloc(size_t size)
@@ -55,37 +46,10 @@ realloc(void *p, size_t size)
 	return __libc_realloc(p, size);
 }
 
-static void
-delay(void)
-{
-	struct timespec left = flush_delay;
-
-	while (nanosleep(&left, &left) != 0 && errno == EINTR)
-		;
-}
-
-int
-fdatasync(int fd)
-{
-	delay();
-	return (int)syscall(SYS_fdatasync, fd);
-}
-
-int
-fsync(int fd)
-{
-	delay();
-	return (int)syscall(SYS_fsync, fd);
-}
-
 __attribute__((constructor)) static void
 begin(void)
 {
-	const char *ms = getenv("MQBENCH_FLUSH_MS");
-	long n = ms != NULL ? strtol(ms, NULL, 10) : 0;
-
-	flush_delay.tv_sec = n / 1000;
-	flush_delay.tv_nsec = n % 1000 * 1000000;
+	counted = getpid();
 }
 
 __attribute__((destructor)) static void
@@ -93,7 +57,8 @@ end(void)
 {
 	const char *path = getenv("MQBENCH_ALLOCATIONS");
 	unsigned long n = n_allocations;
-	FILE *f = path != NULL ? fopen(path, "we") : NULL;
+	FILE *f =
+	    path != NULL && getpid() == counted ? fopen(path, "we") : NULL;
 
 	if (f == NULL)
 		return;
