@@ -360,12 +360,25 @@ mqconn_unlock(mqi_conn *c)
 	(void)pthread_mutex_unlock(&c->lock);
 }
 
+/* What to say of a failure that comes of the loss; NULL: it is another. */
+static const char *
+loss_text(const mqi_conn *c, enum mqi_err err, char *buf, size_t size)
+{
+	if (err == MQI_E_CONNECTION_BROKEN)
+		return c->why_text;
+	if (err != MQI_E_UNKNOWN_OUTCOME && err != MQI_E_NOT_DONE)
+		return NULL;
+	(void)snprintf(buf, size, "%s: %s", mqi_strerror(err), c->why_text);
+	return buf;
+}
+
 enum mqi_err
 mqconn_leave(mqi_conn *c, enum mqi_err err, const char *text)
 {
-	if ((text == NULL || text[0] == '\0') && c->broken &&
-	    err == MQI_E_CONNECTION_BROKEN)
-		text = c->why_text;
+	char lost[MQLIB_TEXT_LEN + 128];
+
+	if (err != MQI_OK && c->broken && (text == NULL || text[0] == '\0'))
+		text = loss_text(c, err, lost, sizeof(lost));
 	if (err != MQI_OK)
 		(void)mqlib_fail(c, err, text);
 	mqconn_unlock(c);

@@ -232,6 +232,7 @@ test_puts_that_want_an_answer_take_no_brief_one(void **state)
 	fake_start(&f, script_brief_to_sync, &sync);
 	open_queue(&f, &c, &q);
 	assert_int_equal(mqi_put(q, NULL, NULL, "b", 1), MQI_E_UNKNOWN_OUTCOME);
+	assert_non_null(strstr(mqi_last_error(c), "frame PUTS_OK"));
 	close_all(&f, c);
 	fake_start(&f, script_brief_to_sync, &many);
 	open_queue(&f, &c, &q);
