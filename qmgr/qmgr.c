@@ -32,6 +32,7 @@
 #include "base/rand.h"
 #include "base/ref.h"
 #include "qmgr/qmgr_impl.h"
+#include "qmgr/qmini.h"
 #include "qmgr/start_check.h"
 #include "qmgr/store/store_journal.h"
 #include "qmgr/store/suspect.h"
@@ -291,10 +292,21 @@ start_engine(struct qmgr *qm)
 	struct engine_config config = {.window_rows = 0};
 	struct store_options store;
 	char *why = NULL;
-	enum mqi_err err;
+	enum mqi_err err = MQI_OK;
 	bool made;
 
 	store_options_init(&store);
+	if (qm->create)
+		err = qmini_write(qm->dir.path, &why);
+	if (err == MQI_OK)
+		err = qmini_read(qm->dir.path, &store, &why);
+	if (err != MQI_OK) {
+		complain(why != NULL ? why : mqi_strerror(err));
+		free(why);
+		return err;
+	}
+	config.unapplied_bytes =
+	    (uint32_t)(QMINI_BEHIND * store.checkpoint_bytes);
 	err = store_open_with(
 	    qm->dir.data, &store, turn_wake, qm, &qm->store, &why);
 	if (err != MQI_OK) {

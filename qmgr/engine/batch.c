@@ -360,7 +360,7 @@ unapplied_add(struct engine *e, const struct batch *b)
 	e->unapplied[i].number = b->number;
 	e->unapplied[i].len += cost;
 	e->unapplied_bytes += cost;
-	if (e->unapplied_bytes > ENGINE_UNAPPLIED_MAX / 2) {
+	if (e->unapplied_bytes > e->config.unapplied_bytes / 2) {
 		/* the older half, and not what may be gone soon */
 		i = (e->unapplied_first + e->n_unapplied / 2) % UNAPPLIED_PARTS;
 		e->ops->hurry(e->ctx, e->unapplied[i].number);
@@ -433,7 +433,7 @@ batch_is_due(const struct engine *e, const struct batch *b)
 static bool
 batch_store_is_behind(const struct engine *e)
 {
-	return e->unapplied_bytes > ENGINE_UNAPPLIED_MAX;
+	return e->unapplied_bytes > e->config.unapplied_bytes;
 }
 
 void
@@ -483,7 +483,7 @@ engine_accepts_from(const struct engine *e, const struct engine_session *s)
 	if (s->incoming == NULL)
 		return true;
 	return (b == NULL || b->len <= ENGINE_EAGER_BYTES) &&
-	       e->unapplied_bytes <= ENGINE_PACE_UNAPPLIED;
+	       e->unapplied_bytes <= ENGINE_PACE_UNAPPLIED(e);
 }
 
 uint64_t

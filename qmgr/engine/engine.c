@@ -107,6 +107,9 @@ engine_defaults(struct engine_config *c)
 		c->window_bytes = DEFAULT_WINDOW_BYTES;
 	if (c->unit_bytes == 0 || c->unit_bytes > DEFAULT_UNIT_BYTES)
 		c->unit_bytes = DEFAULT_UNIT_BYTES;
+	if (c->unapplied_bytes == 0)
+		c->unapplied_bytes = ENGINE_UNAPPLIED_MAX;
+	MQ_PRE(c->unapplied_bytes <= ENGINE_UNAPPLIED_MAX);
 	if (c->np_bytes == 0)
 		c->np_bytes = DEFAULT_NP_BYTES;
 	if (c->out_bytes == 0)

@@ -123,6 +123,8 @@ struct engine_config {
 	uint32_t unit_bytes;   /* bodies of a unit kept in memory: 1 MiB */
 	uint32_t np_bytes;     /* non-persistent bodies kept: 64 MiB */
 	uint32_t out_bytes;    /* unsent deliveries per session: 1 MiB */
+	/* cost of what is durable but not applied: 48 MiB, also the most */
+	uint32_t unapplied_bytes;
 };
 
 /* Reads the store's catalog and raises the epoch: *ret_engine is not ready

@@ -43,7 +43,7 @@
 #define ENGINE_ENTRY_COST 256u
 /* A session that puts a large message goes on while less than EAGER waits to
  * be handed over, and less than this is not applied. */
-#define ENGINE_PACE_UNAPPLIED (ENGINE_UNAPPLIED_MAX / 4 * 3)
+#define ENGINE_PACE_UNAPPLIED(e) ((e)->config.unapplied_bytes / 4 * 3)
 #define UNAPPLIED_PART 524288u /* bytes of records, or more, in a run */
 /* one is not full, and the bound may be passed by what was under way */
 #define UNAPPLIED_PARTS \

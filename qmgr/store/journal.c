@@ -73,7 +73,8 @@ journal_new(struct disk *disk, const struct journal_options *o,
 	struct journal *j = mqmem_alloc(sizeof(*j));
 
 	MQ_PRE(o->file_size >= JOURNAL_FILE_HEADER + JOURNAL_BATCH_HEADER);
-	MQ_PRE(o->files >= JOURNAL_FILES_MIN && o->files <= JOURNAL_FILES_MAX);
+	MQ_PRE(o->files_first >= JOURNAL_FILES_MIN &&
+	       o->files_first <= o->files && o->files <= JOURNAL_FILES_MAX);
 	j->disk = disk;
 	j->o = *o;
 	memcpy(j->log_id, log_id, JOURNAL_ID_LEN);
@@ -206,7 +207,7 @@ journal_create(struct disk *disk, const struct journal_options *o,
 		if (rc != 0 && rc != ENOENT)
 			err = journal_fail(why, rc, "cannot remove", i);
 	}
-	for (unsigned i = 0; i < JOURNAL_FILES_MIN && err == MQI_OK; i++) {
+	for (unsigned i = 0; i < o->files_first && err == MQI_OK; i++) {
 		err = make_file(j, i, why);
 		if (err == MQI_OK)
 			j->n_files++;

@@ -25,8 +25,9 @@
 	(JOURNAL_FILE_HEADER + JOURNAL_BATCH_HEADER + STORE_BATCH_MAX)
 
 struct journal_options {
-	uint64_t file_size; /* bytes; queue managers: >= JOURNAL_FILE_MIN */
-	unsigned files;     /* at most so many, of JOURNAL_FILES_MIN..MAX */
+	uint64_t file_size;   /* bytes; queue managers: >= JOURNAL_FILE_MIN */
+	unsigned files_first; /* so many are made at once, */
+	unsigned files; /* and at most so many, of JOURNAL_FILES_MIN..MAX */
 };
 
 struct journal;

@@ -911,6 +911,7 @@ store_options_init(struct store_options *ret)
 	*ret = (struct store_options){
 	    .lmdb = {.allocate = allocate},
 	    .journal = {.file_size = STORE_JOURNAL_FILE,
+		.files_first = JOURNAL_FILES_MIN,
 		.files = STORE_JOURNAL_FILES},
 	    .checkpoint_bytes = STORE_CHECKPOINT_BYTES,
 	    .checkpoint_keep = STORE_CHECKPOINT_KEEP,

@@ -379,6 +379,7 @@ sim_store_new(struct sim *sim, const char *name)
 	m->disk = sim_disk_new(sim);
 	/* small, so that files are used again and again */
 	m->options.file_size = 4096 * (sim->big ? 1024 : 8 + sim_roll(sim, 40));
+	m->options.files_first = JOURNAL_FILES_MIN;
 	m->options.files = FILES;
 	m->state = mem_state_new();
 	m->room = true;
