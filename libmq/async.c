@@ -236,6 +236,9 @@ put_allowed(const mqi_queue *q, const mqi_unit *unit)
 {
 	if (q->dead != MQI_OK)
 		return q->dead;
+	/* a write may have found out: nobody answers any more */
+	if (q->conn->broken)
+		return MQI_E_NOT_DONE;
 	if (q->async_err != MQI_OK)
 		return MQI_E_SUPPRESSED;
 	return unit == NULL ? MQI_OK : mqunit_check(q->conn, unit);
