@@ -28,7 +28,7 @@
 const uint8_t jm_log_id[JOURNAL_ID_LEN] = {
     0x5a, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 const struct journal_options jm_options = {
-    .file_size = JM_FILE_SIZE, .files = 5};
+    .file_size = JM_FILE_SIZE, .files_first = JOURNAL_FILES_MIN, .files = 5};
 
 static int kept_fd = -1;
 static int stderr_fd = -1;

@@ -224,7 +224,9 @@ static void
 reopen_with(struct fixture *f, uint64_t size, unsigned files, uint64_t applied,
     uint64_t epoch)
 {
-	const struct journal_options o = {.file_size = size, .files = files};
+	const struct journal_options o = {.file_size = size,
+	    .files_first = JOURNAL_FILES_MIN,
+	    .files = files};
 	uint64_t last = journal_last(f->j);
 	struct journal_cursor c;
 

@@ -34,8 +34,9 @@ static void
 test_reader_at_the_end_of_a_file_that_is_used_again_goes_on(void **state)
 {
 	static const uint8_t log_id[JOURNAL_ID_LEN] = {1};
-	const struct journal_options o = {
-	    .file_size = FILE_SIZE, .files = JOURNAL_FILES_MIN};
+	const struct journal_options o = {.file_size = FILE_SIZE,
+	    .files_first = JOURNAL_FILES_MIN,
+	    .files = JOURNAL_FILES_MIN};
 	struct store_batch *b = store_batch_new(0);
 	struct journal_cursor c;
 	struct store_why why = {0};

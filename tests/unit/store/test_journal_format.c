@@ -177,8 +177,9 @@ test_newer_and_foreign_headers_are_told_apart(void **state)
 static void
 make_small(struct disk_sim *d)
 {
-	const struct journal_options o = {
-	    .file_size = SMALL_FILE, .files = JOURNAL_FILES_MIN};
+	const struct journal_options o = {.file_size = SMALL_FILE,
+	    .files_first = JOURNAL_FILES_MIN,
+	    .files = JOURNAL_FILES_MIN};
 	struct store_why why = {0};
 	struct journal *j = NULL;
 
