@@ -243,6 +243,7 @@ write_batch(struct store_journal *m, struct store_batch *b, bool tell,
 		m->unapplied_since = ended;
 		signal_cond(&m->checkpoint_cond);
 	}
+	MQ_INVARIANT(m->noted + 1 == b->number);
 	STAILQ_INSERT_TAIL(&m->notes, note, entry);
 	m->noted = b->number;
 	m->unapplied_bytes += b->records.len;
@@ -541,8 +542,8 @@ journal_ops_last_batch(struct store *s)
 	return self(s)->opened_at;
 }
 
-/* Whether the loop may write the batch itself: nobody else appends, and it
- * will not take long. */
+/* Whether the loop may write the batch itself: nobody else appends, or has a
+ * note to add, and it will not take long. */
 static bool
 may_write(struct store_journal *m, const struct store_batch *b, bool alone)
 {
@@ -552,7 +553,8 @@ may_write(struct store_journal *m, const struct store_batch *b, bool alone)
 		return false;
 	lock(m);
 	may = !m->failed && STAILQ_EMPTY(&m->batches) &&
-	      m->durable + 1 == b->number && m->flushes.n_slow < SLOW_FLUSHES &&
+	      m->noted == m->durable && m->durable + 1 == b->number &&
+	      m->flushes.n_slow < SLOW_FLUSHES &&
 	      journal_has_place(m->journal, b->records.len);
 	unlock(m);
 	return may;
