@@ -114,6 +114,8 @@ recover(struct sim *s)
 	if (qm->e == NULL) {
 		if (sim_roll(s, 4) == 0)
 			sim_qm_start(qm);
+		if (qm->e != NULL && !s->healing && sim_roll(s, 8) == 0)
+			power_cut(s, qm); /* again, before it writes */
 	} else if (qm->work[to] && sim_qm_is_up(qm) &&
 		   !sim_agent_sends(s, qm->index, to)) {
 		sim_agent_start_sender(qm, to);

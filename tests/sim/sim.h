@@ -53,6 +53,7 @@ enum sim_sabotage {
 	SIM_POSITION_APART, /* the position moves in a unit of its own */
 	SIM_ACK_EARLY,      /* the receiver acknowledges what only arrived */
 	SIM_NO_FLUSH,       /* a flush does nothing */
+	SIM_TRUST_CACHE,    /* what the cache shows is not written again */
 	SIM_NO_CONDITION,   /* a position moves from wherever it stands */
 };
 

@@ -197,7 +197,8 @@ is_zero(const uint8_t *p, size_t len)
 
 /* Within one page. */
 static void
-write_page(struct disk_file *f, uint64_t at, const uint8_t *from, size_t n)
+write_page(const struct sim_disk *d, struct disk_file *f, uint64_t at,
+    const uint8_t *from, size_t n)
 {
 	struct page *p = &f->pages[at / PAGE];
 	size_t first = at % PAGE / SECTOR;
@@ -208,13 +209,17 @@ write_page(struct disk_file *f, uint64_t at, const uint8_t *from, size_t n)
 			return;
 		p->cache = mqmem_alloc(PAGE);
 	}
+	if (d->sim->sabotage == SIM_TRUST_CACHE &&
+	    memcmp(p->cache + at % PAGE, from, n) == 0)
+		return;
 	memcpy(p->cache + at % PAGE, from, n);
 	for (size_t i = first; i <= last; i++)
 		p->dirty |= (uint8_t)(1u << i);
 }
 
 static void
-write_bytes(struct disk_file *f, uint64_t at, const uint8_t *from, size_t len)
+write_bytes(const struct sim_disk *d, struct disk_file *f, uint64_t at,
+    const uint8_t *from, size_t len)
 {
 	MQ_INVARIANT(at + len <= (uint64_t)PAGES * PAGE);
 	while (len > 0) {
@@ -222,7 +227,7 @@ write_bytes(struct disk_file *f, uint64_t at, const uint8_t *from, size_t len)
 
 		if (n > len)
 			n = len;
-		write_page(f, at, from, n);
+		write_page(d, f, at, from, n);
 		from += n;
 		at += n;
 		len -= n;
@@ -240,7 +245,7 @@ op_write(struct disk *base, struct disk_file *f, uint64_t at, struct iovec *iov,
 	int n = whole ? n_iov : (int)sim_roll(d->sim, (unsigned)n_iov + 1);
 
 	for (int i = 0; i < n; i++) {
-		write_bytes(f, at, iov[i].iov_base, iov[i].iov_len);
+		write_bytes(d, f, at, iov[i].iov_base, iov[i].iov_len);
 		at += iov[i].iov_len;
 	}
 	return whole ? 0 : EIO;

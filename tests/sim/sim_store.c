@@ -434,16 +434,19 @@ bool
 sim_store_open(struct store *s)
 {
 	struct sim_store *m = self(s);
+	bool bad_flush = !m->sim->healing && sim_roll(m->sim, 8) == 0;
 	enum mqi_err err;
 
 	if (!m->sim->healing && sim_roll(m->sim, 4) == 0)
 		sim_disk_die_after(
 		    m->disk, JOURNAL_FILES_MAX + sim_roll(m->sim, 30));
+	sim_disk_fail_flush(m->disk, bad_flush);
 	memset(&m->why, 0, sizeof(m->why));
 	m->failed = m->told_failed = false;
 	err = open_journal(m);
 	if (err == MQI_OK)
 		err = recover(m);
+	sim_disk_fail_flush(m->disk, false);
 	if (err == MQI_OK) {
 		sim_disk_die_after(m->disk, UINT32_MAX);
 		m->opened_at = m->submitted = m->applied;
@@ -451,13 +454,13 @@ sim_store_open(struct store *s)
 		m->told_applied = m->applied;
 		return true;
 	}
-	checkpoint_fini(&m->checkpoint);
 	m->journal = journal_free(m->journal);
 	if (sim_disk_is_dead(m->disk))
 		sim_disk_power(m->disk);
-	else
+	else if (!bad_flush || err != MQI_E_IO)
 		sim_fail(m->sim, "%s: the store does not open: %s", m->name,
 		    m->why.text);
+	sim_disk_die_after(m->disk, UINT32_MAX);
 	return false;
 }
 

@@ -177,6 +177,13 @@ test_a_missing_flush_is_noticed(void **state)
 }
 
 static void
+test_trust_in_the_page_cache_is_noticed(void **state)
+{
+	(void)state;
+	expect_noticed(SIM_TRUST_CACHE);
+}
+
+static void
 test_a_position_outside_its_unit_is_noticed(void **state)
 {
 	(void)state;
@@ -204,6 +211,7 @@ main(void)
 	    cmocka_unit_test(test_seeds),
 	    cmocka_unit_test(test_replies_before_the_flush_are_noticed),
 	    cmocka_unit_test(test_a_missing_flush_is_noticed),
+	    cmocka_unit_test(test_trust_in_the_page_cache_is_noticed),
 	    cmocka_unit_test(test_a_position_outside_its_unit_is_noticed),
 	    cmocka_unit_test(test_early_acknowledgements_are_noticed),
 	    cmocka_unit_test(test_an_unconditional_position_is_noticed),
