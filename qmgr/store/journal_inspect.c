@@ -125,8 +125,6 @@ look_at(struct look *k, unsigned file, const uint8_t *bytes, uint64_t size,
 		  journal_batch_is_whole(&b.h, p, p + JOURNAL_BATCH_HEADER);
 	if (b.h.number > k->highest)
 		k->highest = b.h.number;
-	if (b.h.number - !b.whole > k->durable)
-		k->durable = b.h.number - !b.whole;
 	if (b.h.number > k->l->applied) {
 		if (k->n == k->cap) {
 			k->cap = k->cap == 0 ? 64 : 2 * k->cap;
@@ -247,6 +245,8 @@ choose(struct look *k)
 		    (n > 0 && k->batches[n - 1].h.number == b->h.number))
 			continue;
 		epoch = b->h.epoch;
+		if (b->h.number - !b->whole > k->durable)
+			k->durable = b->h.number - !b->whole;
 		k->batches[n++] = *b;
 	}
 	if (n > 0 && !k->batches[n - 1].whole &&

@@ -116,7 +116,7 @@ note_missing(struct scan *s)
 {
 	unsigned i = s->j->n_files - s->unfinished;
 
-	for (; i < s->files; i++)
+	for (; i < s->files && i < JOURNAL_FILES_MAX; i++)
 		note_unreadable(s, i, "is missing or empty");
 }
 
@@ -261,8 +261,6 @@ look_at(struct scan *s, unsigned i, uint64_t at)
 		  journal_batch_is_whole(&h, p, p + JOURNAL_BATCH_HEADER);
 	if (h.number > s->highest)
 		s->highest = h.number;
-	if (h.number - !f.whole > s->durable)
-		s->durable = h.number - !f.whole;
 	if (h.number > file->last) {
 		file->last = h.number;
 		file->end = at + journal_batch_size(h.len);
@@ -375,6 +373,8 @@ choose(struct scan *s)
 		    (n > 0 && j->found[n - 1].number == f->number))
 			continue;
 		epoch = f->epoch;
+		if (f->number - !f->whole > s->durable)
+			s->durable = f->number - !f->whole;
 		j->found[n++] = *f;
 	}
 	if (n > 0 && !j->found[n - 1].whole &&

@@ -310,7 +310,7 @@ test_older_epoch_behind_a_newer_one_is_stale(void **state)
 	journal_begin(j, 2);
 	jm_must_append(j, 6, 2);
 	(void)journal_free(j);
-	write_batch(d, "log.000", JM_FILE_SIZE - 8192, h, old);
+	write_batch(d, "log.001", JM_FILE_SIZE - 8192, h, old);
 	assert_int_equal(jm_open(d, 5, &j), MQI_OK);
 	assert_int_equal(journal_last(j), 6);
 	(void)journal_free(j);
