@@ -26,7 +26,7 @@
 
 static const uint8_t log_id[JOURNAL_ID_LEN] = {1, 2, 3, 4};
 static const struct journal_options options = {
-    .file_size = FILE_SIZE, .files = 4};
+    .file_size = FILE_SIZE, .files_first = 2, .files = 4};
 
 /* Makes batches of what begins with 'S'; a second byte that is odd leaves the
  * checksum of the records alone. */

@@ -270,7 +270,6 @@ test_higher_epoch_of_one_number_counts(void **state)
 	struct store_why why = {0};
 	struct journal_cursor c;
 	struct journal *j = NULL;
-	char name[JM_NAME_SIZE];
 
 	(void)state;
 	assert_int_equal(jm_open(d, 3, &j), MQI_OK);
@@ -278,18 +277,15 @@ test_higher_epoch_of_one_number_counts(void **state)
 	journal_begin(j, 2);
 	jm_must_append(j, 6, 2);
 	(void)journal_free(j);
-	for (unsigned after = 0; after < 2; after++) {
-		/* looked at before the other one, or after it */
-		(void)find_batch(d, 6, name);
-		write_batch(d, after ? "log.001" : "log.000",
-		    JM_FILE_SIZE - 8192, h, old);
-		assert_int_equal(jm_open(d, 5, &j), MQI_OK);
-		assert_int_equal(journal_last(j), 6);
-		journal_rewind(j, &c);
-		assert_int_equal(journal_read(j, &c, got, &why), MQI_OK);
-		assert_true(jm_same(got, expected));
-		j = journal_free(j);
-	}
+	/* in front of the other one */
+	write_batch(d, "log.000", JM_FILE_SIZE - 8192, h, old);
+	assert_int_equal(jm_open(d, 4, &j), MQI_OK);
+	assert_int_equal(journal_last(j), 6);
+	journal_rewind(j, &c);
+	assert_int_equal(journal_read(j, &c, got, &why), MQI_OK);
+	assert_int_equal(journal_read(j, &c, got, &why), MQI_OK);
+	assert_true(jm_same(got, expected));
+	(void)journal_free(j);
 	(void)store_batch_free(old);
 	(void)store_batch_free(got);
 	(void)store_batch_free(expected);
