@@ -848,6 +848,7 @@ recover(struct store_journal *m)
 	journal_begin(m->journal, m->e.opened);
 	/* without it there is no room, and puts are refused */
 	m->e.journal_bytes = journal_bytes(m->journal);
+	m->e.journal_max = 3 * m->o.checkpoint_bytes + 2 * STORE_BATCH_MAX;
 	checkpoint_init(&m->checkpoint, m->journal);
 	return lmdb_room_update(&m->e, &m->why);
 }

@@ -43,7 +43,8 @@ struct lmdb_env {
 	uint64_t page_size;
 	uint64_t allocated;     /* bytes of the file that the disk has given */
 	int allocate_rc;        /* of the last time that it was asked */
-	uint64_t journal_bytes; /* of records, that may come at once */
+	uint64_t journal_bytes; /* of its files */
+	uint64_t journal_max;   /* of records that may come at once; 0: all */
 	bool is_new;            /* the file FORMAT is not there yet */
 	uint64_t last_batch;
 	uint64_t opened; /* how often it has been, this time included */

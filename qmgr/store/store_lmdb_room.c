@@ -12,7 +12,8 @@
  *
  * The reserve is ROOM_FIXED for transactions: one in progress and two whose old
  * pages LMDB does not reuse yet, each of LMDB_TXN_BYTES and a batch; and
- * ROOM_PER_BYTE for each byte of records that the journal can hold.  That is
+ * ROOM_PER_BYTE for each byte of records that the journal can hold, or that
+ * the engine lets it be ahead, whichever is less.  That is
  * the worst case: an empty message with a descriptor of 96 bytes is a record of
  * 205; its entry and bytes in a segment (133), its row with both ids (122) and
  * two entries of "ids" (52 each), on pages that are half full, take 585.  A
@@ -93,7 +94,11 @@ static enum mqi_err
 reserve(struct lmdb_env *e, uint64_t journal_bytes, bool *ret,
     struct store_why *why)
 {
-	const uint64_t want = ROOM_FIXED + ROOM_PER_BYTE * journal_bytes;
+	const uint64_t owed =
+	    e->journal_max != 0 && journal_bytes > e->journal_max
+		? e->journal_max
+		: journal_bytes;
+	const uint64_t want = ROOM_FIXED + ROOM_PER_BYTE * owed;
 	MDB_envinfo info;
 	uint64_t used;
 	uint64_t left;
