@@ -5,18 +5,20 @@
  *
  *   DIR/BACKUP       text: format, queue manager, when, last batch
  *   DIR/store/       data.mdb, FORMAT: as in the queue manager's data/
- *   DIR/journal/     the files of the journal, if the queue manager is stopped
+ *   DIR/journal/     the files of the journal
  *
  * A backup is made in DIR.partial, looked at as a whole, and renamed when all
  * of it is on the disk: so what is called DIR is never half.  A restore goes by
  * data/restored, in the same way.
  *
- * While the queue manager runs, a read transaction keeps the state that is
- * copied, and the copy keeps a rate.  What was acknowledged before the backup
- * may be in the journal alone; so it begins when a checkpoint has brought LMDB
- * to where the journal was, which is a matter of a second or two.  The copy
- * goes without a journal, and gets a new one at its first start.  Of a queue
- * manager that is stopped, perhaps by a crash, the journal is copied instead.
+ * A backup is what a kill at that instant would leave: LMDB as of a read
+ * transaction, and the journal from there on; a restore recovers it as a start
+ * does.  LMDB alone would not be one instant: a checkpoint leaves out messages
+ * that it knows to be removed later.  While the queue manager runs, the
+ * journal's files are copied right after the transaction has begun, and the
+ * copy is cut behind the last batch that follows without a gap; if that is
+ * before what the journal had by then, the files have been used again
+ * meanwhile, and all begins anew.  The copy of LMDB keeps a rate.
  *
  * A backup of a damaged store is refused: it would take the place of a good
  * one.
@@ -30,24 +32,25 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "qmgr/mode.h"
 #include "qmgr/mode_files.h"
 #include "qmgr/qmgr_dir.h"
+#include "qmgr/store/journal_inspect.h"
 #include "qmgr/store/store_lmdb_rebuild.h"
 #include "qmgr/store/store_lmdb_snapshot.h"
 #include "qmgr/store/verify.h"
 
 #define RATE_DEFAULT (UINT64_C(50) << 20)
-#define WAIT_MS 120000u /* for a checkpoint */
-#define LOOK_NS 50000000
+#define TRIES 50u
 #define HEAD "Sluice backup, format 1\n"
 
 /* ---- backup ---- */
 
 static bool
-write_manifest(const char *partial, const char *name, uint64_t batch)
+write_manifest(const char *partial, const char *name, uint64_t *ret_batch)
 {
+	const struct verify_options options = {.structure = true};
+	struct verify_progress p;
 	char *path = mode_path("%s/BACKUP", partial);
 	char stamp[32];
 	time_t now = time(NULL);
@@ -55,10 +58,15 @@ write_manifest(const char *partial, const char *name, uint64_t batch)
 	char *text;
 	bool ok;
 
+	if (!verify_progress(partial, &options, &p)) {
+		free(path);
+		return mode_complain("%s cannot be read again", partial);
+	}
+	*ret_batch = p.last;
 	(void)gmtime_r(&now, &tm);
 	(void)strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%SZ", &tm);
 	text = mode_path(
-	    HEAD "qmgr %s\ntaken %s\nbatch %" PRIu64 "\n", name, stamp, batch);
+	    HEAD "qmgr %s\ntaken %s\nbatch %" PRIu64 "\n", name, stamp, p.last);
 	ok = mode_write_file(path, text);
 	free(text);
 	free(path);
@@ -110,30 +118,35 @@ parent_of(const char *path)
 	return mode_path("%.*s", (int)(slash - path), path);
 }
 
+/* last: the end of the journal, which is in the partial backup already; 0: it
+ * is to be copied. */
 static int
 backup(const char *data, const struct mode_options *opts,
-    const struct rebuild_options *options)
+    const struct rebuild_options *options, uint64_t last)
 {
 	char *partial = mode_path("%s.partial", opts->directory);
 	char *parent = parent_of(opts->directory);
 	struct rebuild_result result = {0};
+	uint64_t number = 0;
 	struct stat st;
 	int status = 1;
 
 	if (lstat(opts->directory, &st) == 0) {
 		(void)mode_complain("%s exists already", opts->directory);
+		drop_partial(partial);
 		goto out;
 	}
-	drop_partial(partial);
+	if (last == 0)
+		drop_partial(partial);
 	if (mode_make_store(partial, data) &&
 	    copy_store(data, partial, options, &result) &&
-	    (options->no_journal || mode_copy_journal(data, partial)) &&
-	    mode_is_whole(partial, "the copy") &&
-	    write_manifest(partial, opts->name, result.batch) &&
+	    (last != 0 || mode_copy_journal(data, partial)) &&
+	    mode_is_whole(partial, true, "the copy") &&
+	    write_manifest(partial, opts->name, &number) &&
 	    mode_sync_dir(partial) && mode_rename(partial, opts->directory) &&
 	    mode_sync_dir(parent)) {
-		(void)printf("done\t%" PRIu64 "\t%" PRIu64 "\n", result.bytes,
-		    result.batch);
+		(void)printf(
+		    "done\t%" PRIu64 "\t%" PRIu64 "\n", result.bytes, number);
 		status = fflush(stdout) == 0 ? 0 : 1;
 	} else {
 		drop_partial(partial);
@@ -160,51 +173,61 @@ open_snapshot(const char *data, uint64_t *ret_txnid)
 	return NULL;
 }
 
-/* A snapshot that has everything which the journal has now. */
-static struct store_snapshot *
-open_current(const char *data, uint64_t *ret_txnid)
+/* Copies the journal from the snapshot on; *ret_last is its end.  False: it
+ * was not to be had. */
+static bool
+copy_running_journal(const char *data, const char *partial,
+    const struct verify_options *at, uint64_t *ret_last)
 {
-	const struct timespec pause = {0, LOOK_NS};
-	const uint64_t end = mqclock_mono_us() + WAIT_MS * UINT64_C(1000);
-	struct store_snapshot *s = open_snapshot(data, ret_txnid);
-	uint64_t applied = 0;
-	uint64_t last = 0;
+	char *path = mode_path("%s/journal", partial);
+	struct verify_progress p;
+	struct journal_inspect copy = {.dir = path};
+	bool ok = verify_progress(data, at, &p);
 
-	for (bool first = true; s != NULL; first = false) {
-		const struct verify_options at = {
-		    .metas = store_snapshot_metas(s), .txnid = *ret_txnid};
-
-		if (!verify_progress(data, &at, &applied, first ? &last : NULL))
-			(void)mode_complain("the store in %s is damaged", data);
-		else if (applied >= last)
-			return s;
-		else if (mqclock_mono_us() > end)
-			(void)mode_complain(
-			    "no checkpoint came within %u s", WAIT_MS / 1000);
-		else {
-			(void)store_snapshot_close(s);
-			(void)nanosleep(&pause, NULL);
-			s = open_snapshot(data, ret_txnid);
-			continue;
-		}
-		s = store_snapshot_close(s);
+	if (ok) {
+		copy.log_id = p.log_id;
+		copy.applied = p.applied;
+		drop_partial(partial);
+		ok = (mkdir(partial, 0700) == 0 || errno == EEXIST) &&
+		     mode_copy_journal(data, partial) &&
+		     journal_trim(&copy, p.last, ret_last);
 	}
-	return NULL;
+	free(path);
+	return ok;
 }
 
 static int
 backup_running(const char *data, const struct mode_options *opts)
 {
-	struct rebuild_options options = {.no_journal = true,
+	struct rebuild_options options = {
 	    .rate = opts->rate != UINT64_MAX ? opts->rate : RATE_DEFAULT};
-	struct store_snapshot *s = open_current(data, &options.txnid);
-	int status;
+	struct store_snapshot *s = NULL;
+	char *partial = mode_path("%s.partial", opts->directory);
+	uint64_t last = 0;
+	int status = 1;
 
-	if (s == NULL)
-		return 1;
-	options.metas = store_snapshot_metas(s);
-	status = backup(data, opts, &options);
-	(void)store_snapshot_close(s);
+	for (unsigned i = 0; i < TRIES; i++) {
+		struct verify_options at = {.structure = true};
+
+		s = open_snapshot(data, &options.txnid);
+		if (s == NULL)
+			break;
+		options.metas = store_snapshot_metas(s);
+		at.metas = options.metas;
+		at.txnid = options.txnid;
+		if (copy_running_journal(data, partial, &at, &last))
+			break;
+		s = store_snapshot_close(s);
+	}
+	if (s != NULL) {
+		status = backup(data, opts, &options, last);
+		(void)store_snapshot_close(s);
+	} else {
+		(void)mode_complain(
+		    "the journal could not be copied; no backup was made");
+		drop_partial(partial);
+	}
+	free(partial);
 	return status;
 }
 
@@ -220,7 +243,7 @@ mode_backup(const struct mode_options *opts)
 	int status = 1;
 
 	if (err == MQI_OK)
-		status = backup(dir.data, opts, &options);
+		status = backup(dir.data, opts, &options, 0);
 	else if (err == MQI_E_RUNNING)
 		status = backup_running(dir.data, opts);
 	else
@@ -324,7 +347,7 @@ mode_restore(const struct mode_options *opts)
 		    "%s is a backup of \"%s\"", opts->directory, name);
 		return 1;
 	}
-	if (!mode_is_whole(opts->directory, opts->directory))
+	if (!mode_is_whole(opts->directory, true, opts->directory))
 		return 1;
 	err = qmgr_dir_open(opts->name, opts->root, true, &dir, &why);
 	if (err == MQI_OK)

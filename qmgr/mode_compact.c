@@ -104,8 +104,8 @@ compact(struct compact *c)
 	c->store = mode_path("%s/store", c->data);
 	c->file = mode_path("%s/store/data.mdb", c->data);
 	c->before = mode_file_size(c->file);
-	ok = rebuild(c) && mode_is_whole(c->new_dir, "what was written") &&
-	     replace(c);
+	ok = rebuild(c) &&
+	     mode_is_whole(c->new_dir, false, "what was written") && replace(c);
 	mode_drop_store(c->new_dir);
 	/* all of it has been looked at */
 	if (ok)

@@ -285,7 +285,7 @@ say_finding(void *ctx, const struct verify_finding *f)
 }
 
 bool
-mode_is_whole(const char *dir, const char *what)
+mode_is_whole(const char *dir, bool journal, const char *what)
 {
 	const struct verify_options options = {.structure = false};
 	const struct verify_report report = {
@@ -295,7 +295,8 @@ mode_is_whole(const char *dir, const char *what)
 	verify_in_child(dir, &options, &report, &o);
 	if (o.err != MQI_OK)
 		return mode_complain("%s cannot be read: %s", what, o.why);
-	if (o.result.pages > 0 || o.result.records > 0)
+	if (o.result.pages > 0 || o.result.records > 0 ||
+	    (journal && o.result.journal > 0))
 		return mode_complain("%s is damaged", what);
 	return true;
 }

@@ -33,7 +33,9 @@ MQ_MUST_CHECK bool mode_sync_dir(const char *path);
 MQ_MUST_CHECK bool mode_rename(const char *from, const char *to);
 uint64_t mode_file_size(const char *path); /* 0: there is none */
 
-/* Looks at DIR/store; false after a message if a start could not serve it. */
-MQ_MUST_CHECK bool mode_is_whole(const char *dir, const char *what);
+/* Looks at DIR/store, and DIR/journal if that is asked for; false after a
+ * message if a start could not serve it as a whole. */
+MQ_MUST_CHECK bool mode_is_whole(
+    const char *dir, bool journal, const char *what);
 
 #endif

@@ -308,3 +308,87 @@ journal_inspect(const struct journal_inspect *l, struct journal_seen *ret)
 	free(k.batches);
 	*ret = k.seen;
 }
+
+/* ---- a copy ---- */
+
+static bool
+zero(int fd, uint64_t at, size_t len)
+{
+	static const uint8_t zeros[JOURNAL_FILE_HEADER];
+
+	return pwrite(fd, zeros, len, (off_t)at) == (ssize_t)len;
+}
+
+/* Takes from a file what is behind the batch `last`. */
+static bool
+trim_file(const struct journal_inspect *l, int fd, uint64_t last)
+{
+	uint8_t header[JOURNAL_FILE_HEADER];
+	struct journal_file_header f;
+	struct journal_batch_header b;
+	uint64_t size;
+	struct stat st;
+	bool ok;
+
+	size = fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+	ok = size >= sizeof(header) && read_all(fd, header, sizeof(header));
+	if (ok &&
+	    journal_file_header_decode(header, l->log_id, &f) == JOURNAL_GOOD &&
+	    f.first > last + 1)
+		ok = zero(fd, 0, sizeof(header));
+	for (uint64_t at = sizeof(header);
+	     ok && at + JOURNAL_BATCH_HEADER <= size; at += JOURNAL_ALIGN) {
+		ok = pread(fd, header, JOURNAL_BATCH_HEADER, (off_t)at) ==
+		     JOURNAL_BATCH_HEADER;
+		if (ok &&
+		    journal_batch_header_decode(header, l->log_id, &b) ==
+			JOURNAL_GOOD &&
+		    b.number > last)
+			ok = zero(fd, at, JOURNAL_BATCH_HEADER);
+	}
+	return ok && fsync(fd) == 0;
+}
+
+/* The last batch that follows without a gap. */
+static uint64_t
+last_in_a_row(const struct look *k)
+{
+	uint64_t last = k->l->applied;
+
+	for (size_t i = 0; i < k->n; i++) {
+		if (k->batches[i].h.number != last + 1 || !k->batches[i].whole)
+			break;
+		last++;
+	}
+	return last;
+}
+
+bool
+journal_trim(
+    const struct journal_inspect *l, uint64_t at_least, uint64_t *ret_last)
+{
+	struct look k = {.l = l};
+	uint64_t last;
+	bool ok;
+
+	look_files(&k);
+	choose(&k);
+	last = last_in_a_row(&k);
+	free(k.batches);
+	ok = last >= at_least;
+	for (unsigned i = 0; i < JOURNAL_FILES_MAX && ok; i++) {
+		char *path;
+		int fd;
+
+		if (asprintf(&path, "%s/log.%03u", l->dir, i) < 0)
+			MQ_UNREACHABLE();
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		free(path);
+		if (fd < 0)
+			continue;
+		ok = trim_file(l, fd, last);
+		(void)close(fd);
+	}
+	*ret_last = last;
+	return ok;
+}

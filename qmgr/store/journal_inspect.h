@@ -7,6 +7,8 @@
 #ifndef MQ_STORE_JOURNAL_INSPECT_H
 #define MQ_STORE_JOURNAL_INSPECT_H
 
+#include <stdbool.h>
+
 #include "base/check.h"
 #include "qmgr/store/journal_format.h"
 
@@ -30,5 +32,14 @@ struct journal_seen {
 /* Reads all files.  What stands behind the last whole batch was never
  * acknowledged, and is nothing. */
 void journal_inspect(const struct journal_inspect *l, struct journal_seen *ret);
+
+/*
+ * journal_trim - makes a copy of a journal that was written meanwhile end with
+ * one batch: the last of those that follow l->applied without a gap; *ret_last
+ * is its number.  False: that is before at_least, or the copy cannot be
+ * written.
+ */
+MQ_MUST_CHECK bool journal_trim(
+    const struct journal_inspect *l, uint64_t at_least, uint64_t *ret_last);
 
 #endif

@@ -263,12 +263,10 @@ on_entry(void *ctx, const struct pages_entry *e)
 	    !schema_number_decode("batch", e->data, e->len, &r->result.batch))
 		fail(r, MQI_E_OBJECT_DAMAGED,
 		    "the number of the last batch is damaged");
+	/* log0 and log1: its journal's id */
 	if (strcmp(r->table->name, "store") == 0 && e->key_len == 4 &&
-	    memcmp(e->key, "log", 3) == 0) { /* log0 and log1: its id */
+	    memcmp(e->key, "log", 3) == 0)
 		r->has_log = true;
-		if (r->options->no_journal)
-			return;
-	}
 	put(r, e, MDB_APPEND);
 }
 

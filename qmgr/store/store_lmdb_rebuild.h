@@ -12,8 +12,6 @@
 struct rebuild_options {
 	/* Go on where pages cannot be read; else that is an error. */
 	bool salvage;
-	/* The new store goes without the journal that the old one has. */
-	bool no_journal;
 	/* Make the counters of queues anew from what is there. */
 	bool count;
 	uint64_t rate; /* bytes per second; 0: as fast as it goes */

@@ -81,6 +81,8 @@ verify_find(struct verify *v, enum verify_kind kind, const char *where,
 		v->result.pages++;
 	if (kind == VERIFY_RECORD)
 		v->result.records++;
+	if (kind == VERIFY_JOURNAL)
+		v->result.journal++;
 	v->report->finding(v->report->ctx, &f);
 }
 
@@ -429,14 +431,14 @@ ignore_finding(void *ctx, const struct verify_finding *f)
 
 bool
 verify_progress(const char *dir, const struct verify_options *options,
-    uint64_t *ret_applied, uint64_t *ret_last)
+    struct verify_progress *ret)
 {
 	static const struct verify_report report = {
 	    .looked = ignore_looked, .finding = ignore_finding};
 	struct verify v = {
 	    .report = &report, .options = options, .pages.fd = -1};
-	uint8_t log_id[JOURNAL_ID_LEN];
-	struct journal_inspect look = {.log_id = log_id};
+	struct verify_progress p = {0};
+	struct journal_inspect look = {.log_id = p.log_id};
 	struct journal_seen seen = {0};
 	char *path = NULL;
 	char *why = NULL;
@@ -447,15 +449,16 @@ verify_progress(const char *dir, const struct verify_options *options,
 		goto out;
 	walk_main(&v);
 	ok = v.present[T_STORE];
-	look.applied = number_of(&v, "batch");
-	seen.last = look.applied;
-	if (ok && ret_last != NULL && find_journal(&v, dir, log_id, &path)) {
+	p.applied = number_of(&v, "batch");
+	p.last = p.applied;
+	if (ok && find_journal(&v, dir, p.log_id, &path)) {
 		look.dir = path;
+		look.applied = p.applied;
 		journal_inspect(&look, &seen);
+		p.last = seen.last;
 	}
-	*ret_applied = look.applied;
-	if (ret_last != NULL)
-		*ret_last = seen.last;
+	if (ok)
+		*ret = p;
 out:
 	pages_close(&v.pages);
 	free(path);

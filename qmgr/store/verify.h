@@ -54,6 +54,7 @@ struct verify_result {
 	uint64_t pages;   /* findings of VERIFY_PAGE and VERIFY_FILE */
 	uint64_t records; /* of VERIFY_RECORD, and pages of tables that no
 			     start can do without */
+	uint64_t journal; /* of VERIFY_JOURNAL */
 };
 
 /* "page", "message", ...; and what a person does about it. */
@@ -67,10 +68,16 @@ MQ_MUST_CHECK enum mqi_err verify_store(const char *dir,
     const struct verify_options *options, const struct verify_report *report,
     struct verify_result *ret, char **ret_why);
 
-/* How far LMDB is, and, ret_last not NULL, its journal: numbers of batches.
- * metas and txnid as in the options.  False: it cannot be read. */
+/* How far LMDB is, and its journal (both in numbers of batches), and which
+ * journal that is; all zeros: it has none. */
+struct verify_progress {
+	uint64_t applied;
+	uint64_t last;
+	uint8_t log_id[16];
+};
+
+/* metas and txnid as in the options.  False: it cannot be read. */
 MQ_MUST_CHECK bool verify_progress(const char *dir,
-    const struct verify_options *options, uint64_t *ret_applied,
-    uint64_t *ret_last);
+    const struct verify_options *options, struct verify_progress *ret);
 
 #endif

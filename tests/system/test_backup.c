@@ -9,6 +9,7 @@
  */
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -19,8 +20,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/rand.h"
 #include "tests/lib/qm.h"
 
 #define PUTTERS 3u
@@ -356,6 +359,96 @@ test_compact_gives_the_disk_back_and_keeps_everything(void **state)
 	proc_stop(&f->qm.proc);
 }
 
+/* ---- killed ---- */
+
+/* Runs qmgr in a mode, killed before its nth write or flush; true if it came to
+ * its end before that. */
+static bool
+run_killed(struct fixture *f, const char *const words[], uint64_t nth)
+{
+	char bin[PATH_MAX];
+	char preload[PATH_MAX + 32];
+	char control[PATH_MAX + 32];
+	const char *argv[12] = {bin, f->qm.name};
+	struct proc proc = {.pid = 0};
+	unsigned n = 2;
+	int status;
+
+	proc_bin("qmgr", bin, sizeof(bin));
+	for (; words[n - 2] != NULL; n++)
+		argv[n] = words[n - 2];
+	argv[n++] = "--root";
+	argv[n++] = f->qm.root;
+	argv[n] = NULL;
+	(void)snprintf(preload, sizeof(preload),
+	    "LD_PRELOAD=%s/tests/librecorder.so", getenv("MQ_BUILD"));
+	(void)snprintf(
+	    control, sizeof(control), RECORDER_ENV "=%s", f->qm.control_path);
+	(void)snprintf(
+	    proc.log, sizeof(proc.log), "%.4000s/mode.log", f->dir.path);
+	f->qm.control->calls = 0;
+	f->qm.control->kill_at = nth;
+	proc_start(&proc, argv,
+	    (const char *const[]){preload, control,
+		"ASAN_OPTIONS=verify_asan_link_order=0", NULL});
+	status = proc_wait(&proc);
+	f->qm.control->kill_at = 0;
+	if (WIFEXITED(status)) {
+		if (WEXITSTATUS(status) != 0)
+			proc_die(&proc, "it failed");
+		return true;
+	}
+	assert_int_equal(WTERMSIG(status), SIGKILL);
+	return false;
+}
+
+static void
+test_killed_compact_and_backup_leave_nothing_half(void **state)
+{
+	struct fixture *f = *state;
+	const char *const verify[] = {"verify", "QM1", NULL};
+	uint64_t seed = test_seed("test_backup");
+	char backup[PATH_MAX + 16];
+	char root[PATH_MAX];
+	unsigned kills[2] = {0, 0};
+	bool done = false;
+
+	(void)snprintf(backup, sizeof(backup), "%s/backup", f->dir.path);
+	put_some(f, "A", 2000);
+	put_some(f, "B", 300);
+	assert_int_equal(get_all(f, "A"), 2000);
+	proc_stop(&f->qm.proc);
+	qm_record(&f->qm, NULL);
+	(void)snprintf(
+	    f->qm.control->dir, sizeof(f->qm.control->dir), "%s", f->dir.path);
+	for (uint64_t nth = 1; !done; nth += 1 + mqrand_next(&seed) % 3) {
+		done = run_killed(
+		    f, (const char *[]){"--backup", backup, NULL}, nth);
+		kills[0] += !done;
+		/* it has its name when it is whole, though the directory that
+		 * it is in may not be flushed yet */
+		if (access(backup, F_OK) == 0)
+			done = true;
+	}
+	(void)snprintf(root, sizeof(root), "%.4000s/other", f->dir.path);
+	assert_int_equal(admin(f, root, NULL,
+			     (const char *[]){"restore", "QM1", backup, NULL}),
+	    0);
+	assert_int_equal(admin(f, root, NULL, verify), 0);
+	done = false;
+	for (uint64_t nth = 1; !done; nth += 1 + mqrand_next(&seed) % 3) {
+		done = run_killed(f, (const char *[]){"--compact", NULL}, nth);
+		kills[1] += !done;
+		assert_int_equal(admin(f, f->qm.root, NULL, verify), 0);
+	}
+	print_message(
+	    "%u backups and %u compactions were killed\n", kills[0], kills[1]);
+	assert_true(kills[0] > 5 && kills[1] > 5);
+	qm_start(&f->qm);
+	assert_int_equal(get_all(f, "B"), 300);
+	proc_stop(&f->qm.proc);
+}
+
 int
 main(void)
 {
@@ -365,6 +458,9 @@ main(void)
 		teardown),
 	    cmocka_unit_test_setup_teardown(
 		test_compact_gives_the_disk_back_and_keeps_everything, setup,
+		teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_killed_compact_and_backup_leave_nothing_half, setup,
 		teardown),
 	};
 
