@@ -7,7 +7,8 @@
  *	       -> checkpoint thread: checkpoint_run() -> poll: applied(n)
  *	load   -> reader thread: lmdb_reader_load() -> poll: loaded(l)
  *
- * Neighbours: journal.c, checkpoint.c, store_lmdb_apply.c, store_lmdb_load.c.
+ * Neighbours: store_journal_checkpoint.c (its thread), journal.c,
+ * store_lmdb_load.c.
  * The threads share only what stands under `mutex`, which nobody holds over an
  * operation of a disk.
  *
@@ -30,7 +31,7 @@
  * nothing after it.  Whether a batch that failed is on the disk is unknown; the
  * next start will see.
  */
-#include "qmgr/store/store_journal.h"
+#include "qmgr/store/store_journal_int.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -46,86 +47,12 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rand.h"
-#include "qmgr/store/checkpoint.h"
-#include "qmgr/store/store_lmdb_apply.h"
 #include "qmgr/store/store_lmdb_load.h"
 
-/* A commit's flush holds up the journal's: while there is time, small ones. */
-#define GENTLE_BYTES (UINT64_C(256) << 10)
-#define RECHECK_MS 1000u                /* of room, while there is none */
 #define LOOK_BYTES (UINT64_C(32) << 20) /* of journal, at once, by a start */
 #define ALONE_BYTES 65536u              /* of a batch that the loop may write */
 #define SLOW_FLUSH_US 300u
-#define FLUSHES 256u    /* looked back on */
 #define SLOW_FLUSHES 3u /* of them, and the loop leaves it: p99 */
-
-struct batch_node {
-	STAILQ_ENTRY(batch_node) entry;
-	struct store_batch *batch;
-};
-
-struct load_node {
-	STAILQ_ENTRY(load_node) entry;
-	struct store_load *load;
-};
-
-STAILQ_HEAD(batch_list, batch_node);
-STAILQ_HEAD(load_list, load_node);
-
-/* Which of the last flushes were slow. */
-struct flushes {
-	bool slow[FLUSHES];
-	unsigned next;
-	unsigned n_slow;
-};
-
-struct store_journal {
-	struct store base;
-	struct store_options o;
-	struct lmdb_env e;
-	struct disk *disk; /* ours, or NULL */
-	struct journal *journal;
-	void (*wake)(void *arg);
-	void *wake_arg;
-	pthread_t threads[3];
-	unsigned n_threads;
-
-	/* the checkpoint thread's */
-	struct lmdb_writer writer;
-	struct checkpoint checkpoint;
-	struct store_why lmdb_why;
-	bool no_file; /* the last one that it wanted could not be made */
-
-	/* the loop thread's */
-	uint64_t opened_at; /* last batch at open */
-	uint64_t submitted;
-	uint64_t told_durable;
-	uint64_t told_applied;
-	bool told_failed;
-	struct load_list held; /* read, not yet told */
-
-	pthread_mutex_t mutex;
-	pthread_cond_t store_cond;
-	pthread_cond_t checkpoint_cond;
-	pthread_cond_t reader_cond;
-	struct batch_list batches; /* the store thread's to write */
-	struct load_list loads;
-	struct load_list answers;
-	uint64_t durable;
-	uint64_t noted; /* durable, and in `notes` or taken from there */
-	uint64_t applied;
-	struct checkpoint_notes notes; /* of durable ones, to be taken */
-	uint64_t unapplied_bytes;      /* durable ones */
-	uint64_t unapplied_since;      /* mono_us of the oldest */
-	uint64_t wanted;               /* to be applied at once, up to here */
-	bool starved;                  /* the store thread waits for a file */
-	struct flushes flushes;
-	struct store_why why; /* of the first failure */
-	bool failed;
-	bool woken;
-	bool stop;
-	bool store_ended;
-};
 
 static struct store_journal *
 self(struct store *s)
@@ -133,50 +60,49 @@ self(struct store *s)
 	return MQ_CONTAINER_OF(s, struct store_journal, base);
 }
 
-static void
-lock(struct store_journal *m)
+/* ---- the mutex ---- */
+
+void
+store_journal_lock(struct store_journal *m)
 {
 	MQ_INVARIANT(pthread_mutex_lock(&m->mutex) == 0);
 }
 
-static void
-unlock(struct store_journal *m)
+void
+store_journal_unlock(struct store_journal *m)
 {
 	MQ_INVARIANT(pthread_mutex_unlock(&m->mutex) == 0);
 }
 
-static void
-signal_cond(pthread_cond_t *cond)
+void
+store_journal_signal(pthread_cond_t *cond)
 {
 	MQ_INVARIANT(pthread_cond_signal(cond) == 0);
 }
 
-/* Has the loop poll, unless it has been told already; the mutex is held, and
- * let go meanwhile. */
-static void
-wake(struct store_journal *m)
+void
+store_journal_wake(struct store_journal *m)
 {
 	bool needed = !m->woken;
 
 	m->woken = true;
-	unlock(m);
+	store_journal_unlock(m);
 	if (needed)
 		m->wake(m->wake_arg);
-	lock(m);
+	store_journal_lock(m);
 }
 
-/* The mutex is held. */
-static void
-fail(struct store_journal *m, const struct store_why *why)
+void
+store_journal_fail(struct store_journal *m, const struct store_why *why)
 {
 	MQ_INVARIANT(why->err != MQI_OK);
 	if (!m->failed) {
 		m->why = *why;
 		m->failed = true;
 	}
-	signal_cond(&m->store_cond);
-	signal_cond(&m->checkpoint_cond);
-	wake(m);
+	store_journal_signal(&m->store_cond);
+	store_journal_signal(&m->checkpoint_cond);
+	store_journal_wake(m);
 }
 
 static void
@@ -230,18 +156,18 @@ write_batch(struct store_journal *m, struct store_batch *b, bool tell,
 		(void)store_batch_free(b);
 		return err;
 	}
-	lock(m);
+	store_journal_lock(m);
 	flushes_add(&m->flushes, ended - began);
 	m->durable = b->number;
 	if (tell)
-		wake(m);
-	unlock(m);
+		store_journal_wake(m);
+	store_journal_unlock(m);
 	note = checkpoint_note(b);
-	lock(m);
+	store_journal_lock(m);
 	/* the first one starts to count the time */
 	if (m->unapplied_bytes == 0) {
 		m->unapplied_since = ended;
-		signal_cond(&m->checkpoint_cond);
+		store_journal_signal(&m->checkpoint_cond);
 	}
 	MQ_INVARIANT(m->noted + 1 == b->number);
 	STAILQ_INSERT_TAIL(&m->notes, note, entry);
@@ -249,8 +175,8 @@ write_batch(struct store_journal *m, struct store_batch *b, bool tell,
 	m->unapplied_bytes += b->records.len;
 	if (m->unapplied_bytes >= m->o.checkpoint_bytes ||
 	    m->wanted >= b->number)
-		signal_cond(&m->checkpoint_cond);
-	unlock(m);
+		store_journal_signal(&m->checkpoint_cond);
+	store_journal_unlock(m);
 	(void)store_batch_free(b);
 	return MQI_OK;
 }
@@ -262,7 +188,7 @@ store_main(void *arg)
 	struct store_why why = {0};
 	enum mqi_err err = MQI_OK;
 
-	lock(m);
+	store_journal_lock(m);
 	while (!m->failed && !(m->stop && STAILQ_EMPTY(&m->batches))) {
 		struct batch_node *n = STAILQ_FIRST(&m->batches);
 
@@ -270,230 +196,22 @@ store_main(void *arg)
 					      n->batch->records.len);
 		if (n == NULL || m->starved) {
 			if (m->starved)
-				signal_cond(&m->checkpoint_cond);
+				store_journal_signal(&m->checkpoint_cond);
 			MQ_INVARIANT(
 			    pthread_cond_wait(&m->store_cond, &m->mutex) == 0);
 			continue;
 		}
 		STAILQ_REMOVE_HEAD(&m->batches, entry);
-		unlock(m);
+		store_journal_unlock(m);
 		err = write_batch(m, n->batch, true, &why);
 		free(n);
-		lock(m);
+		store_journal_lock(m);
 		if (err != MQI_OK)
-			fail(m, &why);
+			store_journal_fail(m, &why);
 	}
 	m->store_ended = true;
-	signal_cond(&m->checkpoint_cond);
-	unlock(m);
-	return NULL;
-}
-
-/* ---- checkpoints ---- */
-
-static enum mqi_err
-target_begin(void *ctx)
-{
-	struct store_journal *m = ctx;
-
-	return lmdb_writer_begin(&m->writer);
-}
-
-static enum mqi_err
-target_record(void *ctx, const struct record *r, const uint8_t *bytes)
-{
-	struct store_journal *m = ctx;
-
-	return lmdb_writer_record(&m->writer, r, bytes);
-}
-
-static bool
-target_is_full(void *ctx)
-{
-	struct store_journal *m = ctx;
-	bool pressed;
-
-	if (lmdb_writer_size(&m->writer) < GENTLE_BYTES)
-		return false;
-	lock(m);
-	pressed = m->stop || m->starved ||
-		  m->unapplied_bytes >= m->o.checkpoint_bytes / 4 * 5;
-	unlock(m);
-	return !pressed || lmdb_writer_is_full(&m->writer);
-}
-
-/* LMDB has it durably: the journal may go, the engine may know. */
-static enum mqi_err
-target_commit(void *ctx, uint64_t number)
-{
-	struct store_journal *m = ctx;
-	enum mqi_err err = lmdb_writer_commit(&m->writer, number);
-
-	if (err == MQI_OK)
-		err = lmdb_room_update(&m->e, &m->lmdb_why);
-	if (err != MQI_OK)
-		return err;
-	journal_release(m->journal, number);
-	lock(m);
-	m->applied = number;
-	if (m->starved)
-		signal_cond(&m->store_cond);
-	wake(m);
-	unlock(m);
-	return MQI_OK;
-}
-
-static void
-target_abort(void *ctx)
-{
-	struct store_journal *m = ctx;
-
-	lmdb_writer_abort(&m->writer);
-}
-
-static enum mqi_err
-run_checkpoint(struct store_journal *m, const struct checkpoint_range *range,
-    bool lenient, uint64_t *ret_bytes)
-{
-	const struct checkpoint_target target = {
-	    .begin = target_begin,
-	    .record = target_record,
-	    .is_full = target_is_full,
-	    .commit = target_commit,
-	    .abort = target_abort,
-	    .ctx = m,
-	};
-
-	return checkpoint_run(
-	    &m->checkpoint, range, lenient, &target, ret_bytes, &m->lmdb_why);
-}
-
-/* How long the checkpoint thread may sleep; 0: a checkpoint is due.  The mutex
- * is held. */
-static uint64_t
-until_due_ms(const struct store_journal *m)
-{
-	uint64_t now;
-	uint64_t due;
-
-	if (m->noted == m->applied)
-		return UINT64_MAX;
-	if (m->stop || m->starved || m->applied < m->wanted ||
-	    m->unapplied_bytes >= m->o.checkpoint_bytes)
-		return 0;
-	now = mqclock_mono_us() / 1000;
-	due = m->unapplied_since / 1000 + m->o.checkpoint_ms;
-	return now >= due ? 0 : due - now;
-}
-
-/* The mutex is held. */
-static void
-wait_ms(struct store_journal *m, uint64_t ms)
-{
-	struct timespec until;
-	int rc;
-
-	if (ms == UINT64_MAX) {
-		rc = pthread_cond_wait(&m->checkpoint_cond, &m->mutex);
-		MQ_INVARIANT(rc == 0);
-		return;
-	}
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (time_t)(ms / 1000);
-	until.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
-	rc = pthread_cond_timedwait(&m->checkpoint_cond, &m->mutex, &until);
-	MQ_INVARIANT(rc == 0 || rc == ETIMEDOUT);
-}
-
-/* A file more, if the journal would like one and the disk has it, with what it
- * will take in LMDB.  A disk that is full has not, and is told of once. */
-static enum mqi_err
-prepare_file(struct store_journal *m)
-{
-	const uint64_t bytes = journal_bytes(m->journal);
-	struct store_why why = {0};
-	bool room = false;
-	enum mqi_err err;
-
-	if (!journal_wants_file(m->journal))
-		return MQI_OK;
-	err = lmdb_room_grow(
-	    &m->e, bytes + m->o.journal.file_size, &room, &m->lmdb_why);
-	if (err != MQI_OK || !room)
-		return err;
-	err = journal_add_file(m->journal, &why);
-	if (err != MQI_OK && !m->no_file)
-		mqlog(MQLOG_WARN, "journal.no_file",
-		    "the journal stays as small as it is: %s", why.text);
-	m->no_file = err != MQI_OK;
-	m->e.journal_bytes = journal_bytes(m->journal);
-	lock(m);
-	signal_cond(&m->store_cond);
-	unlock(m);
-	return MQI_OK;
-}
-
-/* The mutex is held, and let go meanwhile. */
-static enum mqi_err
-checkpoint_step(struct store_journal *m)
-{
-	const uint64_t due = until_due_ms(m);
-	const bool room =
-	    atomic_load_explicit(&m->e.has_room, memory_order_relaxed);
-	const bool stop = m->stop;
-	struct checkpoint_range range = {.at_least = m->wanted};
-	enum mqi_err err = MQI_OK;
-	uint64_t bytes = 0;
-
-	if (m->unapplied_bytes >= m->o.checkpoint_bytes ||
-	    m->applied < m->wanted)
-		range.keep_bytes = m->o.checkpoint_keep;
-	if (stop || m->starved)
-		range.keep_bytes = 0;
-	STAILQ_CONCAT(&m->checkpoint.notes, &m->notes);
-	if (due > 0 && !m->writer.sweep) {
-		if (room || due < RECHECK_MS) {
-			wait_ms(m, due);
-			return MQI_OK;
-		}
-		wait_ms(m, RECHECK_MS);
-	}
-	unlock(m);
-	if (due == 0) {
-		if (!stop && room)
-			err = prepare_file(m);
-		if (err == MQI_OK)
-			err = run_checkpoint(m, &range, false, &bytes);
-	} else if (m->writer.sweep) {
-		err = lmdb_writer_sweep(&m->writer);
-	}
-	if (err == MQI_OK)
-		err = lmdb_room_update(&m->e, &m->lmdb_why);
-	lock(m);
-	MQ_INVARIANT(bytes <= m->unapplied_bytes);
-	m->unapplied_bytes -= bytes;
-	if (due == 0)
-		m->unapplied_since = mqclock_mono_us();
-	return err;
-}
-
-static void *
-checkpoint_main(void *arg)
-{
-	struct store_journal *m = arg;
-	enum mqi_err err = MQI_OK;
-
-	lock(m);
-	while (err == MQI_OK && !m->failed &&
-	       !(m->stop && m->store_ended && m->applied == m->noted))
-		err = checkpoint_step(m);
-	if (err != MQI_OK)
-		fail(m, &m->lmdb_why);
-	unlock(m);
+	store_journal_signal(&m->checkpoint_cond);
+	store_journal_unlock(m);
 	return NULL;
 }
 
@@ -505,7 +223,7 @@ reader_main(void *arg)
 	struct store_journal *m = arg;
 	struct lmdb_reader reader = {.e = &m->e};
 
-	lock(m);
+	store_journal_lock(m);
 	while (!m->stop) {
 		struct load_node *n = STAILQ_FIRST(&m->loads);
 
@@ -515,13 +233,13 @@ reader_main(void *arg)
 			continue;
 		}
 		STAILQ_REMOVE_HEAD(&m->loads, entry);
-		unlock(m);
+		store_journal_unlock(m);
 		lmdb_reader_load(&reader, n->load);
-		lock(m);
+		store_journal_lock(m);
 		STAILQ_INSERT_TAIL(&m->answers, n, entry);
-		wake(m);
+		store_journal_wake(m);
 	}
-	unlock(m);
+	store_journal_unlock(m);
 	lmdb_reader_fini(&reader);
 	return NULL;
 }
@@ -551,12 +269,12 @@ may_write(struct store_journal *m, const struct store_batch *b, bool alone)
 
 	if (!alone || b->records.len > ALONE_BYTES)
 		return false;
-	lock(m);
+	store_journal_lock(m);
 	may = !m->failed && STAILQ_EMPTY(&m->batches) &&
 	      m->noted == m->durable && m->durable + 1 == b->number &&
 	      m->flushes.n_slow < SLOW_FLUSHES &&
 	      journal_has_place(m->journal, b->records.len);
-	unlock(m);
+	store_journal_unlock(m);
 	return may;
 }
 
@@ -572,18 +290,18 @@ journal_ops_submit(struct store *s, struct store_batch *b, bool alone)
 	m->submitted = b->number;
 	if (may_write(m, b, alone)) {
 		if (write_batch(m, b, false, &why) != MQI_OK) {
-			lock(m);
-			fail(m, &why);
-			unlock(m);
+			store_journal_lock(m);
+			store_journal_fail(m, &why);
+			store_journal_unlock(m);
 		}
 		return true;
 	}
 	n = mqmem_alloc(sizeof(*n));
 	n->batch = b;
-	lock(m);
+	store_journal_lock(m);
 	STAILQ_INSERT_TAIL(&m->batches, n, entry);
-	signal_cond(&m->store_cond);
-	unlock(m);
+	store_journal_signal(&m->store_cond);
+	store_journal_unlock(m);
 	return false;
 }
 
@@ -592,13 +310,13 @@ journal_ops_hurry(struct store *s, uint64_t number)
 {
 	struct store_journal *m = self(s);
 
-	lock(m);
+	store_journal_lock(m);
 	if (number > m->wanted) {
 		m->wanted = number;
 		if (m->noted > m->applied)
-			signal_cond(&m->checkpoint_cond);
+			store_journal_signal(&m->checkpoint_cond);
 	}
-	unlock(m);
+	store_journal_unlock(m);
 }
 
 static void
@@ -608,10 +326,10 @@ journal_ops_load(struct store *s, struct store_load *l)
 	struct load_node *n = mqmem_alloc(sizeof(*n));
 
 	n->load = l;
-	lock(m);
+	store_journal_lock(m);
 	STAILQ_INSERT_TAIL(&m->loads, n, entry);
-	signal_cond(&m->reader_cond);
-	unlock(m);
+	store_journal_signal(&m->reader_cond);
+	store_journal_unlock(m);
 }
 
 static void
@@ -642,13 +360,13 @@ journal_ops_poll(struct store *s, const struct store_events *ev)
 
 	if (m->told_failed)
 		return;
-	lock(m);
+	store_journal_lock(m);
 	m->woken = false;
 	durable = m->durable;
 	applied = m->applied;
 	failed = m->failed;
 	STAILQ_CONCAT(&m->held, &m->answers);
-	unlock(m);
+	store_journal_unlock(m);
 	while (m->told_durable < durable) {
 		m->told_durable++;
 		ev->durable(ev->ctx, m->told_durable);
@@ -675,12 +393,12 @@ journal_ops_close(struct store *s)
 {
 	struct store_journal *m = self(s);
 
-	lock(m);
+	store_journal_lock(m);
 	m->stop = true;
-	signal_cond(&m->store_cond);
-	signal_cond(&m->checkpoint_cond);
-	signal_cond(&m->reader_cond);
-	unlock(m);
+	store_journal_signal(&m->store_cond);
+	store_journal_signal(&m->checkpoint_cond);
+	store_journal_signal(&m->reader_cond);
+	store_journal_unlock(m);
 	for (unsigned i = 0; i < m->n_threads; i++)
 		MQ_INVARIANT(pthread_join(m->threads[i], NULL) == 0);
 	/* nobody polls any more */
@@ -745,7 +463,7 @@ start_threads(struct store_journal *m)
 	MQ_INVARIANT(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
 	err = start_thread(m, store_main, "store");
 	if (err == MQI_OK)
-		err = start_thread(m, checkpoint_main, "checkpoint");
+		err = start_thread(m, store_journal_checkpoints, "checkpoint");
 	if (err == MQI_OK)
 		err = start_thread(m, reader_main, "reader");
 	MQ_INVARIANT(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
@@ -828,7 +546,7 @@ recover(struct store_journal *m)
 	while (err == MQI_OK && m->applied < to) {
 		err = checkpoint_look(&m->checkpoint, LOOK_BYTES, &m->lmdb_why);
 		if (err == MQI_OK)
-			err = run_checkpoint(m, &range, true, &bytes);
+			err = store_journal_checkpoint(m, &range, true, &bytes);
 		total += bytes;
 		bytes = 0;
 	}
