@@ -32,6 +32,7 @@
 struct told {
 	uint64_t seed;
 	uint64_t runs, failures, first_failure;
+	uint64_t random; /* where the sequence of all runs ended */
 	uint64_t steps, msgs, crashes, kills, cuts, audits, channels;
 	char why[512];
 };
@@ -48,6 +49,7 @@ static void
 add(struct told *t, const struct sim *s)
 {
 	t->runs++;
+	t->random = t->random * 31 + s->random;
 	t->steps += s->steps;
 	t->msgs += s->n_msgs;
 	t->crashes += s->crashes;
@@ -145,6 +147,21 @@ test_seeds(void **state)
 	(void)munmap(t, sizeof(*t));
 }
 
+static void
+test_a_seed_replays_exactly(void **state)
+{
+	struct told *a = told_new(), *b = told_new();
+
+	(void)state;
+	if (from_env("MQ_SEED", 0) != 0)
+		skip();
+	assert_int_equal(run_in_child(a, 1, 10, SIM_HONEST, true), 0);
+	assert_int_equal(run_in_child(b, 1, 10, SIM_HONEST, true), 0);
+	assert_memory_equal(a, b, sizeof(*a));
+	(void)munmap(a, sizeof(*a));
+	(void)munmap(b, sizeof(*b));
+}
+
 /* A broken rule is noticed by one of the first 500 seeds. */
 static void
 expect_noticed(enum sim_sabotage what)
@@ -209,6 +226,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_seeds),
+	    cmocka_unit_test(test_a_seed_replays_exactly),
 	    cmocka_unit_test(test_replies_before_the_flush_are_noticed),
 	    cmocka_unit_test(test_a_missing_flush_is_noticed),
 	    cmocka_unit_test(test_trust_in_the_page_cache_is_noticed),
