@@ -533,6 +533,7 @@ test_flipped_bits_are_found_or_harmless(void **state)
 	const char *given = getenv("MQ_SEED");
 	unsigned n = getenv("MQ_LONG") != NULL ? FLIPS_LONG : FLIPS;
 	unsigned n_found = 0;
+	uint8_t mess[48] = {0};
 	uint64_t seed;
 	uint64_t x;
 	uint64_t n_bytes;
@@ -567,6 +568,11 @@ test_flipped_bits_are_found_or_harmless(void **state)
 		if (i % 3 == 0)
 			at = at / PAGE * PAGE + (x >> 8) % 64;
 		(void)flip(h, at, x % 8);
+		/* and sometimes more than a bit */
+		if (i % 4 == 3) {
+			mess[i / 4 % sizeof(mess)] ^= (uint8_t)x;
+			write_at(h, at, mess, 1 + x % sizeof(mess));
+		}
 		if (verify(h).n > 0) {
 			n_found++;
 		} else {
