@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_images.c - what a power cut may leave on the disk of a busy queue
- * manager, recovered and judged, 200 times.
+ * manager, recovered and judged, 300 times.
  *
  * A recorder traces every write and flush of qmgr while applications put and
  * get.  For instants by chance, an image of the disk is built in which writes
  * that no flush had covered are dropped, torn at 512 bytes and reordered
  * (image.h).  A queue manager recovers from each; all that is on its queues is
  * judged against what the applications knew at that instant (checker.h).
+ *
+ * For some of them the recovery itself is traced and killed at one of its first
+ * writes, and what recovers is an image of the disk at an instant of that.
+ * Checkpoints come every few milliseconds, so that there is one in most images.
  *
  * The same is done with the flush taken out, and there the judge must find
  * faults: else this test could not see a missing flush.
@@ -21,7 +25,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/rand.h"
 #include "tests/lib/image.h"
@@ -36,6 +42,8 @@ struct fixture {
 	uint64_t seed;
 };
 
+#define RECOVERY_CALLS 40u /* writes and flushes, to die at one of them */
+
 static void
 copy_tree(const char *from, const char *to, const char *log)
 {
@@ -47,6 +55,21 @@ copy_tree(const char *from, const char *to, const char *log)
 			     NULL, log, NULL),
 	    0);
 	assert_int_equal(stat(to, &st), 0);
+}
+
+static void
+set_checkpoints(const struct qm *qm)
+{
+	char path[PATH_MAX];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%.4000s/%s/qm.ini", qm->root, qm->name);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	assert_true(fputs("Log:\n   CheckpointBytes=1048576\n"
+			  "   CheckpointMilliseconds=10\n",
+			f) >= 0);
+	assert_int_equal(fclose(f), 0);
 }
 
 static int
@@ -61,6 +84,7 @@ setup(void **state)
 	qm_start(&f->qm);
 	qm_mqsc(&f->qm, WORKLOAD_MQSC);
 	proc_stop(&f->qm.proc);
+	set_checkpoints(&f->qm);
 	snprintf(f->base, sizeof(f->base), "%.4000s/base", f->dir.path);
 	snprintf(f->trace, sizeof(f->trace), "%.4000s/trace", f->dir.path);
 	snprintf(log, sizeof(log), "%.4000s/cp.log", f->dir.path);
@@ -100,6 +124,35 @@ record_history(struct fixture *f, bool no_flush)
 	assert_int_equal(w.broken, 0);
 }
 
+/* Has the queue manager die while it recovers, and the power fail with it. */
+static void
+crash_in_recovery(struct fixture *f, struct qm *qm, struct image_stats *stats)
+{
+	char base[PATH_MAX], trace[PATH_MAX], log[PATH_MAX];
+	struct trace *t;
+	mqi_conn *conn;
+
+	snprintf(base, sizeof(base), "%.4000s/base2", f->dir.path);
+	snprintf(trace, sizeof(trace), "%.4000s/trace2", f->dir.path);
+	snprintf(log, sizeof(log), "%.4000s/cp.log", f->dir.path);
+	copy_tree(qm->root, base, log);
+	(void)unlink(trace);
+	qm_record(qm, trace);
+	qm->control->kill_at = 3 + mqrand_next(&f->seed) % RECOVERY_CALLS;
+	qm_spawn(qm);
+	conn = qm_try_connect(qm);
+	if (conn)
+		(void)mqi_disconnect(conn);
+	proc_kill9(&qm->proc);
+	munmap(qm->control, sizeof(*qm->control));
+	qm->control = NULL;
+	copy_tree(base, qm->root, log);
+	t = trace_read(trace);
+	image_build(t, 1 + mqrand_next(&f->seed) % trace_last(t), &f->seed,
+	    qm->root, stats);
+	trace_free(t);
+}
+
 /* Recovers one image; true if it is right. */
 static bool
 judge_image(struct fixture *f, const struct trace *t, uint64_t at,
@@ -107,6 +160,7 @@ judge_image(struct fixture *f, const struct trace *t, uint64_t at,
 {
 	struct qm qm = f->qm;
 	struct checker_drained *drained;
+	struct image_stats in_recovery = {0};
 	char log[PATH_MAX];
 	size_t n;
 
@@ -117,6 +171,13 @@ judge_image(struct fixture *f, const struct trace *t, uint64_t at,
 	qm.control = NULL;
 	copy_tree(f->base, qm.root, log);
 	image_build(t, at, &f->seed, qm.root, stats);
+	if (mqrand_next(&f->seed) % 3 == 0) {
+		crash_in_recovery(f, &qm, &in_recovery);
+		stats->durable += in_recovery.durable;
+		stats->kept += in_recovery.kept;
+		stats->dropped += in_recovery.dropped;
+		stats->torn += in_recovery.torn;
+	}
 	qm_spawn(&qm);
 	mqi_conn *conn = qm_try_connect(&qm);
 	memset(ret_report, 0, sizeof(*ret_report));
@@ -169,7 +230,8 @@ test_every_image_of_the_disk_recovers_what_was_acknowledged(void **state)
 	struct fixture *f = *state;
 
 	record_history(f, false);
-	assert_int_equal(judge_images(f, test_is_long() ? 2000 : 200, true), 0);
+	assert_int_equal(
+	    judge_images(f, test_is_long() ? 10000 : 300, true), 0);
 }
 
 static void
