@@ -76,8 +76,12 @@ write_manifest(const char *partial, const char *name, uint64_t *ret_batch)
 static void
 drop_partial(const char *partial)
 {
-	char *path = mode_path("%s/BACKUP", partial);
+	char *path;
 
+	/* a link, or what others may change, is not what we left there */
+	if (!mode_is_own_dir(partial))
+		return;
+	path = mode_path("%s/BACKUP", partial);
 	(void)unlink(path);
 	mode_drop_journal(partial);
 	mode_drop_store(partial);
@@ -188,7 +192,7 @@ copy_running_journal(const char *data, const char *partial,
 		copy.log_id = p.log_id;
 		copy.applied = p.applied;
 		drop_partial(partial);
-		ok = (mkdir(partial, 0700) == 0 || errno == EEXIST) &&
+		ok = (mkdir(partial, 0700) == 0 || mode_is_own_dir(partial)) &&
 		     mode_copy_journal(data, partial) &&
 		     journal_trim(&copy, p.last, ret_last);
 	}

@@ -86,9 +86,19 @@ rebuild(struct compact *c)
 static bool
 replace(struct compact *c)
 {
+	bool ok;
+	char *lock;
+
 	if (c->salvage && !keep_old(c))
 		return false;
-	return mode_sync_dir(c->new_store) &&
+	/* Who still looks at the old file holds its lock file, which tells the
+	 * next writer of the old file's last transaction, and which of the two
+	 * meta pages that was: not the new one's. */
+	lock = mode_path("%s/lock.mdb", c->store);
+	ok = unlink(lock) == 0 || errno == ENOENT ||
+	     mode_complain("cannot remove %s: %s", lock, strerror(errno));
+	free(lock);
+	return ok && mode_sync_dir(c->new_store) &&
 	       mode_rename(c->new_file, c->file) && mode_sync_dir(c->store) &&
 	       mode_sync_dir(c->data);
 }

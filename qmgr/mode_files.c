@@ -51,12 +51,26 @@ mode_path(const char *fmt, ...)
 	return path;
 }
 
+bool
+mode_is_own_dir(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISDIR(st.st_mode) &&
+	       st.st_uid == geteuid() && (st.st_mode & 077) == 0;
+}
+
 static bool
 make_dir(const char *path)
 {
-	if (mkdir(path, 0700) == 0 || errno == EEXIST)
+	if (mkdir(path, 0700) == 0)
 		return true;
-	return complain_errno("cannot make", path);
+	if (errno != EEXIST)
+		return complain_errno("cannot make", path);
+	return mode_is_own_dir(path) ||
+	       mode_complain("%s is there, and is not a directory of our own "
+			     "that is closed to others: remove it",
+		   path);
 }
 
 void

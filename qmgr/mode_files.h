@@ -13,6 +13,8 @@
 #include "base/check.h"
 
 /* "qmgr: ..." on standard error; returns false. */
+/* A directory, of our own and closed to others; not a link to one. */
+bool mode_is_own_dir(const char *path);
 bool mode_complain(const char *fmt, ...) MQ_PRINTF(1, 2);
 /* asprintf(3), which dies without memory. */
 char *mode_path(const char *fmt, ...) MQ_PRINTF(1, 2);

@@ -152,13 +152,24 @@ int
 disk_posix_open(const char *path, struct disk **ret)
 {
 	struct disk_posix *p;
+	int parent;
 	int fd;
+	int rc;
 
 	if (mkdir(path, 0700) != 0 && errno != EEXIST)
 		return errno;
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return errno;
+	/* that it is there must be as durable as what is in it */
+	parent = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	rc = parent < 0 || fsync(parent) != 0 ? errno : 0;
+	if (parent >= 0)
+		(void)close(parent);
+	if (rc != 0) {
+		(void)close(fd);
+		return rc;
+	}
 	p = mqmem_alloc(sizeof(*p));
 	p->base.ops = &posix_ops;
 	p->dirfd = fd;

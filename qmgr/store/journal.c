@@ -188,6 +188,36 @@ make_file(struct journal *j, unsigned i, struct store_why *why)
 	return err;
 }
 
+/* A store that is new has no journal yet; if one is there, what it belongs to
+ * has been lost. */
+static enum mqi_err
+refuse_used_file(struct journal *j, unsigned i, struct store_why *why)
+{
+	uint8_t bytes[JOURNAL_FILE_HEADER];
+	struct journal_file_header h = {.ordinal = 0};
+	char name[JOURNAL_NAME_SIZE];
+	struct disk_file *f;
+	int rc;
+
+	journal_file_name(i, name);
+	rc = j->disk->ops->open(j->disk, name, false, &f);
+	if (rc == ENOENT)
+		return MQI_OK;
+	if (rc != 0)
+		return journal_fail(why, rc, "cannot open", i);
+	rc = j->disk->ops->read(j->disk, f, 0, bytes, sizeof(bytes));
+	j->disk->ops->close(j->disk, f);
+	if (rc != 0 ||
+	    journal_file_header_decode(bytes, j->log_id, &h) == JOURNAL_NONE ||
+	    h.ordinal == 0)
+		return MQI_OK;
+	return store_fail(why, MQI_E_OBJECT_DAMAGED,
+	    "the journal's file %s was in use, but the store that it belongs "
+	    "to is not here: put the store back, restore a backup, or move the "
+	    "journal's files away if nothing in them is needed",
+	    name);
+}
+
 enum mqi_err
 journal_create(struct disk *disk, const struct journal_options *o,
     const uint8_t log_id[JOURNAL_ID_LEN], uint64_t last, struct journal **ret,
@@ -199,6 +229,8 @@ journal_create(struct disk *disk, const struct journal_options *o,
 
 	j->last = last;
 	j->released = last;
+	for (unsigned i = 0; i < JOURNAL_FILES_MAX && err == MQI_OK; i++)
+		err = refuse_used_file(j, i, why);
 	for (unsigned i = 0; i < JOURNAL_FILES_MAX && err == MQI_OK; i++) {
 		int rc;
 

@@ -43,6 +43,7 @@ struct journal_cursor {
 /*
  * journal_create - makes the files of an empty journal whose first batch will
  * be last + 1; what a creation that was cut off has left is removed.
+ * OBJECT_DAMAGED: there are files that were in use.
  * Errors: STORAGE_MEDIUM_FULL, IO.
  */
 MQ_MUST_CHECK enum mqi_err journal_create(struct disk *disk,

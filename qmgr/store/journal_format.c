@@ -126,8 +126,10 @@ enum journal_look
 journal_batch_header_decode(const uint8_t data[JOURNAL_BATCH_HEADER],
     const uint8_t log_id[JOURNAL_ID_LEN], struct journal_batch_header *ret)
 {
+	/* numbers begin at 1 */
 	if (mqbuf_get_u32(data) != BATCH_MAGIC ||
-	    mqbuf_get_u32(data + 60) != mqcrc32c(0, data + 8, 52))
+	    mqbuf_get_u32(data + 60) != mqcrc32c(0, data + 8, 52) ||
+	    mqbuf_get_u64(data + 24) == 0)
 		return JOURNAL_NONE;
 	memcpy(ret->log_id, data + 8, JOURNAL_ID_LEN);
 	ret->number = mqbuf_get_u64(data + 24);

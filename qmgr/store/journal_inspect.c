@@ -334,8 +334,15 @@ trim_file(const struct journal_inspect *l, int fd, uint64_t last)
 	ok = size >= sizeof(header) && read_all(fd, header, sizeof(header));
 	if (ok &&
 	    journal_file_header_decode(header, l->log_id, &f) == JOURNAL_GOOD &&
-	    f.first > last + 1)
-		ok = zero(fd, 0, sizeof(header));
+	    f.first > last + 1) {
+		/* as it was before it was used */
+		f.ordinal = 0;
+		f.first = last + 1;
+		f.epoch = 0;
+		journal_file_header_encode(&f, header);
+		ok = pwrite(fd, header, sizeof(header), 0) ==
+		     (ssize_t)sizeof(header);
+	}
 	for (uint64_t at = sizeof(header);
 	     ok && at + JOURNAL_BATCH_HEADER <= size; at += JOURNAL_ALIGN) {
 		ok = pread(fd, header, JOURNAL_BATCH_HEADER, (off_t)at) ==

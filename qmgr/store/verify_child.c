@@ -105,7 +105,14 @@ verify_in_child(const char *dir, const struct verify_options *options,
 		;
 	if (pid > 0) {
 		*ret = *shared;
-		if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		/* somebody, or the want of memory, ended it: no damage */
+		if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL ||
+					       WTERMSIG(status) == SIGTERM)) {
+			ret->err = MQI_E_RESOURCE_PROBLEM;
+			(void)snprintf(ret->why, sizeof(ret->why),
+			    "the check was ended by signal %d",
+			    WTERMSIG(status));
+		} else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 			report_end(report, status, ret);
 	} else {
 		(void)snprintf(ret->why, sizeof(ret->why), "cannot fork: %s",

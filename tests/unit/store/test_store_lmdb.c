@@ -406,6 +406,31 @@ test_file_system_that_cannot_reserve_is_refused(void **state)
 	refused(h, MQI_E_IO, "fallocate");
 }
 
+static void
+test_a_journal_without_its_store_is_kept(void **state)
+{
+	struct harness *h = *state;
+	static const char *const lost[] = {"/FORMAT", "/data.mdb", "/lock.mdb"};
+	char path[PATH_MAX + 32];
+	char *why = NULL;
+
+	for (uint64_t seq = 1; seq <= 10; seq++)
+		harness_put_at(h, Q1, seq);
+	harness_commit(h);
+	harness_close(h);
+	for (size_t i = 0; i < MQ_ARRAY_LEN(lost); i++) {
+		path_in(h, lost[i], path, sizeof(path));
+		assert_int_equal(unlink(path), 0);
+	}
+	/* also when it is tried again, with what the first try has made */
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(harness_open(h, &why), MQI_E_OBJECT_DAMAGED);
+		assert_non_null(strstr(why, "was in use"));
+		free(why);
+		why = NULL;
+	}
+}
+
 /* ---- what is gone leaves nothing ---- */
 
 static void
@@ -608,6 +633,7 @@ main(void)
 	    T(test_full_disk_refuses_puts_and_lets_the_rest_work),
 	    T(test_room_comes_back_with_the_disk),
 	    T(test_file_system_that_cannot_reserve_is_refused),
+	    T(test_a_journal_without_its_store_is_kept),
 	    T(test_emptied_store_has_empty_tables),
 	    T(test_sweep_deletes_old_epochs_and_purged_queues),
 	    T(test_start_looks_at_no_message),
