@@ -79,6 +79,9 @@ mode_drop_store(const char *dir)
 	static const char *const files[] = {
 	    "store/data.mdb", "store/lock.mdb", "store/FORMAT"};
 
+	/* through a link, it would be somebody else's */
+	if (!mode_is_own_dir(dir))
+		return;
 	for (size_t i = 0; i < MQ_ARRAY_LEN(files); i++) {
 		char *path = mode_path("%s/%s", dir, files[i]);
 
@@ -237,8 +240,11 @@ drop_one(const char *path, const char *name, const char *to)
 void
 mode_drop_journal(const char *dir)
 {
-	char *path = mode_path("%s/journal", dir);
+	char *path;
 
+	if (!mode_is_own_dir(dir))
+		return;
+	path = mode_path("%s/journal", dir);
 	(void)each_journal_file(dir, drop_one, NULL);
 	(void)rmdir(path);
 	free(path);

@@ -242,7 +242,7 @@ MQI_CHECK enum mqi_err mqi_put_many(mqi_queue *queue, mqi_unit *unit,
  * (1,024 puts or 4 MiB unanswered on the connection) is full.
  * Parameters as mqi_put(), but md is not written.
  * Puts in quick succession are gathered and written together, at the latest
- * when 32 KiB are there, when a call on the connection waits, or by
+ * when 64 KiB are there, when a call on the connection waits, or by
  * mqi_dispatch(); one that comes alone is written at once.
  * After one has failed, later ones on the handle fail unexecuted (SUPPRESSED)
  * until mqi_flush() has told the failure; a unit in which one has failed can

@@ -197,6 +197,7 @@ refuse_used_file(struct journal *j, unsigned i, struct store_why *why)
 	struct journal_file_header h = {.ordinal = 0};
 	char name[JOURNAL_NAME_SIZE];
 	struct disk_file *f;
+	uint64_t size = 0;
 	int rc;
 
 	journal_file_name(i, name);
@@ -205,9 +206,13 @@ refuse_used_file(struct journal *j, unsigned i, struct store_why *why)
 		return MQI_OK;
 	if (rc != 0)
 		return journal_fail(why, rc, "cannot open", i);
-	rc = j->disk->ops->read(j->disk, f, 0, bytes, sizeof(bytes));
+	rc = j->disk->ops->size(j->disk, f, &size);
+	if (rc == 0 && size >= sizeof(bytes))
+		rc = j->disk->ops->read(j->disk, f, 0, bytes, sizeof(bytes));
 	j->disk->ops->close(j->disk, f);
-	if (rc != 0 ||
+	if (rc != 0)
+		return journal_fail(why, rc, "cannot read", i);
+	if (size < sizeof(bytes) ||
 	    journal_file_header_decode(bytes, j->log_id, &h) == JOURNAL_NONE ||
 	    h.ordinal == 0)
 		return MQI_OK;
@@ -310,10 +315,13 @@ journal_has_place(struct journal *j, uint64_t len)
 uint64_t
 journal_bytes(struct journal *j)
 {
-	uint64_t n;
+	uint64_t n = 0;
 
 	lock(j);
-	n = j->n_files * j->o.file_size;
+	/* files stay as large as they were made */
+	for (unsigned i = 0; i < j->n_files; i++)
+		n += j->files[i].size > j->o.file_size ? j->files[i].size
+						       : j->o.file_size;
 	unlock(j);
 	return n;
 }

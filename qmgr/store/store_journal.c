@@ -542,6 +542,7 @@ recover(struct store_journal *m)
 	/* what is replayed is of an epoch that has not ended yet */
 	m->e.dead_epoch = 0;
 	m->applied = from;
+	m->recovering = true;
 	checkpoint_init(&m->checkpoint, m->journal);
 	while (err == MQI_OK && m->applied < to) {
 		err = checkpoint_look(&m->checkpoint, LOOK_BYTES, &m->lmdb_why);
@@ -552,6 +553,7 @@ recover(struct store_journal *m)
 	}
 	checkpoint_fini(&m->checkpoint);
 	lmdb_writer_fini(&m->writer);
+	m->recovering = false;
 	if (err != MQI_OK) {
 		m->why = m->lmdb_why;
 		return err;

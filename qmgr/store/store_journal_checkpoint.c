@@ -47,8 +47,7 @@ target_is_full(void *ctx)
 	if (lmdb_writer_size(&m->writer) < GENTLE_BYTES)
 		return false;
 	store_journal_lock(m);
-	/* without threads it is a start: nobody waits for the journal */
-	pressed = m->stop || m->starved || m->n_threads == 0 ||
+	pressed = m->stop || m->starved || m->recovering ||
 		  m->unapplied_bytes >= m->o.checkpoint_bytes / 4 * 5;
 	store_journal_unlock(m);
 	return !pressed || lmdb_writer_is_full(&m->writer);

@@ -81,6 +81,7 @@ struct store_journal {
 	bool failed;
 	bool woken;
 	bool stop;
+	bool recovering; /* nobody waits for the journal */
 	bool store_ended;
 };
 

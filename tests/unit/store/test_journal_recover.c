@@ -52,7 +52,7 @@ static bool
 fault(struct history *h, const char *text, uint64_t number)
 {
 	(void)snprintf(h->fault, sizeof(h->fault),
-	    "epoch %llu, batch %llu of %llu (applied %llu): %s",
+	    "epoch %llu, batch %llu of %llu (applied %llu): %.60s",
 	    (unsigned long long)h->epoch, (unsigned long long)number,
 	    (unsigned long long)h->last, (unsigned long long)h->applied, text);
 	return false;
