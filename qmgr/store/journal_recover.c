@@ -53,7 +53,8 @@ struct scan {
 	uint8_t *bytes; /* of one file */
 	struct journal_file_header headers[JOURNAL_FILES_MAX];
 	bool good[JOURNAL_FILES_MAX];
-	bool unfinished; /* the last file has no header */
+	uint64_t first[JOURNAL_FILES_MAX]; /* number of what stands first */
+	bool unfinished;                   /* the last file has no header */
 	bool unreadable; /* a file has lost its header, or its end */
 	size_t cap;
 };
@@ -146,7 +147,8 @@ read_file_header(struct scan *s, unsigned i)
 {
 	struct journal *j = s->j;
 	struct journal_file *f = &j->files[i];
-	uint8_t bytes[JOURNAL_FILE_HEADER] = {0};
+	uint8_t bytes[JOURNAL_FILE_HEADER + JOURNAL_BATCH_HEADER] = {0};
+	struct journal_batch_header first;
 	int rc;
 
 	if (f->f == NULL) {
@@ -158,6 +160,9 @@ read_file_header(struct scan *s, unsigned i)
 	    f->size < sizeof(bytes) ? f->size : sizeof(bytes));
 	if (rc != 0)
 		return journal_fail(s->why, rc, "cannot read", i);
+	if (journal_batch_header_decode(
+		bytes + JOURNAL_FILE_HEADER, j->log_id, &first) == JOURNAL_GOOD)
+		s->first[i] = first.number;
 	switch (journal_file_header_decode(bytes, j->log_id, &s->headers[i])) {
 	case JOURNAL_GOOD:
 		note_file_header(s, i);
@@ -175,7 +180,7 @@ read_file_header(struct scan *s, unsigned i)
 	case JOURNAL_NONE:
 		break;
 	}
-	if (is_zero(bytes, sizeof(bytes)))
+	if (is_zero(bytes, JOURNAL_FILE_HEADER))
 		note_empty(s, i);
 	else
 		note_unreadable(s, i, "has a damaged header");
@@ -211,7 +216,8 @@ is_wanted(const struct scan *s, unsigned i)
 
 	if (j->files[i].f == NULL)
 		return false;
-	if (!s->good[i])
+	/* a torn write may have brought the batch, and not the header */
+	if (!s->good[i] || s->first[i] > s->applied)
 		return true;
 	if (s->headers[i].ordinal == 0)
 		return false;

@@ -235,6 +235,9 @@ test_what_was_acknowledged_comes_back(void **state)
 	char text[200];
 
 	(void)state;
+	/* it has found something once */
+	if (!seed)
+		from = 2500;
 	for (uint64_t i = from; i < from + n; i++) {
 		bool good;
 		char *log;
