@@ -21,8 +21,8 @@
  * for it, and when the journal has no free file.  It leaves the youngest
  * `checkpoint_keep` bytes, unless they are old or somebody waits: most of what
  * is put there will be removed before it ever reaches LMDB.  So the bytes that
- *a start has to replay are bounded, by that and by what the engine lets pile
- *up.
+ * a start has to replay are bounded, by that and by what the engine lets pile
+ * up.
  *
  * The reader can see a commit before the checkpoint thread has said so; poll()
  * keeps such an answer until it has told applied().

@@ -219,6 +219,26 @@ harness_submit(struct harness *h)
 }
 
 void
+harness_wait_durable(struct harness *h)
+{
+	while (h->durable < h->submitted && h->failed == MQI_OK)
+		wait_and_poll(h);
+	assert_int_equal(h->failed, MQI_OK);
+}
+
+void
+harness_submit_alone(struct harness *h)
+{
+	struct store_batch *b = h->batch;
+
+	h->batch = NULL;
+	h->submitted++;
+	if (h->s->ops->submit(h->s, b, true))
+		harness_poll(h);
+	harness_wait_durable(h);
+}
+
+void
 harness_wait(struct harness *h)
 {
 	while (h->applied < h->submitted && h->failed == MQI_OK)

@@ -48,7 +48,9 @@ enum mqi_err harness_open(struct harness *h, char **ret_why);
 struct mqbuf *harness_records(struct harness *h);
 void harness_submit(struct harness *h); /* does not wait */
 void harness_wait(struct harness *h);   /* until all is applied */
-void harness_commit(struct harness *h); /* submits and waits */
+void harness_wait_durable(struct harness *h);
+void harness_submit_alone(struct harness *h); /* and waits likewise */
+void harness_commit(struct harness *h);       /* submits and waits */
 /* Submits; expects failed() and returns its error. */
 enum mqi_err harness_commit_fails(struct harness *h);
 void harness_poll(struct harness *h);

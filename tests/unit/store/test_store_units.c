@@ -443,6 +443,26 @@ test_many_batches_are_told_in_order(void **state)
 	harness_assert_depth(h, HARNESS_Q1, 600, 6000);
 }
 
+/* A large batch of the store thread, and as soon as it is durable a small one
+ * that the loop writes itself: the checkpoint is told of them in this order. */
+static void
+test_the_loop_and_the_store_thread_take_turns(void **state)
+{
+	struct harness *h = *state;
+	uint64_t seq = 0;
+
+	for (unsigned i = 0; i < 100; i++) {
+		for (unsigned n = 0; n < 500; n++)
+			harness_put_at(h, HARNESS_Q1, ++seq);
+		harness_submit(h);
+		harness_put_at(h, HARNESS_Q1, ++seq);
+		harness_wait_durable(h);
+		harness_submit_alone(h);
+	}
+	harness_reopen(h);
+	assert_int_equal(harness_count(h, HARNESS_Q1), seq);
+}
+
 static void
 test_close_waits_for_what_was_submitted(void **state)
 {
@@ -476,6 +496,7 @@ main(void)
 	    HARNESS_TEST(test_remove_of_another_message_fails),
 	    HARNESS_TEST(test_restore_of_what_was_not_kept_fails),
 	    HARNESS_TEST(test_many_batches_are_told_in_order),
+	    HARNESS_TEST(test_the_loop_and_the_store_thread_take_turns),
 	    HARNESS_TEST(test_close_waits_for_what_was_submitted),
 	};
 
