@@ -197,6 +197,7 @@ refuse_used_file(struct journal *j, unsigned i, struct store_why *why)
 	struct journal_file_header h = {.ordinal = 0};
 	char name[JOURNAL_NAME_SIZE];
 	struct disk_file *f;
+	enum journal_look look;
 	uint64_t size = 0;
 	int rc;
 
@@ -212,9 +213,13 @@ refuse_used_file(struct journal *j, unsigned i, struct store_why *why)
 	j->disk->ops->close(j->disk, f);
 	if (rc != 0)
 		return journal_fail(why, rc, "cannot read", i);
-	if (size < sizeof(bytes) ||
-	    journal_file_header_decode(bytes, j->log_id, &h) == JOURNAL_NONE ||
-	    h.ordinal == 0)
+	if (size < sizeof(bytes))
+		return MQI_OK;
+	look = journal_file_header_decode(bytes, j->log_id, &h);
+	/* a damaged header is no sign that there is nothing behind it */
+	if (look == JOURNAL_NONE ? bytes[0] == 0 && memcmp(bytes, bytes + 1,
+							sizeof(bytes) - 1) == 0
+				 : h.ordinal == 0)
 		return MQI_OK;
 	return store_fail(why, MQI_E_OBJECT_DAMAGED,
 	    "the journal's file %s was in use, but the store that it belongs "

@@ -407,6 +407,22 @@ test_file_system_that_cannot_reserve_is_refused(void **state)
 }
 
 static void
+break_journal_header(const struct harness *h)
+{
+	char path[PATH_MAX + 32];
+	int fd;
+
+	for (unsigned i = 0; i < JOURNAL_FILES_MIN; i++) {
+		(void)snprintf(
+		    path, sizeof(path), "%s/journal/log.%03u", h->dir.path, i);
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+		assert_true(fd >= 0);
+		assert_int_equal(pwrite(fd, "X", 1, 20), 1);
+		assert_int_equal(close(fd), 0);
+	}
+}
+
+static void
 test_a_journal_without_its_store_is_kept(void **state)
 {
 	struct harness *h = *state;
@@ -422,8 +438,11 @@ test_a_journal_without_its_store_is_kept(void **state)
 		path_in(h, lost[i], path, sizeof(path));
 		assert_int_equal(unlink(path), 0);
 	}
-	/* also when it is tried again, with what the first try has made */
-	for (unsigned i = 0; i < 2; i++) {
+	/* also when it is tried again, with what the first try has made, and
+	 * when the header that tells of the use is damaged */
+	for (unsigned i = 0; i < 3; i++) {
+		if (i == 2)
+			break_journal_header(h);
 		assert_int_equal(harness_open(h, &why), MQI_E_OBJECT_DAMAGED);
 		assert_non_null(strstr(why, "was in use"));
 		free(why);
