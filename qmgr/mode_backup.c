@@ -144,7 +144,7 @@ backup(const char *data, const struct mode_options *opts,
 		drop_partial(partial);
 	if (mode_make_store(partial, data) &&
 	    copy_store(data, partial, options, &result) &&
-	    (last != 0 || mode_copy_journal(data, partial)) &&
+	    (last != 0 || mode_copy_journal(data, partial, true)) &&
 	    mode_is_whole(partial, true, "the copy") &&
 	    write_manifest(partial, opts->name, &number) &&
 	    mode_sync_dir(partial) && mode_rename(partial, opts->directory) &&
@@ -178,7 +178,8 @@ open_snapshot(const char *data, uint64_t *ret_txnid)
 }
 
 /* Copies the journal from the snapshot on; *ret_last is its end.  False: it
- * was not to be had. */
+ * was not to be had.  The queue manager goes on meanwhile and uses its files
+ * again: they are copied as fast as can be, and flushed by the trim. */
 static bool
 copy_running_journal(const char *data, const char *partial,
     const struct verify_options *at, uint64_t *ret_last)
@@ -193,8 +194,9 @@ copy_running_journal(const char *data, const char *partial,
 		copy.applied = p.applied;
 		drop_partial(partial);
 		ok = (mkdir(partial, 0700) == 0 || mode_is_own_dir(partial)) &&
-		     mode_copy_journal(data, partial) &&
-		     journal_trim(&copy, p.last, ret_last);
+		     mode_copy_journal(data, partial, false) &&
+		     journal_trim(&copy, p.last, ret_last) &&
+		     mode_sync_dir(path);
 	}
 	free(path);
 	return ok;
@@ -316,7 +318,7 @@ restore(const char *data, const struct mode_options *opts, uint64_t batch)
 		    "the queue manager \"%s\" exists already in %s: delete it, "
 		    "or move its directory, first",
 		    opts->name, data);
-	} else if (mode_copy_journal(opts->directory, data) &&
+	} else if (mode_copy_journal(opts->directory, data, true) &&
 		   copy_backup(opts->directory, restored) &&
 		   mode_rename(from, to) && mode_sync_dir(data)) {
 		(void)rmdir(restored);

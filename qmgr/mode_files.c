@@ -151,8 +151,8 @@ open_new(const char *path)
 	return open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 }
 
-bool
-mode_copy_file(const char *from, const char *to)
+static bool
+copy_file(const char *from, const char *to, bool flush)
 {
 	int in = open(from, O_RDONLY | O_CLOEXEC);
 	int out = -1;
@@ -161,7 +161,7 @@ mode_copy_file(const char *from, const char *to)
 	if (in < 0)
 		return complain_errno("cannot open", from);
 	out = open_new(to);
-	if (out >= 0 && copy_bytes(in, out) && fsync(out) == 0)
+	if (out >= 0 && copy_bytes(in, out) && (!flush || fsync(out) == 0))
 		ok = true;
 	else
 		(void)complain_errno("cannot write", to);
@@ -169,6 +169,12 @@ mode_copy_file(const char *from, const char *to)
 		(void)close(out);
 	(void)close(in);
 	return ok;
+}
+
+bool
+mode_copy_file(const char *from, const char *to)
+{
+	return copy_file(from, to, true);
 }
 
 bool
@@ -222,7 +228,17 @@ static bool
 copy_one(const char *path, const char *name, const char *to)
 {
 	char *copy = mode_path("%s/journal/%s", to, name);
-	bool ok = mode_copy_file(path, copy);
+	bool ok = copy_file(path, copy, true);
+
+	free(copy);
+	return ok;
+}
+
+static bool
+copy_one_quickly(const char *path, const char *name, const char *to)
+{
+	char *copy = mode_path("%s/journal/%s", to, name);
+	bool ok = copy_file(path, copy, false);
 
 	free(copy);
 	return ok;
@@ -251,7 +267,7 @@ mode_drop_journal(const char *dir)
 }
 
 bool
-mode_copy_journal(const char *from, const char *to)
+mode_copy_journal(const char *from, const char *to, bool flush)
 {
 	char *source = mode_path("%s/journal", from);
 	char *target = mode_path("%s/journal", to);
@@ -260,8 +276,9 @@ mode_copy_journal(const char *from, const char *to)
 	if (access(source, F_OK) == 0) {
 		mode_drop_journal(to);
 		ok = make_dir(target) &&
-		     each_journal_file(from, copy_one, to) &&
-		     mode_sync_dir(target);
+		     each_journal_file(
+			 from, flush ? copy_one : copy_one_quickly, to) &&
+		     (!flush || mode_sync_dir(target));
 	}
 	free(source);
 	free(target);

@@ -25,8 +25,10 @@ MQ_MUST_CHECK bool mode_make_store(const char *dir, const char *from);
 /* Removes what mode_make_store() and LMDB have made. */
 void mode_drop_store(const char *dir);
 
-/* Copies FROM/journal/, if there is one, to TO/journal/. */
-MQ_MUST_CHECK bool mode_copy_journal(const char *from, const char *to);
+/* Copies FROM/journal/, if there is one, to TO/journal/.  Without flush, the
+ * copies and their directory are the caller's to flush. */
+MQ_MUST_CHECK bool mode_copy_journal(
+    const char *from, const char *to, bool flush);
 void mode_drop_journal(const char *dir);
 
 MQ_MUST_CHECK bool mode_copy_file(const char *from, const char *to);
