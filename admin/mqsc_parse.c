@@ -12,7 +12,8 @@
  * blanks before '(' too.  Keywords in any case.  A value is 'quoted', with ''
  * for a quote, or plain, and then folded to upper case.  REPLACE, NOREPLACE,
  * LIKE(name), PURGE, NOPURGE, FORCE, IGNSTATE(YES|NO) and ALL become flags
- * where they belong; WHERE(keyword op value) becomes one value.
+ * where they belong; WHERE(keyword op value) becomes one value; a list of
+ * values, where one is taken, becomes one value with commas.
  */
 #include "admin/mqsc_parse.h"
 
@@ -45,8 +46,10 @@ static const struct word verbs[] = {
     {"DELETE", NULL, MQCTL_DELETE},
     {"DISPLAY", "DIS", MQCTL_DISPLAY},
     {"PING", NULL, MQCTL_PING},
+    {"REFRESH", NULL, MQCTL_REFRESH},
     {"RESET", NULL, MQCTL_RESET},
     {"RESOLVE", "RES", MQCTL_RESOLVE},
+    {"SET", NULL, MQCTL_SET},
     {"START", "STA", MQCTL_START},
     {"STOP", NULL, MQCTL_STOP},
 };
@@ -63,6 +66,28 @@ static const struct word nouns[] = {
     {"CHSTATUS", "CHS", MQCTL_CHSTATUS},
     {"LSSTATUS", "LS", MQCTL_LSSTATUS},
     {"QMSTATUS", NULL, MQCTL_QMSTATUS},
+    {"AUTHREC", NULL, MQCTL_AUTHREC},
+    {"CHLAUTH", NULL, MQCTL_CHLAUTH},
+    {"SECURITY", NULL, MQCTL_SECURITY},
+};
+
+/* What may stand in a pair of parentheses. */
+enum form {
+	FORM_ONE,   /* a value */
+	FORM_WORDS, /* several, kept with one blank between them: WHERE */
+	FORM_LIST,  /* several, kept with commas: none may hold one */
+};
+
+static const struct {
+	const char *keyword;
+	enum mqctl_noun noun;
+} lists[] = {
+    {"AUTHADD", MQCTL_AUTHREC},
+    {"AUTHRMV", MQCTL_AUTHREC},
+    {"PRINCIPAL", MQCTL_AUTHREC},
+    {"GROUP", MQCTL_AUTHREC},
+    {"ADDRLIST", MQCTL_CHLAUTH},
+    {"USERLIST", MQCTL_CHLAUTH},
 };
 
 static bool fail(struct parser *p, size_t offset, const char *fmt, ...)
@@ -102,6 +127,15 @@ skip_separators(struct parser *p)
 {
 	while (peek(p) == ' ' || peek(p) == '\t' || peek(p) == ',')
 		p->pos++;
+}
+
+static void
+skip_between(struct parser *p, enum form form)
+{
+	if (form == FORM_LIST)
+		skip_separators(p);
+	else
+		skip_blanks(p);
 }
 
 /* A keyword, in upper case; what: for the error. */
@@ -153,10 +187,11 @@ read_quoted(struct parser *p, char *value, size_t *n, size_t max)
 }
 
 static bool
-read_plain(struct parser *p, char *value, size_t *n, size_t max)
+read_plain(struct parser *p, char *value, size_t *n, size_t max, enum form form)
 {
+	const char *ends = form == FORM_LIST ? " \t()'," : " \t()'";
 	size_t start = p->pos;
-	while (p->pos < p->len && strchr(" \t()'", p->text[p->pos]) == NULL) {
+	while (p->pos < p->len && strchr(ends, p->text[p->pos]) == NULL) {
 		unsigned char c = (unsigned char)p->text[p->pos];
 		if (c >= 0x80)
 			return fail(p, p->pos,
@@ -169,31 +204,46 @@ read_plain(struct parser *p, char *value, size_t *n, size_t max)
 	return true;
 }
 
-/* What stands in parentheses.  words: it may hold several, kept with one blank
- * between them (WHERE); else it is one value. */
+/* One of the parts of what stands in parentheses. */
 static bool
-read_value(struct parser *p, char *value, size_t max, bool words)
+read_part(struct parser *p, char *value, size_t *n, size_t max, enum form form)
+{
+	size_t start = *n;
+	size_t at = p->pos;
+	bool quoted = peek(p) == '\'';
+	if (!(quoted ? read_quoted(p, value, n, max)
+		     : read_plain(p, value, n, max, form)))
+		return false;
+	if (form == FORM_LIST && quoted &&
+	    memchr(value + start, ',', *n - start) != NULL)
+		return fail(p, at, "a value of a list cannot hold a comma");
+	return true;
+}
+
+/* What stands in parentheses. */
+static bool
+read_value(struct parser *p, char *value, size_t max, enum form form)
 {
 	size_t n = 0;
 	bool ok = true;
 	MQ_PRE(peek(p) == '(');
 	size_t open = p->pos++;
-	skip_blanks(p);
+	skip_between(p, form);
 	size_t parts = 0;
 	while (ok && p->pos < p->len && peek(p) != ')') {
 		if (peek(p) == '(')
 			return fail(p, p->pos,
 			    "a value with parentheses must stand in quotes");
-		if (parts > 0 && !words)
+		if (parts > 0 && form == FORM_ONE)
 			return fail(p, p->pos,
 			    "a value with blanks or quotes must stand in "
 			    "quotes");
 		if (parts > 0)
-			ok = put(p, value, &n, max, ' ', p->pos);
+			ok = put(p, value, &n, max,
+			    form == FORM_LIST ? ',' : ' ', p->pos);
 		if (ok)
-			ok = peek(p) == '\'' ? read_quoted(p, value, &n, max)
-					     : read_plain(p, value, &n, max);
-		skip_blanks(p);
+			ok = read_part(p, value, &n, max, form);
+		skip_between(p, form);
 		parts++;
 	}
 	if (!ok)
@@ -233,7 +283,7 @@ read_name(struct parser *p, char *ret, size_t max)
 {
 	char value[MQCTL_MAX_VALUE + 1];
 	size_t start = p->pos;
-	if (!read_value(p, value, MQCTL_MAX_VALUE, false))
+	if (!read_value(p, value, MQCTL_MAX_VALUE, FORM_ONE))
 		return false;
 	size_t len = strlen(value);
 	if (len > max)
@@ -246,7 +296,8 @@ read_name(struct parser *p, char *ret, size_t max)
 static bool
 noun_has_no_name(enum mqctl_noun noun)
 {
-	return noun == MQCTL_QMGR || noun == MQCTL_QMSTATUS;
+	return noun == MQCTL_QMGR || noun == MQCTL_QMSTATUS ||
+	       noun == MQCTL_AUTHREC || noun == MQCTL_SECURITY;
 }
 
 static bool
@@ -266,6 +317,8 @@ read_object(struct parser *p)
 		    mqctl_noun_name(c->noun));
 	if (!read_name(p, c->name, sizeof(c->name) - 1))
 		return false;
+	if (c->noun == MQCTL_CHLAUTH) /* is a pattern itself */
+		return true;
 	const char *star = strchr(c->name, '*');
 	if (star != NULL && (c->verb != MQCTL_DISPLAY || star[1] != '\0'))
 		return fail(p, start,
@@ -357,6 +410,18 @@ bare_parameter(struct parser *p, const char *keyword, size_t start)
 	return add_pair(p, keyword, "", start);
 }
 
+static enum form
+form_of(const struct mqctl_command *c, const char *keyword)
+{
+	if (c->verb == MQCTL_DISPLAY && strcmp(keyword, "WHERE") == 0)
+		return FORM_WORDS;
+	for (size_t i = 0; i < MQ_ARRAY_LEN(lists); i++)
+		if (lists[i].noun == c->noun &&
+		    strcmp(lists[i].keyword, keyword) == 0)
+			return FORM_LIST;
+	return FORM_ONE;
+}
+
 static bool
 parameter_with_value(struct parser *p, const char *keyword, size_t start)
 {
@@ -368,8 +433,7 @@ parameter_with_value(struct parser *p, const char *keyword, size_t start)
 		return fail(p, start, "%s takes no value", keyword);
 	if (c->verb == MQCTL_DEFINE && strcmp(keyword, "LIKE") == 0)
 		return read_name(p, c->like, sizeof(c->like) - 1);
-	bool words = c->verb == MQCTL_DISPLAY && strcmp(keyword, "WHERE") == 0;
-	if (!read_value(p, value, MQCTL_MAX_VALUE, words))
+	if (!read_value(p, value, MQCTL_MAX_VALUE, form_of(c, keyword)))
 		return false;
 	if (strcmp(keyword, "IGNSTATE") == 0 && takes_ignstate(c->verb)) {
 		if (strcmp(value, "YES") == 0)

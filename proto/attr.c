@@ -41,6 +41,7 @@ static const char *const object_names[MQATTR_OBJECT_MAX + 1] = {
     [MQATTR_QREMOTE] = "QREMOTE",
     [MQATTR_CHANNEL] = "CHANNEL",
     [MQATTR_LISTENER] = "LISTENER",
+    [MQATTR_AUTHREC] = "AUTHREC",
 };
 
 /* Rows by type and number, filled before main() runs, then constant. */

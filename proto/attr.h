@@ -28,9 +28,10 @@ enum mqattr_object {
 	MQATTR_QREMOTE = 4,
 	MQATTR_CHANNEL = 5, /* CHLTYPE tells SDR from RCVR */
 	MQATTR_LISTENER = 6,
+	MQATTR_AUTHREC = 7,
 };
 
-#define MQATTR_OBJECT_MAX 6
+#define MQATTR_OBJECT_MAX 7
 
 /* Values of CHLTYPE, as bits of mqattr_def.chltypes. */
 enum mqattr_chltype {
@@ -90,7 +91,12 @@ enum mqattr_chltype {
 	X(49, QMID)                                                   \
 	X(51, SSLKEYR)  /* the directory with the PEM files */        \
 	X(57, HOPLIMIT) /* ours: queue managers a message may pass */ \
-	X(58, STOPREQ)  /* of a channel: kept over restarts */
+	X(58, STOPREQ)  /* of a channel: kept over restarts */        \
+	X(60, PROFILE)                                                \
+	X(61, OBJTYPE)                                                \
+	X(62, ENTITY)                                                 \
+	X(63, ENTTYPE)                                                \
+	X(64, AUTHLIST)
 
 enum mqattr {
 
@@ -98,7 +104,7 @@ enum mqattr {
 	MQATTR_MAP(MQATTR_ENUM)
 #undef MQATTR_ENUM
 };
-#define MQATTR_MAX 58
+#define MQATTR_MAX 64
 
 enum mqattr_kind {
 	MQATTR_INT,

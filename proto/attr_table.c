@@ -22,6 +22,7 @@
 #define QR MQ_BIT(MQATTR_QREMOTE)
 #define CH MQ_BIT(MQATTR_CHANNEL)
 #define LS MQ_BIT(MQATTR_LISTENER)
+#define AR MQ_BIT(MQATTR_AUTHREC)
 #define QUEUES (QL | QA | QR)
 #define ALL (QM | QUEUES | CH | LS)
 
@@ -37,7 +38,10 @@ static const char *const words_chltype[] = {"SDR", "RCVR", NULL};
 static const char *const words_control[] = {
     "MANUAL", "QMGR", "STARTONLY", NULL};
 static const char *const words_defsopt[] = {"SHARED", "EXCL", NULL};
+static const char *const words_enttype[] = {"PRINCIPAL", "GROUP", NULL};
 static const char *const words_msgdlvsq[] = {"PRIORITY", "FIFO", NULL};
+static const char *const words_objtype[] = {
+    "QMGR", "QUEUE", "CHANNEL", "LISTENER", NULL};
 static const char *const words_sslcauth[] = {"REQUIRED", NULL};
 static const char *const words_trptype[] = {"TCP", NULL};
 static const char *const words_usage[] = {"NORMAL", "XMITQ", NULL};
@@ -68,6 +72,7 @@ static const char *const words_usage[] = {"NORMAL", "XMITQ", NULL};
 const struct mqattr_def mqattr_table[] = {
     TEXT_RO(ALTDATE, 10, ALL, "date of the last change, YYYY-MM-DD"),
     TEXT_RO(ALTTIME, 8, ALL, "time of the last change, hh.mm.ss, GMT"),
+    TEXT(AUTHLIST, 256, AR, 0, "the rights that are given, with commas"),
     INT(BACKLOG, 0, 9999, "0", LS, 0,
 	"connections that may wait to be accepted; 0: 100"),
     INT(BATCHSZ, 1, 9999, "50", CH, BOTH,
@@ -93,6 +98,9 @@ const struct mqattr_def mqattr_table[] = {
     TEXT(DESCR, 64, ALL, BOTH, "a comment"),
     INT(DISCINT, 0, 999999, "6000", CH, SDR,
 	"seconds without a message after which the channel ends; 0: never"),
+    TEXT(ENTITY, 64, AR, 0, "to whom they are given"),
+    WORD(ENTTYPE, words_enttype, "PRINCIPAL", AR, 0,
+	"whether that is a user or a group of users"),
     WORD(GET, words_able, "ENABLED", QL | QA, 0, "whether messages may be got"),
     INT(HBINT, 1, 999999, "5", CH, BOTH,
 	"seconds between heartbeats on an idle channel (IBM MQ: 300)"),
@@ -114,8 +122,12 @@ const struct mqattr_def mqattr_table[] = {
 	"milliseconds between those attempts"),
     WORD(MSGDLVSQ, words_msgdlvsq, "PRIORITY", QL, 0,
 	"order of delivery; transmission queues are always FIFO"),
+    WORD(OBJTYPE, words_objtype, "QUEUE", AR, 0,
+	"the type of the objects on which they are given"),
     INT_RO(OPPROCS, QL, "handles open for output"),
     INT(PORT, 1, 65535, "1414", LS, 0, "TCP port to listen on"),
+    TEXT(PROFILE, MQI_NAME_LEN, AR, 0,
+	"the objects: a name, in which ?, * and ** stand for others"),
     WORD(PUT, words_able, "ENABLED", QUEUES, 0, "whether messages may be put"),
     TEXT_RO(QMID, 48, QM, "identity of the queue manager, random"),
     TEXT_RO(QMNAME, MQI_NAME_LEN, QM, "name of the queue manager"),

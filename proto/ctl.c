@@ -31,6 +31,8 @@ static const char *const verb_names[MQCTL_VERB_MAX + 1] = {
     [MQCTL_PING] = "PING",
     [MQCTL_RESET] = "RESET",
     [MQCTL_RESOLVE] = "RESOLVE",
+    [MQCTL_SET] = "SET",
+    [MQCTL_REFRESH] = "REFRESH",
 };
 
 static const char *const noun_names[MQCTL_NOUN_MAX + 1] = {
@@ -45,6 +47,9 @@ static const char *const noun_names[MQCTL_NOUN_MAX + 1] = {
     [MQCTL_CHSTATUS] = "CHSTATUS",
     [MQCTL_LSSTATUS] = "LSSTATUS",
     [MQCTL_QMSTATUS] = "QMSTATUS",
+    [MQCTL_AUTHREC] = "AUTHREC",
+    [MQCTL_CHLAUTH] = "CHLAUTH",
+    [MQCTL_SECURITY] = "SECURITY",
 };
 
 static bool

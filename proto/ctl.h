@@ -32,9 +32,11 @@ enum mqctl_verb {
 	MQCTL_PING = 8,
 	MQCTL_RESET = 9,
 	MQCTL_RESOLVE = 10,
+	MQCTL_SET = 11,
+	MQCTL_REFRESH = 12,
 };
 
-#define MQCTL_VERB_MAX 10
+#define MQCTL_VERB_MAX 12
 
 enum mqctl_noun {
 	MQCTL_QMGR = 1,
@@ -48,9 +50,12 @@ enum mqctl_noun {
 	MQCTL_CHSTATUS = 9,
 	MQCTL_LSSTATUS = 10,
 	MQCTL_QMSTATUS = 11,
+	MQCTL_AUTHREC = 12,  /* has no name: its key is in its attributes */
+	MQCTL_CHLAUTH = 13,  /* the name is a channel's, '*' anywhere */
+	MQCTL_SECURITY = 14, /* has no name */
 };
 
-#define MQCTL_NOUN_MAX 11
+#define MQCTL_NOUN_MAX 14
 
 /* flags of a command */
 #define MQCTL_REPLACE 0x1u

@@ -3,7 +3,8 @@
  * ctl.c - administration commands: from a COMMAND frame to its answer.
  *
  * Neighbours: session.c hands over the frame's payload; ctl_object.c,
- * ctl_display.c, ctl_status.c and ctl_control.c carry out verbs on nouns; the
+ * ctl_authrec.c, ctl_display.c, ctl_status.c and ctl_control.c carry out verbs
+ * on nouns; the
  * engine sends the answer when what it reveals is durable; admin/mqsc.c made
  * the command.
  *
@@ -64,6 +65,9 @@ static const struct {
     {MQCTL_DISPLAY, MQCTL_CHSTATUS, ctl_chstatus},
     {MQCTL_DISPLAY, MQCTL_LSSTATUS, ctl_lsstatus},
     {MQCTL_DISPLAY, MQCTL_QMSTATUS, ctl_qmstatus},
+    {MQCTL_SET, MQCTL_AUTHREC, ctl_set_authrec},
+    {MQCTL_DELETE, MQCTL_AUTHREC, ctl_delete_authrec},
+    {MQCTL_DISPLAY, MQCTL_AUTHREC, ctl_display_authrec},
     {MQCTL_CLEAR, MQCTL_QLOCAL, ctl_clear},
     {MQCTL_START, MQCTL_CHANNEL, ctl_start_channel},
     {MQCTL_START, MQCTL_LISTENER, ctl_start_listener},
@@ -218,11 +222,15 @@ ctl_noun_type(enum mqctl_noun noun)
 		return MQATTR_CHANNEL;
 	case MQCTL_LISTENER:
 		return MQATTR_LISTENER;
+	case MQCTL_AUTHREC:
+		return MQATTR_AUTHREC;
 	case MQCTL_QUEUE:
 	case MQCTL_QSTATUS:
 	case MQCTL_CHSTATUS:
 	case MQCTL_LSSTATUS:
 	case MQCTL_QMSTATUS:
+	case MQCTL_CHLAUTH:
+	case MQCTL_SECURITY:
 		break;
 	}
 	return (enum mqattr_object)0;

@@ -270,6 +270,8 @@ row_head(struct ctl_row *r, const struct engine_object *o, const char *name)
 	case MQATTR_LISTENER:
 		ctl_row_text(r, "LISTENER", name);
 		break;
+	case MQATTR_AUTHREC: /* ctl_authrec.c */
+		break;
 	case MQATTR_QLOCAL:
 	case MQATTR_QALIAS:
 	case MQATTR_QREMOTE:

@@ -69,7 +69,10 @@ enum mqi_err ctl_define(struct ctl *c); /* ctl_object.c */
 enum mqi_err ctl_alter(struct ctl *c);
 enum mqi_err ctl_delete(struct ctl *c);
 enum mqi_err ctl_clear(struct ctl *c);
-enum mqi_err ctl_display(struct ctl *c); /* ctl_display.c */
+enum mqi_err ctl_display(struct ctl *c);     /* ctl_display.c */
+enum mqi_err ctl_set_authrec(struct ctl *c); /* ctl_authrec.c */
+enum mqi_err ctl_delete_authrec(struct ctl *c);
+enum mqi_err ctl_display_authrec(struct ctl *c);
 enum mqi_err ctl_qstatus(struct ctl *c); /* ctl_status.c */
 enum mqi_err ctl_chstatus(struct ctl *c);
 enum mqi_err ctl_lsstatus(struct ctl *c);

@@ -200,6 +200,42 @@ test_blanks_and_commas_separate(void **state)
 }
 
 static void
+test_lists_are_kept_with_commas_where_they_are_taken(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+	    {"set authrec profile(a.**) objtype(queue) principal('fred','joe') "
+	     "authadd(get , put browse)",
+		"SET AUTHREC  PROFILE=A.** OBJTYPE=QUEUE PRINCIPAL=fred,joe "
+		"AUTHADD=GET,PUT,BROWSE\n"},
+	    {"set authrec objtype(qmgr) group('x') authrmv(all)",
+		"SET AUTHREC  OBJTYPE=QMGR GROUP=x AUTHRMV=ALL\n"},
+	    {"delete authrec profile(a) objtype(queue) group('x')",
+		"DELETE AUTHREC  PROFILE=A OBJTYPE=QUEUE GROUP=x\n"},
+	    {"dis authrec", "DISPLAY AUTHREC \n"},
+	    {"dis authrec profile(a) match(exact) all",
+		"DISPLAY AUTHREC  %10 PROFILE=A MATCH=EXACT\n"},
+	    {"set chlauth('a*b.*') type(blockaddr) addrlist('10.*', 1.2.3.4)",
+		"SET CHLAUTH a*b.* TYPE=BLOCKADDR ADDRLIST=10.*,1.2.3.4\n"},
+	    {"dis chlauth(*) match(runcheck) sslpeer('CN=a,O=b')",
+		"DISPLAY CHLAUTH * MATCH=RUNCHECK SSLPEER=CN=a,O=b\n"},
+	    {"refresh security type(ssl)", "REFRESH SECURITY  TYPE=SSL\n"},
+	    {"set authrec principal('a,b')",
+		"1:23 a value of a list cannot hold a comma\n"},
+	    {"set authrec authadd()",
+		"1:20 a value is missing: write ' ' for blank\n"},
+	    {"set authrec authadd", "1:13 AUTHADD needs a value in "
+				    "parentheses\n"},
+	    {"set authrec(x)", "1:12 AUTHREC takes no name\n"},
+	    {"set chlauth type(blockaddr)",
+		"1:13 the name of the CHLAUTH is missing\n"},
+	    {"def ql(a) descr('x' 'y')",
+		"1:21 a value with blanks or quotes must stand in quotes\n"},
+	};
+	CHECK(rows);
+}
+
+static void
 test_plus_goes_on_at_the_next_non_blank(void **state)
 {
 	(void)state;
@@ -442,6 +478,8 @@ main(void)
 	    cmocka_unit_test(test_verbs_and_nouns_have_short_forms_in_any_case),
 	    cmocka_unit_test(test_values_fold_to_upper_case_unless_quoted),
 	    cmocka_unit_test(test_blanks_and_commas_separate),
+	    cmocka_unit_test(
+		test_lists_are_kept_with_commas_where_they_are_taken),
 	    cmocka_unit_test(test_plus_goes_on_at_the_next_non_blank),
 	    cmocka_unit_test(test_minus_goes_on_at_the_first_column),
 	    cmocka_unit_test(test_semicolon_ends_a_command_outside_quotes),

@@ -178,6 +178,156 @@ test_define_then_display_shows_what_was_given_and_defaults(void **state)
 	CHECK(rows);
 }
 
+#define SET_FRED                                                      \
+	"set authrec profile(A.**) objtype(queue) principal('fred') " \
+	"authadd(put,get)"
+
+static void
+test_authority_records_are_set_shown_and_deleted_by_their_key(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+	    {SET_FRED "; dis authrec",
+		"-> OK\nPROFILE=A.** ENTITY=fred ENTTYPE=PRINCIPAL "
+		"OBJTYPE=QUEUE AUTHLIST=GET,PUT\n-> OK\n"},
+	    {SET_FRED "; set authrec profile(A.**) objtype(queue) "
+		      "principal('fred') authrmv(all) authadd(browse); "
+		      "dis authrec",
+		"-> OK\n-> OK\nPROFILE=A.** ENTITY=fred ENTTYPE=PRINCIPAL "
+		"OBJTYPE=QUEUE AUTHLIST=BROWSE\n-> OK\n"},
+	    {SET_FRED "; set authrec profile(A.**) objtype(queue) "
+		      "principal('fred') authrmv(get,put); dis authrec",
+		"-> OK\n-> OK\nPROFILE=A.** ENTITY=fred ENTTYPE=PRINCIPAL "
+		"OBJTYPE=QUEUE AUTHLIST=NONE\n-> OK\n"},
+	    {"set authrec objtype(qmgr) group('g','h') principal('g') "
+	     "authadd(connect); dis authrec objtype(qmgr)",
+		"-> OK\n"
+		"PROFILE=QM1 ENTITY=g ENTTYPE=GROUP OBJTYPE=QMGR "
+		"AUTHLIST=CONNECT\n"
+		"PROFILE=QM1 ENTITY=h ENTTYPE=GROUP OBJTYPE=QMGR "
+		"AUTHLIST=CONNECT\n"
+		"PROFILE=QM1 ENTITY=g ENTTYPE=PRINCIPAL OBJTYPE=QMGR "
+		"AUTHLIST=CONNECT\n-> OK\n"},
+	    {SET_FRED "; delete authrec profile(A.**) objtype(queue) "
+		      "principal('fred'); dis authrec",
+		"-> OK\n-> OK\n"
+		"-> UNKNOWN_OBJECT no authority record matches\n"},
+	    {SET_FRED "; delete authrec profile(A.**) objtype(queue) "
+		      "principal('fred','joe'); dis authrec principal('fred')",
+		"-> OK\n-> UNKNOWN_OBJECT there is no AUTHREC with "
+		"PROFILE(A.**) OBJTYPE(QUEUE) PRINCIPAL(joe)\n"
+		"PROFILE=A.** ENTITY=fred ENTTYPE=PRINCIPAL "
+		"OBJTYPE=QUEUE AUTHLIST=GET,PUT\n-> OK\n"},
+	    {SET_FRED "; delete authrec profile(A.**) objtype(queue) "
+		      "principal('joe','fred','fred') ignstate(yes); "
+		      "dis authrec",
+		"-> OK\n-> OK\n"
+		"-> UNKNOWN_OBJECT no authority record matches\n"},
+	};
+	CHECK(rows);
+}
+
+static void
+test_authority_records_are_chosen_by_profile_type_and_entity(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+	    {SET_FRED "; set authrec profile(A.B) objtype(queue) group('g') "
+		      "authadd(inq); set authrec profile(A.B) "
+		      "objtype(channel) group('g') authadd(dsp); "
+		      "dis authrec profile(A.B) objtype(queue); "
+		      "dis authrec profile(A.B) match(exact); "
+		      "dis authrec profile(A.**); dis authrec group('fred'); "
+		      "dis authrec group('g') objtype(channel)",
+		"-> OK\n-> OK\n-> OK\n"
+		"PROFILE=A.** ENTITY=fred ENTTYPE=PRINCIPAL OBJTYPE=QUEUE "
+		"AUTHLIST=GET,PUT\n"
+		"PROFILE=A.B ENTITY=g ENTTYPE=GROUP OBJTYPE=QUEUE "
+		"AUTHLIST=INQ\n-> OK\n"
+		"PROFILE=A.B ENTITY=g ENTTYPE=GROUP OBJTYPE=CHANNEL "
+		"AUTHLIST=DSP\n"
+		"PROFILE=A.B ENTITY=g ENTTYPE=GROUP OBJTYPE=QUEUE "
+		"AUTHLIST=INQ\n-> OK\n"
+		"PROFILE=A.** ENTITY=fred ENTTYPE=PRINCIPAL OBJTYPE=QUEUE "
+		"AUTHLIST=GET,PUT\n-> OK\n"
+		"-> UNKNOWN_OBJECT no authority record matches\n"
+		"PROFILE=A.B ENTITY=g ENTTYPE=GROUP OBJTYPE=CHANNEL "
+		"AUTHLIST=DSP\n-> OK\n"},
+	};
+	CHECK(rows);
+}
+
+static void
+test_authority_records_refuse_what_is_not_right_and_name_it(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+	    {"set authrec profile(A) principal('fred') authadd(put)",
+		"-> ATTRIBUTE OBJTYPE is required: QMGR, QUEUE, CHANNEL or "
+		"LISTENER\n"},
+	    {"set authrec objtype(topic) profile(A) principal('fred') "
+	     "authadd(put)",
+		"-> ATTRIBUTE OBJTYPE(TOPIC) is not valid: it must be one of "
+		"QMGR, QUEUE, CHANNEL, LISTENER\n"},
+	    {"set authrec objtype(queue) principal('fred') authadd(put)",
+		"-> ATTRIBUTE PROFILE is required\n"},
+	    {"set authrec objtype(queue) profile(A**) principal('fred') "
+	     "authadd(put)",
+		"-> OBJECT_NAME PROFILE(A**) is not valid: it must be a name "
+		"of at most 48 letters, digits and . / _ %, in which ? and * "
+		"stand for characters and ** once for qualifiers\n"},
+	    {"set authrec objtype(qmgr) profile(QM2) principal('fred') "
+	     "authadd(connect)",
+		"-> OBJECT_NAME PROFILE(QM2) with OBJTYPE(QMGR) must be QM1\n"},
+	    {"set authrec objtype(queue) profile(A) authadd(put)",
+		"-> ATTRIBUTE PRINCIPAL or GROUP is required\n"},
+	    {"set authrec objtype(queue) profile(A) principal('a b') "
+	     "authadd(put)",
+		"-> ATTRIBUTE PRINCIPAL(a b) is not valid: it must be a name "
+		"of at most 64 bytes without blanks, quotes and "
+		"parentheses\n"},
+	    {"set authrec objtype(queue) profile(A) principal('') "
+	     "authadd(put)",
+		"-> ATTRIBUTE PRINCIPAL needs a name\n"},
+	    {"set authrec objtype(queue) profile(A) principal('fred')",
+		"-> ATTRIBUTE AUTHADD or AUTHRMV is required\n"},
+	    {"set authrec objtype(queue) profile(A) principal('fred') "
+	     "authadd(put,connect)",
+		"-> ATTRIBUTE AUTHADD(CONNECT) is not valid: there is no such "
+		"authority for OBJTYPE(QUEUE)\n"},
+	    {"set authrec objtype(queue) profile(A) principal('fred') "
+	     "authrmv(put)",
+		"-> UNKNOWN_OBJECT there is no AUTHREC with PROFILE(A) "
+		"OBJTYPE(QUEUE) PRINCIPAL(fred)\n"},
+	    {"set authrec objtype(queue) profile(A) principal('fred') "
+	     "authadd(put) replace('x')",
+		"-> ATTRIBUTE REPLACE is not a parameter of SET AUTHREC\n"},
+	    {"dis authrec principal('a','b')",
+		"-> ATTRIBUTE DISPLAY takes one PRINCIPAL or GROUP\n"},
+	    {"dis authrec match(odd)",
+		"-> ATTRIBUTE MATCH(ODD) is not valid: it must be PROFILE or "
+		"EXACT\n"},
+	};
+	CHECK(rows);
+}
+
+static void
+test_commands_that_nothing_carries_out_are_refused_by_name(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+	    {"set ql(A) put(enabled)",
+		"-> FUNCTION_NOT_SUPPORTED SET QLOCAL is not a command\n"},
+	    {"define authrec",
+		"-> FUNCTION_NOT_SUPPORTED DEFINE AUTHREC is not a command\n"},
+	    {"delete chlauth(A)",
+		"-> FUNCTION_NOT_SUPPORTED DELETE CHLAUTH is not a command\n"},
+	    {"refresh qmgr",
+		"-> FUNCTION_NOT_SUPPORTED REFRESH QMGR is not a command\n"},
+	};
+	CHECK(rows);
+}
+
 static void
 test_define_refuses_what_is_not_right_and_names_it(void **state)
 {
@@ -551,6 +701,14 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(
 		test_define_then_display_shows_what_was_given_and_defaults),
+	    cmocka_unit_test(
+		test_authority_records_are_set_shown_and_deleted_by_their_key),
+	    cmocka_unit_test(
+		test_authority_records_are_chosen_by_profile_type_and_entity),
+	    cmocka_unit_test(
+		test_authority_records_refuse_what_is_not_right_and_name_it),
+	    cmocka_unit_test(
+		test_commands_that_nothing_carries_out_are_refused_by_name),
 	    cmocka_unit_test(
 		test_define_refuses_what_is_not_right_and_names_it),
 	    cmocka_unit_test(test_channels_need_a_type_and_what_it_requires),

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * authority.h - what authority records say: rights on objects, and profiles,
+ * which are names in which ?, * and ** stand for others.  Pure; thread-safe.
+ */
+#ifndef MQ_ENGINE_AUTHORITY_H
+#define MQ_ENGINE_AUTHORITY_H
+
+#include <mq/mqi_msg.h>
+#include <stdbool.h>
+
+#include "base/check.h"
+#include "proto/attr.h"
+
+#define AUTHORITY_NAME_LEN 64   /* bytes of a user's or a group's name */
+#define AUTHORITY_TEXT_LEN 256u /* bytes of a list of rights, at most */
+
+/* In the order of OBJTYPE's words, from 0. */
+enum authority_type {
+	AUTHORITY_QMGR,
+	AUTHORITY_QUEUE, /* of any type */
+	AUTHORITY_CHANNEL,
+	AUTHORITY_LISTENER,
+};
+
+#define AUTHORITY_TYPES 4
+
+/* X(NAME, types of object that have it, KIND): in the order of display. */
+#define AUTHORITY_MAP(X)                    \
+	X(ALTUSR, AUTHORITY_OF_QMGR, MQI)   \
+	X(BROWSE, AUTHORITY_OF_QUEUE, MQI)  \
+	X(CHG, AUTHORITY_OF_ALL, ADM)       \
+	X(CLR, AUTHORITY_OF_QUEUE, ADM)     \
+	X(CONNECT, AUTHORITY_OF_QMGR, MQI)  \
+	X(CRT, AUTHORITY_OF_OBJECTS, ADM)   \
+	X(CTRL, AUTHORITY_OF_CONTROL, ADM)  \
+	X(CTRLX, AUTHORITY_OF_CHANNEL, ADM) \
+	X(DLT, AUTHORITY_OF_OBJECTS, ADM)   \
+	X(DSP, AUTHORITY_OF_ALL, ADM)       \
+	X(GET, AUTHORITY_OF_QUEUE, MQI)     \
+	X(INQ, AUTHORITY_OF_QUEUE, MQI)     \
+	X(PUT, AUTHORITY_OF_QUEUE, MQI)     \
+	X(SYSTEM, AUTHORITY_OF_QMGR, SYS)
+
+enum authority_number {
+
+#define AUTHORITY_NUMBER(name, types, kind) AUTHORITY_NUMBER_##name,
+	AUTHORITY_MAP(AUTHORITY_NUMBER)
+#undef AUTHORITY_NUMBER
+};
+
+/* Sets of rights. */
+enum authority_right {
+	AUTHORITY_NONE = 0,
+
+#define AUTHORITY_RIGHT(name, types, kind) \
+	AUTHORITY_##name = 1 << AUTHORITY_NUMBER_##name,
+	AUTHORITY_MAP(AUTHORITY_RIGHT)
+#undef AUTHORITY_RIGHT
+};
+
+/* "QUEUE"; of a word that OBJTYPE has. */
+const char *authority_type_name(enum authority_type type);
+enum authority_type authority_type_of(const char *objtype);
+
+/* A word's rights on objects of a type, in any case: "PUT", or ALL, ALLADM,
+ * ALLMQI, NONE.  False: the type has no such right. */
+bool authority_word(
+    enum authority_type type, const char *word, uint32_t *ret_rights);
+/* A right's word; a set's words with commas, "NONE" if it is empty. */
+const char *authority_right_name(enum authority_right right);
+void authority_text(uint32_t rights, char ret[AUTHORITY_TEXT_LEN]);
+/* What a record gives: words that are not known give nothing. */
+uint32_t authority_rights(const struct mqattr_set *record);
+
+/*
+ * Profiles.  A name's qualifiers stand between dots.  In a profile ? stands
+ * for one character of a qualifier, * for any number of them, and ** as a
+ * whole qualifier, once, for any number of qualifiers.  A name that begins
+ * with "SYSTEM." is matched only by a profile that begins so.
+ */
+bool profile_is_valid(const char *profile);
+bool profile_is_generic(const char *profile);
+bool profile_matches(const char *profile, const char *name);
+/* Whether a is more specific than b: at the first place where they differ, a
+ * character comes before ?, ? before * and * before **. */
+bool profile_is_closer(const char *a, const char *b);
+
+#endif
