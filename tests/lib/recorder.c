@@ -7,6 +7,8 @@
  * Neighbours: the C library below, by dlsym(RTLD_NEXT); proc.c starts programs
  * with it; image.c reads the trace.
  *
+ * It also stands before the calls that read the wall clock, to make it wrong.
+ *
  * Invariants: only regular files under control->dir are seen; everything else
  * passes untouched.  A write's record is in the trace before the write is
  * made, and both happen under one lock, so the trace's order is the order of
@@ -30,6 +32,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -470,4 +474,43 @@ unlink(const char *path)
 		record_locked(RECORDER_UNLINK, rest, 0);
 	}
 	return real.unlink(path);
+}
+
+/* ---- the wall clock ---- */
+
+/* These are called before the constructor, and may be called by the loader of
+ * a sanitizer: so no symbol of the library below is needed. */
+EXPORT int
+clock_gettime(clockid_t id, struct timespec *ts)
+{
+	int rc = (int)syscall(SYS_clock_gettime, id, ts);
+
+	if (rc == 0 && control &&
+	    (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE))
+		ts->tv_sec += control->wall_offset_s;
+	return rc;
+}
+
+EXPORT int
+gettimeofday(struct timeval *tv, void *zone)
+{
+	struct timespec ts;
+
+	(void)zone;
+	if (clock_gettime(CLOCK_REALTIME, &ts) != 0)
+		return -1;
+	tv->tv_sec = ts.tv_sec;
+	tv->tv_usec = ts.tv_nsec / 1000;
+	return 0;
+}
+
+EXPORT time_t
+time(time_t *ret)
+{
+	struct timespec ts = {0};
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	if (ret)
+		*ret = ts.tv_sec;
+	return ts.tv_sec;
 }

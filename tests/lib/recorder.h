@@ -47,8 +47,10 @@ struct recorder_control {
 	_Atomic uint64_t no_flush;
 	_Atomic uint64_t flushing;  /* flushes being delayed right now */
 	_Atomic uint64_t trace_seq; /* records in the trace */
-	char dir[PATH_MAX];         /* real path */
-	char trace[PATH_MAX];       /* "": no trace */
+	/* The wall clock is wrong by so much; other clocks are not. */
+	_Atomic int64_t wall_offset_s;
+	char dir[PATH_MAX];   /* real path */
+	char trace[PATH_MAX]; /* "": no trace */
 };
 
 /* Records of the trace: this header, the path under dir, the bytes. */

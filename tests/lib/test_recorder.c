@@ -19,7 +19,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/lib/image.h"
@@ -61,6 +64,33 @@ child_main(const char *path)
 	return 0;
 }
 
+static bool
+is_near(time_t a, time_t b)
+{
+	return a - b < 30 && b - a < 30;
+}
+
+/* 0: the wall clock is wrong by so much in all its forms, the other is not. */
+static int
+child_clock(const char *offset)
+{
+	time_t off = (time_t)strtol(offset, NULL, 10);
+	struct timespec right, wall, mono, mono_right;
+	struct timeval tv;
+
+	(void)syscall(SYS_clock_gettime, CLOCK_REALTIME, &right);
+	(void)clock_gettime(CLOCK_REALTIME, &wall);
+	(void)gettimeofday(&tv, NULL);
+	(void)syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &mono_right);
+	(void)clock_gettime(CLOCK_MONOTONIC, &mono);
+	return is_near(wall.tv_sec, right.tv_sec + off) &&
+		       is_near(tv.tv_sec, right.tv_sec + off) &&
+		       is_near(time(NULL), right.tv_sec + off) &&
+		       is_near(mono.tv_sec, mono_right.tv_sec)
+		   ? 0
+		   : 5;
+}
+
 static int
 setup(void **state)
 {
@@ -97,7 +127,7 @@ teardown(void **state)
 
 /* Runs the child to its end; its wait status. */
 static int
-run_child(struct fixture *f)
+run_child_as(struct fixture *f, const char *what, const char *arg)
 {
 	char preload[PATH_MAX + 32], env[PATH_MAX + 32], file[PATH_MAX];
 	int status;
@@ -112,11 +142,18 @@ run_child(struct fixture *f)
 		(void)putenv(preload);
 		(void)putenv(env);
 		(void)putenv((char[]){"ASAN_OPTIONS=verify_asan_link_order=0"});
-		execl("/proc/self/exe", "test_recorder", "child", file, NULL);
+		execl("/proc/self/exe", "test_recorder", what, arg ? arg : file,
+		    NULL);
 		_exit(127);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return status;
+}
+
+static int
+run_child(struct fixture *f)
+{
+	return run_child_as(f, "child", NULL);
 }
 
 /* The file's bytes, zeros beyond its end; returns its size. */
@@ -145,6 +182,19 @@ test_calls_are_counted(void **state)
 	assert_int_equal(f->control->calls, 4);
 	assert_int_equal(f->control->flushes, 2);
 	assert_int_equal(f->control->flushing, 0);
+}
+
+static void
+test_the_wall_clock_alone_is_wrong(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(run_child_as(f, "clock", "0"), 0);
+	assert_int_not_equal(run_child_as(f, "clock", "3600"), 0);
+	f->control->wall_offset_s = 3600;
+	assert_int_equal(run_child_as(f, "clock", "3600"), 0);
+	f->control->wall_offset_s = -7200;
+	assert_int_equal(run_child_as(f, "clock", "-7200"), 0);
 }
 
 static void
@@ -245,6 +295,7 @@ main(int argc, char **argv)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_calls_are_counted),
+	    TEST(test_the_wall_clock_alone_is_wrong),
 	    TEST(test_process_dies_before_the_call_set),
 	    TEST(test_the_last_write_is_torn_if_asked),
 	    TEST(test_the_call_set_fails),
@@ -254,5 +305,7 @@ main(int argc, char **argv)
 
 	if (argc == 3 && strcmp(argv[1], "child") == 0)
 		return child_main(argv[2]);
+	if (argc == 3 && strcmp(argv[1], "clock") == 0)
+		return child_clock(argv[2]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
