@@ -9,9 +9,12 @@
  */
 #include "tests/lib/qm.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,6 +176,50 @@ qm_tls(const struct qm *q, const struct tmpdir *d)
 		run_mqadmin(q, (const char *const[]){"tls", "init", ca, NULL});
 	run_mqadmin(q, (const char *const[]){
 			   "tls", "issue", ca, q->name, "--out", own, NULL});
+}
+
+/* Whether the process is `mca KIND --qmgr QM ...` of our root. */
+static bool
+is_agent(const char *pid, const char *kind, const struct qm *q)
+{
+	char path[64], args[8192];
+	bool is_kind = false, is_qmgr = false, is_root = false;
+	unsigned i = 0;
+	size_t len;
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%.20s/cmdline", pid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return false;
+	len = fread(args, 1, sizeof(args) - 1, file);
+	(void)fclose(file);
+	args[len] = '\0';
+	for (char *p = args; p < args + len; p += strlen(p) + 1, i++) {
+		is_kind |= i == 1 && strcmp(p, kind) == 0;
+		is_qmgr |= strcmp(p, q->name) == 0;
+		is_root |= strcmp(p, q->root) == 0;
+	}
+	return is_kind && is_qmgr && is_root;
+}
+
+unsigned
+qm_signal_agents(const struct qm *q, const char *kind, int signum)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *e;
+	unsigned n = 0;
+
+	if (proc == NULL)
+		proc_die(NULL, "/proc");
+	while ((e = readdir(proc)) != NULL) {
+		if (!isdigit((unsigned char)e->d_name[0]) ||
+		    !is_agent(e->d_name, kind, q))
+			continue;
+		n += kill((pid_t)atoi(e->d_name), signum) == 0;
+	}
+	(void)closedir(proc);
+	return n;
 }
 
 void

@@ -38,6 +38,9 @@ mqi_conn *qm_connect(const struct qm *q);
 void qm_mqsc(const struct qm *q, const char *commands);
 /* Gives it a certificate of the authority of d, which the first call makes. */
 void qm_tls(const struct qm *q, const struct tmpdir *d);
+/* Gives a signal (0: none) to its agents of this kind ("sender"); returns how
+ * many there were. */
+unsigned qm_signal_agents(const struct qm *q, const char *kind, int signum);
 void qm_fini(struct qm *q);
 
 #endif

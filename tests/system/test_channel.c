@@ -8,8 +8,6 @@
  * own (mqi_unit_position), so that the numbers it has put are known exactly
  * although its queue manager is killed under it.
  */
-#include <ctype.h>
-#include <dirent.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -298,59 +296,15 @@ log_has(const struct qm *q, const char *text)
 
 /* ---- killing ---- */
 
-/* Whether the process is `mca KIND --qmgr QM ...` of our root. */
-static bool
-is_agent(const char *pid, const char *kind, const struct qm *q)
-{
-	char path[64], args[8192];
-	bool is_kind = false, is_qmgr = false, is_root = false;
-	unsigned i = 0;
-	size_t len;
-	FILE *file;
-
-	(void)snprintf(path, sizeof(path), "/proc/%.20s/cmdline", pid);
-	file = fopen(path, "re");
-	if (file == NULL)
-		return false;
-	len = fread(args, 1, sizeof(args) - 1, file);
-	(void)fclose(file);
-	args[len] = '\0';
-	for (char *p = args; p < args + len; p += strlen(p) + 1, i++) {
-		is_kind |= i == 1 && strcmp(p, kind) == 0;
-		is_qmgr |= strcmp(p, q->name) == 0;
-		is_root |= strcmp(p, q->root) == 0;
-	}
-	return is_kind && is_qmgr && is_root;
-}
-
-/* Gives a signal to the agents of this kind; returns how many there were. */
-static unsigned
-signal_agents(const char *kind, const struct qm *q, int signum)
-{
-	DIR *proc = opendir("/proc");
-	struct dirent *e;
-	unsigned n = 0;
-
-	assert_non_null(proc);
-	while ((e = readdir(proc)) != NULL) {
-		if (!isdigit((unsigned char)e->d_name[0]) ||
-		    !is_agent(e->d_name, kind, q))
-			continue;
-		n += kill((pid_t)atoi(e->d_name), signum) == 0;
-	}
-	(void)closedir(proc);
-	return n;
-}
-
 static void
 kill_one(struct fixture *f, unsigned which)
 {
 	switch (which) {
 	case 0:
-		(void)signal_agents("sender", &f->qm[0], SIGKILL);
+		(void)qm_signal_agents(&f->qm[0], "sender", SIGKILL);
 		break;
 	case 1:
-		(void)signal_agents("receiver", &f->qm[1], SIGKILL);
+		(void)qm_signal_agents(&f->qm[1], "receiver", SIGKILL);
 		break;
 	default:
 		proc_kill9(&f->qm[which - 2].proc);
@@ -394,12 +348,12 @@ test_a_hung_receiver_is_replaced(void **state)
 	qm_mqsc(&f->qm[1], "ALTER CHANNEL(QM1.QM2) CHLTYPE(RCVR) HBINT(1)\n");
 	put_to(&f->qm[0], "IN", "QM2", "one", 3);
 	wait_for_depth(f, 1, "IN", 1);
-	assert_int_equal(signal_agents("receiver", &f->qm[1], SIGSTOP), 1);
+	assert_int_equal(qm_signal_agents(&f->qm[1], "receiver", SIGSTOP), 1);
 	start = test_now_ms();
 	put_to(&f->qm[0], "IN", "QM2", "two", 3);
 	wait_for_depth(f, 1, "IN", 2);
 	assert_true(test_now_ms() - start >= 1000);
-	assert_int_equal(signal_agents("receiver", &f->qm[1], SIGCONT), 2);
+	assert_int_equal(qm_signal_agents(&f->qm[1], "receiver", SIGCONT), 2);
 	put_to(&f->qm[0], "IN", "QM2", "three", 5);
 	wait_for_depth(f, 0, "QM2", 0);
 	assert_int_equal(depth_of(&f->qm[1], "IN"), 3);
@@ -418,20 +372,20 @@ test_a_stalled_sender_ends_with_its_queue_manager(void **state)
 	qm_mqsc(&f->qm[0], "ALTER CHANNEL(QM1.QM2) CHLTYPE(SDR) HBINT(300)\n");
 	put_to(&f->qm[0], "IN", "QM2", "one", 3);
 	wait_for_depth(f, 1, "IN", 1);
-	assert_int_equal(signal_agents("receiver", &f->qm[1], SIGSTOP), 1);
+	assert_int_equal(qm_signal_agents(&f->qm[1], "receiver", SIGSTOP), 1);
 	put_to(&f->qm[0], "IN", "QM2", body, len);
 	/* it stalls meanwhile; if it does not, this proves less */
 	(void)poll(NULL, 0, 1000);
 	proc_kill9(&f->qm[0].proc);
 	end = test_now_ms() + PROC_DEADLINE_MS;
-	while (signal_agents("sender", &f->qm[0], 0) > 0) {
+	while (qm_signal_agents(&f->qm[0], "sender", 0) > 0) {
 		if (test_now_ms() > end)
 			fail_msg("the sender goes on without a queue manager");
 		(void)poll(NULL, 0, 20);
 	}
 	qm_start(&f->qm[0]);
 	wait_for_depth(f, 1, "IN", 2);
-	(void)signal_agents("receiver", &f->qm[1], SIGCONT);
+	(void)qm_signal_agents(&f->qm[1], "receiver", SIGCONT);
 	wait_for_depth(f, 0, "QM2", 0);
 	assert_int_equal(depth_of(&f->qm[1], "IN"), 2);
 	free(body);
