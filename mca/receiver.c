@@ -59,6 +59,7 @@ struct receiver_msg *
 receiver_msg_free(struct receiver_msg *m)
 {
 	if (m != NULL) {
+		(void)receiver_msg_free(m->report);
 		free(m->desc);
 		free(m->body);
 		free(m);

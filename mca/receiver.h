@@ -4,7 +4,8 @@
  * group in one unit of work with the move of the position.
  *
  * Pure: bytes, results and ticks in; bytes (c.out) and requests (io) out.
- * receiver.c has the frames, receiver_unit.c the units.  One thread.  Results
+ * receiver.c has the frames, receiver_unit.c the units, receiver_dead.c what
+ * cannot be delivered.  One thread.  Results
  * are only noted; receiver_pump() acts on them, so that they may be told at
  * any moment, also from inside io's functions.
  */
@@ -47,6 +48,9 @@ struct receiver_msg {
 	enum mqi_err result; /* of the last put */
 	bool answered;       /* the put has its result */
 	bool dead;           /* goes to the dead-letter queue */
+	bool drop;           /* is not put: its position moves, that is all */
+	bool is_report;      /* made here, about another one */
+	struct receiver_msg *report; /* about it, put with it; or NULL */
 	struct receiver_unit *unit;
 	struct mqdesc_route route;
 	uint8_t *desc;
@@ -88,9 +92,9 @@ struct receiver_io {
 	bool (*ready)(void *arg);
 	enum mqi_err (*begin)(void *arg, void **ret_unit);
 	/* Puts m->desc and m->body on the route's queue.  A failure here is
-	 * the put's result; on OK it comes by receiver_put_done(). */
-	enum mqi_err (*put)(void *arg, void *unit, const char *queue,
-	    const char *qmgr, struct receiver_msg *m);
+	 * the put's result; on OK it comes by receiver_put_done().  A message
+	 * and its report come without a question between them. */
+	enum mqi_err (*put)(void *arg, void *unit, struct receiver_msg *m);
 	/* Makes the unit's commit move the position. */
 	enum mqi_err (*position)(void *arg, void *unit, uint64_t from,
 	    uint64_t to, const uint8_t incarnation[16]);
@@ -154,10 +158,29 @@ struct receiver_msg *receiver_msg_free(struct receiver_msg *m); /* NULL */
 static inline size_t
 receiver_msg_bytes(const struct receiver_msg *m)
 {
-	return sizeof(*m) + (size_t)m->desc_len + m->body_len;
+	size_t n = sizeof(*m) + (size_t)m->desc_len + m->body_len;
+
+	return m->report == NULL ? n : n + receiver_msg_bytes(m->report);
+}
+
+/* Of the put of the message and of its report. */
+static inline enum mqi_err
+receiver_result(const struct receiver_msg *m)
+{
+	if (m->result != MQI_OK || m->report == NULL)
+		return m->result;
+	return m->report->result;
 }
 
 void receiver_units_fini(struct receiver *r);
+
+/* ---- receiver_dead.c ---- */
+
+/* The queue manager, not the message, is the trouble. */
+bool receiver_is_fatal(enum mqi_err reason);
+/* m, the first of `arrived`, was alone in its unit and could not be put: says
+ * what becomes of it, or ends the channel. */
+void receiver_undeliverable(struct receiver *r, struct receiver_msg *m);
 
 /* Turns m into what goes to a dead-letter queue: MQDLH in front of its body,
  * format MQDEAD.  Errors: NO_MEMORY, TOO_BIG, MD. */

@@ -14,10 +14,9 @@
  *
  * A message that cannot be put: everything not yet committing is backed out
  * and returns to `arrived`; from there up to that message, units hold one
- * message each, so the prefix before it is committed first.  Then it is tried
- * again (PAUSED, no unit open) MRRTY times if that may help, and dead-lettered
- * in the same unit as its position; if that is impossible the channel ends and
- * the message stays at the sender.
+ * message each, so the prefix before it is committed first.  What becomes of
+ * it then is decided in receiver_dead.c; a report about it is put in the same
+ * unit as its position.
  *
  * Invariants: messages leave `arrived` and return to it in the order of their
  * numbers; the first unit starts at the durable position; no unit is open
@@ -27,14 +26,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "base/crc32c.h"
 #include "base/mem.h"
 #include "mca/receiver.h"
-#include "proto/dlh.h"
 
-#define PUT_APPL_TYPE_UNIX 6u
-#define FB_XMIT_Q_MSG_ERROR 271u
 /* Units in flight from which on a new one waits until it is full. */
 #define EAGER_UNITS 2u
 
@@ -42,160 +36,6 @@ static unsigned long long
 ull(uint64_t v)
 {
 	return v;
-}
-
-/* ---- undeliverable messages ---- */
-
-/* The queue manager, not the message, is the trouble. */
-static bool
-is_fatal(enum mqi_err reason)
-{
-	switch (reason) {
-	case MQI_E_CONNECTION_BROKEN:
-	case MQI_E_NOT_DONE:
-	case MQI_E_UNKNOWN_OUTCOME:
-	case MQI_E_Q_MGR_STOPPING:
-	case MQI_E_Q_MGR_QUIESCING:
-	case MQI_E_CONNECTION_QUIESCING:
-	case MQI_E_CONNECTION_STOPPING:
-	case MQI_E_BACKED_OUT:
-	case MQI_E_PROTOCOL:
-	case MQI_E_FORKED:
-	case MQI_E_NO_MEMORY:
-	case MQI_E_STORE_FAILED:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* Waiting may help. */
-static bool
-is_retryable(enum mqi_err reason)
-{
-	switch (reason) {
-	case MQI_E_PUT_INHIBITED:
-	case MQI_E_Q_FULL:
-	case MQI_E_Q_SPACE:
-	case MQI_E_STORAGE_MEDIUM_FULL:
-	case MQI_E_OBJECT_IN_USE:
-	case MQI_E_RESOURCE_PROBLEM:
-	case MQI_E_SYNCPOINT_LIMIT:
-		return true;
-	default:
-		return false;
-	}
-}
-
-enum mqi_err
-receiver_make_dead(struct receiver_msg *m, const char *own_qmgr,
-    uint32_t reason, uint64_t wall_us)
-{
-	struct mqdlh h = {.reason = reason,
-	    .put_appl_type = PUT_APPL_TYPE_UNIX,
-	    .put_appl_name = "mca"};
-	struct mqi_md md = {0};
-	struct mqbuf desc;
-	uint8_t *body;
-	enum mqi_err err = mqdesc_decode(m->desc, m->desc_len, &md);
-
-	if (err != MQI_OK)
-		return err;
-	memcpy(h.queue, m->route.queue, sizeof(h.queue));
-	memcpy(h.qmgr, m->route.qmgr, sizeof(h.qmgr));
-	if (h.qmgr[0] == '\0')
-		(void)snprintf(h.qmgr, sizeof(h.qmgr), "%s", own_qmgr);
-	h.encoding = md.encoding;
-	h.ccsid = md.ccsid;
-	memcpy(h.format, md.format, sizeof(h.format));
-	mqclock_mq_date(wall_us, h.put_date, h.put_time);
-	(void)snprintf(md.format, sizeof(md.format), "%s", MQDLH_FORMAT);
-	md.encoding = MQDLH_ENCODING;
-	mqbuf_init(&desc, MQDESC_MAX);
-	err = mqdesc_encode(&md, &desc);
-	body = malloc(MQDLH_LEN + (size_t)m->body_len);
-	if (err == MQI_OK && body == NULL)
-		err = MQI_E_NO_MEMORY;
-	if (err == MQI_OK && m->body_len > MQI_MAX_BODY - MQDLH_LEN)
-		err = MQI_E_TOO_BIG;
-	if (err != MQI_OK) {
-		free(body);
-		mqbuf_fini(&desc);
-		goto out;
-	}
-	mqdlh_encode(&h, body);
-	memcpy(body + MQDLH_LEN, m->body, m->body_len);
-	free(m->body);
-	free(m->desc);
-	m->body = body;
-	m->body_len += MQDLH_LEN;
-	m->crc = mqcrc32c(0, m->body, m->body_len);
-	m->desc_len = (uint32_t)desc.len;
-	m->desc = desc.data; /* the buffer's memory is the message's now */
-out:
-	free((void *)(uintptr_t)md.props);
-	return err;
-}
-
-static void
-dead_letter(struct receiver *r, struct receiver_msg *m, enum mqi_err reason)
-{
-	uint32_t why = m->route.queue[0] == '\0' && m->route.qmgr[0] == '\0'
-			   ? FB_XMIT_Q_MSG_ERROR
-			   : (uint32_t)reason;
-	char name[MQI_NAME_LEN + 1] = "";
-	size_t before = receiver_msg_bytes(m);
-	enum mqi_err err = MQI_OK;
-
-	if (r->def.use_dead_queue)
-		err = r->io.dead_queue(r->io.arg, name);
-	if (err == MQI_OK && name[0] != '\0')
-		err = receiver_make_dead(
-		    m, r->c.def.qmgr, why, r->io.wall_us(r->io.arg));
-	if (err != MQI_OK || name[0] == '\0') {
-		channel_fail(&r->c, err != MQI_OK ? err : reason, m->number,
-		    r->position,
-		    "message %llu for %s at %s cannot be delivered (%s) nor "
-		    "put on a dead-letter queue (%s)",
-		    ull(m->number), m->route.queue, m->route.qmgr,
-		    mqi_strerror(reason),
-		    err != MQI_OK           ? mqi_strerror(err)
-		    : r->def.use_dead_queue ? "DEADQ is blank"
-					    : "USEDLQ is NO");
-		return;
-	}
-	r->io.report(r->io.arg, m, (enum mqi_err)why, "dead-lettered");
-	r->held += receiver_msg_bytes(m) - before;
-	r->arrived_bytes += receiver_msg_bytes(m) - before;
-	m->dead = true;
-	memcpy(m->route.queue, name, sizeof(m->route.queue));
-	memcpy(m->route.qmgr, r->c.def.qmgr, sizeof(m->route.qmgr));
-}
-
-/* m, the first of `arrived`, was alone in its unit and could not be put. */
-static void
-undeliverable(struct receiver *r, struct receiver_msg *m)
-{
-	enum mqi_err reason = m->result;
-
-	MQ_PRE(TAILQ_EMPTY(&r->units));
-	MQ_PRE(m == TAILQ_FIRST(&r->arrived));
-	if (m->dead) {
-		channel_fail(&r->c, reason, m->number, r->position,
-		    "message %llu cannot be put on the dead-letter queue %s: "
-		    "%s",
-		    ull(m->number), m->route.queue, mqi_strerror(reason));
-		return;
-	}
-	if (is_retryable(reason) && m->attempts < r->def.retries) {
-		if (m->attempts++ == 0)
-			r->io.report(r->io.arg, m, reason, "retrying");
-		r->retry_at_ms = r->c.now_ms + r->def.retry_ms;
-		if (channel_state(&r->c) == CHANNEL_RUNNING)
-			channel_move(&r->c, CHANNEL_PAUSED);
-		return;
-	}
-	dead_letter(r, m, reason);
 }
 
 /* ---- taking units back ---- */
@@ -236,7 +76,7 @@ first_failed(struct receiver_unit *u)
 	struct receiver_msg *m;
 
 	TAILQ_FOREACH (m, &u->msgs, link) {
-		if (m->result != MQI_OK)
+		if (receiver_result(m) != MQI_OK)
 			return m;
 	}
 	MQ_UNREACHABLE();
@@ -249,6 +89,7 @@ roll_back(struct receiver *r)
 {
 	struct receiver_msg *failed;
 	struct receiver_unit *u;
+	enum mqi_err reason;
 	bool alone;
 
 	TAILQ_FOREACH (u, &r->units, link) {
@@ -265,12 +106,13 @@ roll_back(struct receiver *r)
 	r->put_to = r->position;
 	if (failed->number > r->careful_to)
 		r->careful_to = failed->number;
-	if (is_fatal(failed->result))
-		channel_fail(&r->c, failed->result, failed->number, r->position,
+	reason = receiver_result(failed);
+	if (receiver_is_fatal(reason))
+		channel_fail(&r->c, reason, failed->number, r->position,
 		    "message %llu cannot be put: %s", ull(failed->number),
-		    mqi_strerror(failed->result));
+		    mqi_strerror(reason));
 	else if (alone)
-		undeliverable(r, failed);
+		receiver_undeliverable(r, failed);
 }
 
 /* ---- making and committing units ---- */
@@ -289,29 +131,40 @@ check_route(const struct receiver_msg *m)
 	return MQI_OK;
 }
 
+/* m is a message or the report about one. */
 static void
-put_one(struct receiver *r, struct receiver_unit *u, struct receiver_msg *m)
+put_part(struct receiver *r, struct receiver_unit *u, struct receiver_msg *m)
 {
 	enum mqi_err err = check_route(m);
 
-	TAILQ_REMOVE(&r->arrived, m, link);
-	r->n_arrived--;
-	r->arrived_bytes -= receiver_msg_bytes(m);
-	TAILQ_INSERT_TAIL(&u->msgs, m, link);
 	m->unit = u;
 	m->answered = false;
-	m->result = MQI_OK;
-	u->n_msgs++;
-	u->bytes += receiver_msg_bytes(m);
-	u->to = m->number;
 	u->pending++;
 	if (err == MQI_OK)
-		err = r->io.put(
-		    r->io.arg, u->handle, m->route.queue, m->route.qmgr, m);
+		err = r->io.put(r->io.arg, u->handle, m);
 	if (err != MQI_OK) {
 		receiver_put_done(m, err);
 		r->look_again = true;
 	}
+}
+
+static void
+put_one(struct receiver *r, struct receiver_unit *u, struct receiver_msg *m)
+{
+	TAILQ_REMOVE(&r->arrived, m, link);
+	r->n_arrived--;
+	r->arrived_bytes -= receiver_msg_bytes(m);
+	TAILQ_INSERT_TAIL(&u->msgs, m, link);
+	u->n_msgs++;
+	u->bytes += receiver_msg_bytes(m);
+	u->to = m->number;
+	m->result = MQI_OK;
+	if (m->report != NULL)
+		m->report->result = MQI_OK;
+	if (!m->drop)
+		put_part(r, u, m);
+	if (m->report != NULL && !u->failed)
+		put_part(r, u, m->report);
 }
 
 /* Whether the next message goes into this unit. */

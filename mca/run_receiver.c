@@ -11,8 +11,9 @@
  * on ready_fd) that this connection counts as authenticated.
  *
  * A body that is larger than BIG is given to the queue manager in parts, as
- * its socket takes them; meanwhile no other put begins, and its result is kept
- * back until the last part is out, since the message's bytes are in use.
+ * its socket takes them; meanwhile no other put begins (a report about that
+ * message waits), and its result is kept back until the last part is out, since
+ * the message's bytes are in use.
  *
  * Failure modes: everything ends in finish(): a line that says what and from
  * whom, the partner told, RUN_FAILED unless the channel ended cleanly.
@@ -53,6 +54,8 @@ static struct {
 	uint32_t big_at;
 	bool big_answered;
 	enum mqi_err big_result;
+	struct receiver_msg *behind_big; /* its report */
+	void *behind_unit;
 	bool stale; /* a put failed: open the queues anew */
 	enum channel_state told;
 } me;
@@ -223,6 +226,61 @@ io_begin(void *arg, void **ret_unit)
 	return err;
 }
 
+static void
+put_done(void *arg, enum mqi_err result)
+{
+	struct receiver_msg *m = arg;
+
+	if (result != MQI_OK)
+		me.stale = true;
+	if (m != me.big) {
+		receiver_put_done(m, result);
+		return;
+	}
+	me.big_answered = true;
+	me.big_result = result;
+}
+
+static enum mqi_err
+begin_put(void *unit, struct receiver_msg *m)
+{
+	bool big = m->body_len > BIG;
+	mqi_queue *handle = NULL;
+	enum mqi_err err;
+
+	if (me.stale) {
+		me.stale = false;
+		targets_forget(&me.targets);
+	}
+	err = targets_get(
+	    &me.targets, me.run.conn, m->route.queue, m->route.qmgr, &handle);
+	if (err != MQI_OK)
+		return err;
+	if (big) {
+		me.big = m;
+		me.big_handle = handle;
+		me.big_at = 0;
+		me.big_answered = false;
+	}
+	err = mqagent_put(handle, unit, m->desc, m->desc_len, m->crc,
+	    m->body_len, big ? NULL : m->body, put_done, m);
+	if (err != MQI_OK)
+		me.big = NULL;
+	return err;
+}
+
+static void
+put_behind(void)
+{
+	struct receiver_msg *m = me.behind_big;
+	enum mqi_err err;
+
+	me.behind_big = NULL;
+	err = begin_put(me.behind_unit, m);
+	if (err != MQI_OK)
+		receiver_put_done(m, err);
+}
+
 /* Gives parts of the large body while the socket takes them; true: it is out
  * now. */
 static bool
@@ -250,51 +308,21 @@ feed_big(void)
 	me.big = NULL;
 	if (me.big_answered)
 		receiver_put_done(m, me.big_result);
+	if (me.behind_big != NULL)
+		put_behind();
 	return true;
 }
 
-static void
-put_done(void *arg, enum mqi_err result)
-{
-	struct receiver_msg *m = arg;
-
-	if (result != MQI_OK)
-		me.stale = true;
-	if (m != me.big) {
-		receiver_put_done(m, result);
-		return;
-	}
-	me.big_answered = true;
-	me.big_result = result;
-}
-
 static enum mqi_err
-io_put(void *arg, void *unit, const char *queue, const char *qmgr,
-    struct receiver_msg *m)
+io_put(void *arg, void *unit, struct receiver_msg *m)
 {
-	bool big = m->body_len > BIG;
-	mqi_queue *handle = NULL;
-	enum mqi_err err;
-
 	(void)arg;
-	if (me.stale) {
-		me.stale = false;
-		targets_forget(&me.targets);
-	}
-	err = targets_get(&me.targets, me.run.conn, queue, qmgr, &handle);
-	if (err != MQI_OK)
-		return err;
-	if (big) {
-		me.big = m;
-		me.big_handle = handle;
-		me.big_at = 0;
-		me.big_answered = false;
-	}
-	err = mqagent_put(handle, unit, m->desc, m->desc_len, m->crc,
-	    m->body_len, big ? NULL : m->body, put_done, m);
-	if (err != MQI_OK)
-		me.big = NULL;
-	return err;
+	if (me.big == NULL)
+		return begin_put(unit, m);
+	MQ_PRE(me.behind_big == NULL);
+	me.behind_big = m;
+	me.behind_unit = unit;
+	return MQI_OK;
 }
 
 static enum mqi_err

@@ -19,7 +19,7 @@
 #include "proto/desc_scan.h"
 
 /* more than all that a stamp can add to a descriptor */
-#define STAMP_ROOM 256u
+#define STAMP_ROOM 384u
 
 /* Copies u8 length and bytes to a string; returns what comes after. */
 static const uint8_t *
@@ -73,6 +73,10 @@ mqdesc_read(const void *data, size_t len, struct mqdesc_info *ret_info)
 	i->has_msg_id = id_or_zeros(&s, DESC_MSG_ID, i->msg_id);
 	i->has_correl_id = id_or_zeros(&s, DESC_CORREL_ID, i->correl_id);
 	(void)id_or_zeros(&s, DESC_GROUP_ID, i->group_id);
+	i->reply_unresolved = mqdesc_has(&s, DESC_REPLY_TO_Q) &&
+			      !mqdesc_has(&s, DESC_REPLY_TO_QMGR);
+	if (i->reply_unresolved)
+		(void)copy_name(s.at[DESC_REPLY_TO_Q], i->reply_to_q);
 	i->has_route = s.route != NULL;
 	i->route.hops = 0;
 	i->route.queue[0] = '\0';
@@ -142,6 +146,11 @@ plan_stamp(struct stamp_set *t, const struct desc_scan *s,
 	if (st->expiry != 0)
 		set_or_clear(
 		    t, DESC_EXPIRY, st->expiry == MQI_EXPIRY_UNLIMITED);
+	if (st->reply_to_q) {
+		set_or_clear(t, DESC_REPLY_TO_Q, st->reply_to_q[0] == '\0');
+		set_or_clear(
+		    t, DESC_REPLY_TO_QMGR, st->reply_to_qmgr[0] == '\0');
+	}
 	plan_context(t, st->keep_context ? s->present : 0);
 }
 
@@ -151,6 +160,15 @@ write_str(uint8_t *p, const char *str, uint8_t len)
 	*p++ = len;
 	memcpy(p, str, len);
 	return p + len;
+}
+
+static uint8_t *
+write_name(uint8_t *p, const char *name)
+{
+	size_t len = strlen(name);
+
+	MQ_PRE(len <= MQI_NAME_LEN);
+	return write_str(p, name, (uint8_t)len);
 }
 
 /* Writes a field that the stamp sets. */
@@ -175,6 +193,10 @@ write_set(uint8_t *p, enum desc_field field, const struct stamp_set *t)
 	case DESC_BACKOUT_COUNT:
 		mqbuf_set_u32(p, st->backout_count);
 		return p + sizeof(uint32_t);
+	case DESC_REPLY_TO_Q:
+		return write_name(p, st->reply_to_q);
+	case DESC_REPLY_TO_QMGR:
+		return write_name(p, st->reply_to_qmgr);
 	case DESC_USER_IDENTIFIER:
 		return write_str(p, st->user, t->user_len);
 	case DESC_PUT_APPL_TYPE:

@@ -40,6 +40,8 @@ struct mqdesc_info {
 	bool has_route;
 	bool has_correl_id;
 	bool has_msg_id;
+	bool reply_unresolved; /* a reply-to queue without a queue manager:
+				  then reply_to_q is filled */
 	uint8_t msg_id[MQI_ID_LEN];
 	uint8_t correl_id[MQI_ID_LEN];
 	uint8_t group_id[MQI_ID_LEN];
@@ -49,6 +51,7 @@ struct mqdesc_info {
 	uint32_t report;
 	uint32_t backout_count;
 	struct mqdesc_route route;
+	char reply_to_q[MQI_NAME_LEN + 1];
 };
 
 /* What the queue manager fills in when it takes a message. */
@@ -66,6 +69,9 @@ struct mqdesc_stamp {
 	bool keep_route;   /* leave the route as it is; route is ignored */
 	bool keep_context; /* leave time, user and appl_name as they are if the
 			      message has them (agents pass context on) */
+	const char
+	    *reply_to_q; /* NULL: leave as it is, and reply_to_qmgr too */
+	const char *reply_to_qmgr;
 	uint32_t backout_count;
 	int32_t expiry; /* 0: leave as it is; else tenths of a second that
 			   remain, or MQI_EXPIRY_UNLIMITED */

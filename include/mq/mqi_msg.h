@@ -27,6 +27,47 @@ extern "C" {
 #define MQI_MT_REPORT 4u
 #define MQI_MT_DATAGRAM 8u
 
+/* report: what is to be told of the message, to its reply-to queue.  Each with
+ * none, the first 100 bytes, or all of its body. */
+#define MQI_RO_NONE 0u
+#define MQI_RO_EXCEPTION 0x01000000u /* it could not be delivered */
+#define MQI_RO_EXCEPTION_WITH_DATA 0x03000000u
+#define MQI_RO_EXCEPTION_WITH_FULL_DATA 0x07000000u
+#define MQI_RO_EXPIRATION 0x00200000u /* its expiry came first */
+#define MQI_RO_EXPIRATION_WITH_DATA 0x00600000u
+#define MQI_RO_EXPIRATION_WITH_FULL_DATA 0x00e00000u
+#define MQI_RO_COA 0x00000100u
+#define MQI_RO_COA_WITH_DATA 0x00000300u
+#define MQI_RO_COA_WITH_FULL_DATA 0x00000700u
+#define MQI_RO_COD 0x00000800u
+#define MQI_RO_COD_WITH_DATA 0x00001800u
+#define MQI_RO_COD_WITH_FULL_DATA 0x00003800u
+#define MQI_RO_PAN 0x00000001u
+#define MQI_RO_NAN 0x00000002u
+#define MQI_RO_ACTIVITY 0x00000004u
+/* The ids of reports and replies: a new message id, and the message's id as
+ * correlation id, unless these say else. */
+#define MQI_RO_NEW_MSG_ID 0u
+#define MQI_RO_PASS_MSG_ID 0x00000080u
+#define MQI_RO_COPY_MSG_ID_TO_CORREL_ID 0u
+#define MQI_RO_PASS_CORREL_ID 0x00000040u
+/* What becomes of a message that cannot be delivered. */
+#define MQI_RO_DEAD_LETTER_Q 0u
+#define MQI_RO_DISCARD_MSG 0x08000000u
+/* Reports take over that, and what remains of the expiry. */
+#define MQI_RO_PASS_DISCARD_AND_EXPIRY 0x00004000u
+
+/* feedback of a report: one of these, or a reason (mqi_err.h) */
+#define MQI_FB_NONE 0u
+#define MQI_FB_QUIT 256u
+#define MQI_FB_EXPIRATION 258u
+#define MQI_FB_COA 259u
+#define MQI_FB_COD 260u
+#define MQI_FB_ACTIVITY 269u
+#define MQI_FB_XMIT_Q_MSG_ERROR 271u
+#define MQI_FB_PAN 275u
+#define MQI_FB_NAN 276u
+
 #define MQI_EXPIRY_UNLIMITED (-1)
 #define MQI_PRIORITY_AS_Q_DEF (-1)
 #define MQI_MAX_PRIORITY 9
@@ -68,10 +109,10 @@ struct mqi_prop {
  * Initialise with mqi_md_init().
  */
 struct mqi_md {
-	uint32_t report;
-	uint32_t msg_type;
-	int32_t expiry; /* tenths of a second, MQI_EXPIRY_UNLIMITED */
-	uint32_t feedback;
+	uint32_t report;   /* MQI_RO_ */
+	uint32_t msg_type; /* MQI_MT_ */
+	int32_t expiry;    /* tenths of a second, MQI_EXPIRY_UNLIMITED */
+	uint32_t feedback; /* MQI_FB_ */
 	uint32_t encoding;
 	uint32_t ccsid; /* 0: the queue manager's */
 	char format[8 + 1];

@@ -93,6 +93,27 @@ stamp_persistent(const struct handle *h, const struct mqdesc_info *info)
 	return mqattr_is(o->attrs, MQATTR_ID_DEFPSIST, "YES");
 }
 
+/* Where replies go, of a program that names no queue manager: a reply-to alias
+ * is a remote definition, else the queue is here. */
+static void
+stamp_reply_to(const struct engine *e, const struct mqdesc_info *info,
+    struct mqdesc_stamp *st)
+{
+	const struct engine_object *def =
+	    object_find(e->objects, MQATTR_QREMOTE, info->reply_to_q);
+	const char *queue =
+	    def == NULL ? "" : mqattr_text(def->attrs, MQATTR_ID_RNAME);
+
+	st->reply_to_q = info->reply_to_q;
+	st->reply_to_qmgr = "";
+	if (queue[0] != '\0') {
+		st->reply_to_q = queue;
+		st->reply_to_qmgr = mqattr_text(def->attrs, MQATTR_ID_RQMNAME);
+	}
+	if (st->reply_to_qmgr[0] == '\0')
+		st->reply_to_qmgr = e->config.name;
+}
+
 static enum mqi_err
 stamp_write(const struct handle *h, const struct engine_put *req, bool pass,
     const struct mqdesc_info *info, struct stamp_result *ret)
@@ -118,6 +139,8 @@ stamp_write(const struct handle *h, const struct engine_put *req, bool pass,
 			return MQI_E_HOP_LIMIT;
 		st.route = &route;
 	}
+	if (info->reply_unresolved && !pass)
+		stamp_reply_to(e, info, &st);
 	st.set_msg_id = !info->has_msg_id;
 	if (st.set_msg_id)
 		stamp_new_msg_id(e, st.msg_id);

@@ -197,14 +197,14 @@ open_target(struct sim_agent *a, const char *queue, const char *qmgr,
 }
 
 static enum mqi_err
-io_put(void *arg, void *unit, const char *queue, const char *qmgr,
-    struct receiver_msg *m)
+io_put(void *arg, void *unit, struct receiver_msg *m)
 {
 	struct sim_agent *a = arg;
 	struct sim_unit *u = unit;
 	struct sim_request q = {.unit = u->number};
 	struct sim_put *p;
-	enum mqi_err err = open_target(a, queue, qmgr, &q.handle);
+	enum mqi_err err =
+	    open_target(a, m->route.queue, m->route.qmgr, &q.handle);
 
 	if (err != MQI_OK)
 		return err;

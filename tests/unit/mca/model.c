@@ -37,7 +37,7 @@ make_body(const struct model_msg *m)
 }
 
 static void
-make_desc(const char *queue, struct mqbuf *ret)
+make_desc(const struct model_msg *m, struct mqbuf *ret)
 {
 	struct mqdesc_route route = {.hops = 1};
 	struct mqdesc_stamp stamp = {.keep_context = true, .route = &route};
@@ -48,7 +48,13 @@ make_desc(const char *queue, struct mqbuf *ret)
 	md.persistence = MQI_PERSISTENCE_YES;
 	md.priority = 0;
 	strcpy(md.format, "MQSTR");
-	strcpy(route.queue, queue);
+	md.report = m->report;
+	md.msg_id[0] = (uint8_t)m->number;
+	md.correl_id[0] = 0xcc;
+	strcpy(
+	    md.reply_to_q, strcmp(m->queue, "NONE2") == 0 ? "NONE" : "REPLY");
+	strcpy(md.reply_to_qmgr, "QM1");
+	strcpy(route.queue, m->queue);
 	strcpy(route.qmgr, "QM2");
 	stamp.persistent = true;
 	mqbuf_init(&b, MQDESC_MAX);
@@ -148,7 +154,7 @@ give_message(struct model_source *m, struct sender *s)
 	struct mqbuf desc;
 	struct sender_msg sm;
 
-	make_desc(v->queue, &desc);
+	make_desc(v, &desc);
 	sm = (struct sender_msg){.number = v->number,
 	    .previous = m->given,
 	    .desc = desc.data,
@@ -197,6 +203,8 @@ struct model_unit {
 	struct model_msg msgs[MODEL_MAX];
 	bool dead[MODEL_MAX];
 	uint32_t n;
+	struct model_report report;
+	bool has_report;
 	uint64_t from, to;
 	uint8_t incarnation[16];
 };
@@ -208,6 +216,8 @@ struct model_op {
 	struct receiver_unit *ours; /* commit */
 	struct model_msg what;
 	bool dead;
+	bool is_report;
+	struct model_report report;
 	uint64_t fence;
 };
 
@@ -297,20 +307,30 @@ check_body(const struct receiver_msg *m, bool dead)
 }
 
 static enum mqi_err
-target_put(void *arg, void *unit, const char *queue, const char *qmgr,
-    struct receiver_msg *msg)
+target_put(void *arg, void *unit, struct receiver_msg *msg)
 {
+	const char *queue = msg->route.queue;
 	struct model_target *m = arg;
 	struct model_op op = {
 	    .unit = unit, .msg = msg, .fence = m->holder, .dead = msg->dead};
 
-	assert_string_equal(qmgr, "QM2");
+	if (!msg->is_report || msg->dead)
+		assert_string_equal(msg->route.qmgr, "QM2");
 	check_body(msg, msg->dead);
-	if (strcmp(queue, "NONE") == 0)
+	if (strncmp(queue, "NONE", 4) == 0)
 		return MQI_E_UNKNOWN_OBJECT;
 	op.what.number = msg->number;
 	op.what.body_len = msg->body_len - (msg->dead ? MQDLH_LEN : 0);
 	strcpy(op.what.queue, queue);
+	if (msg->is_report) {
+		op.is_report = true;
+		op.report.to = msg->route;
+		op.report.dead = msg->dead;
+		op.report.body_len = op.what.body_len;
+		assert_int_equal(
+		    mqdesc_decode(msg->desc, msg->desc_len, &op.report.md),
+		    MQI_OK);
+	}
 	append(m, &op);
 	return MQI_OK;
 }
@@ -373,7 +393,7 @@ target_report(void *arg, const struct receiver_msg *msg, enum mqi_err reason,
 	(void)msg;
 	(void)reason;
 	(void)what;
-	m->n_reports++;
+	m->n_logged++;
 }
 
 static uint64_t
@@ -405,6 +425,12 @@ execute_put(struct model_target *m, const struct model_op *op)
 {
 	struct model_unit *u = op->unit;
 
+	if (op->is_report) {
+		assert_false(u->has_report);
+		u->has_report = true;
+		u->report = op->report;
+		return MQI_OK;
+	}
 	if (strcmp(op->what.queue, "FULL") == 0 && m->full > 0) {
 		m->full--;
 		return MQI_E_Q_FULL;
@@ -430,6 +456,8 @@ execute_commit(struct model_target *m, const struct model_op *op)
 		m->dead[m->n] = u->dead[i];
 		m->delivered[m->n++] = u->msgs[i];
 	}
+	if (u->has_report)
+		m->reports[m->n_reports++] = u->report;
 	m->position = u->to;
 	memcpy(m->incarnation, u->incarnation, 16);
 	return MQI_OK;

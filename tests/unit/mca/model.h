@@ -17,6 +17,7 @@ struct model_msg {
 	uint64_t number;
 	uint32_t body_len;
 	char queue[MQI_NAME_LEN + 1];
+	uint32_t report; /* MQI_RO_ */
 };
 
 /* ---- the sender's queue manager ---- */
@@ -52,6 +53,14 @@ unsigned model_source_run(
 
 struct model_op;
 
+/* A report that was put. */
+struct model_report {
+	struct mqdesc_route to;
+	struct mqi_md md;
+	uint32_t body_len;
+	bool dead;
+};
+
 struct model_target {
 	uint64_t position;
 	uint8_t incarnation[16];
@@ -62,6 +71,8 @@ struct model_target {
 	struct model_op *first, **last; /* not executed yet */
 	uint32_t n_units;               /* open */
 	uint32_t most_units;
+	uint32_t n_logged;
+	struct model_report reports[MODEL_MAX]; /* durable */
 	uint32_t n_reports;
 	char dead_queue[MQI_NAME_LEN + 1];
 	uint32_t full; /* puts on "FULL" that will fail still */

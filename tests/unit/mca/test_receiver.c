@@ -157,7 +157,7 @@ test_an_unknown_queue_goes_to_the_dead_letter_queue(void **state)
 	add_around(f, "NONE"); /* fails when it is opened */
 	run(f);
 	check_all(f, "NONE");
-	assert_int_equal(f->target.n_reports, 2);
+	assert_int_equal(f->target.n_logged, 2);
 }
 
 static void
@@ -199,7 +199,7 @@ test_a_full_queue_pauses_and_is_tried_again(void **state)
 	tick(f, 1000);
 	assert_int_equal(channel_state(&f->r.c), CHANNEL_RUNNING);
 	check_all(f, "");
-	assert_int_equal(f->target.n_reports, 1);
+	assert_int_equal(f->target.n_logged, 1);
 }
 
 static void
@@ -256,6 +256,130 @@ test_a_dead_letter_queue_that_fails_ends_the_channel(void **state)
 	run(f);
 	assert_ended(f, MQI_E_MSG_TOO_BIG_FOR_Q, "dead-letter queue LATE");
 	assert_int_equal(f->target.n, 16);
+}
+
+/* ---- reports ---- */
+
+/* One message that asks for what `report` says, between others. */
+static void
+add_one(struct fixture *f, const char *queue, uint32_t report, uint32_t len)
+{
+	for (uint64_t n = 1; n <= 9; n++)
+		model_source_add(
+		    &f->source, n, n == 5 ? queue : "Q", n == 5 ? len : 10);
+	f->source.msgs[4].report = report;
+}
+
+static void
+assert_delivered_but_5(const struct fixture *f)
+{
+	assert_int_equal(f->target.n, 8);
+	for (uint32_t i = 0; i < 8; i++)
+		assert_int_equal(
+		    f->target.delivered[i].number, i < 4 ? i + 1 : i + 2);
+	assert_int_equal(f->source.acked, 9);
+}
+
+static void
+test_a_message_that_asks_to_be_discarded_is_reported(void **state)
+{
+	struct fixture *f = *state;
+	const struct model_report *rep = &f->target.reports[0];
+
+	add_one(f, "NONE", MQI_RO_EXCEPTION_WITH_FULL_DATA | MQI_RO_DISCARD_MSG,
+	    200);
+	run(f);
+	assert_delivered_but_5(f);
+	assert_int_equal(f->target.n_reports, 1);
+	assert_false(rep->dead);
+	assert_string_equal(rep->to.queue, "REPLY");
+	assert_string_equal(rep->to.qmgr, "QM1");
+	assert_int_equal(rep->md.msg_type, MQI_MT_REPORT);
+	assert_int_equal(rep->md.feedback, MQI_E_UNKNOWN_OBJECT);
+	assert_int_equal(rep->md.correl_id[0], 5);
+	assert_int_equal(rep->md.report, MQI_RO_NONE);
+	assert_int_equal(rep->body_len, 200);
+}
+
+static void
+test_a_dead_letter_is_reported_too(void **state)
+{
+	struct fixture *f = *state;
+
+	add_one(f, "LATE", MQI_RO_EXCEPTION_WITH_DATA, 200);
+	run(f);
+	check_all(f, "LATE");
+	assert_int_equal(f->target.n_reports, 1);
+	assert_int_equal(f->target.reports[0].body_len, 100);
+	assert_int_equal(
+	    f->target.reports[0].md.feedback, MQI_E_MSG_TOO_BIG_FOR_Q);
+}
+
+static void
+test_discard_alone_reports_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	add_one(f, "NONE", MQI_RO_DISCARD_MSG, 10);
+	run(f);
+	assert_delivered_but_5(f);
+	assert_int_equal(f->target.n_reports, 0);
+}
+
+static void
+test_other_reports_are_not_exceptions(void **state)
+{
+	struct fixture *f = *state;
+
+	add_one(f, "NONE", MQI_RO_EXPIRATION | MQI_RO_COA, 10);
+	run(f);
+	check_all(f, "NONE");
+	assert_int_equal(f->target.n_reports, 0);
+}
+
+static void
+test_a_full_queue_is_tried_again_before_it_is_reported(void **state)
+{
+	struct fixture *f = *state;
+
+	add_one(f, "FULL", MQI_RO_EXCEPTION | MQI_RO_DISCARD_MSG, 10);
+	f->target.full = 1000;
+	run(f);
+	assert_int_equal(channel_state(&f->r.c), CHANNEL_PAUSED);
+	assert_int_equal(f->target.n_reports, 0);
+	tick(f, 1000);
+	tick(f, 1000);
+	assert_delivered_but_5(f);
+	assert_int_equal(f->target.n_reports, 1);
+	assert_int_equal(f->target.reports[0].md.feedback, MQI_E_Q_FULL);
+}
+
+static void
+test_a_report_that_cannot_be_put_is_dead_lettered(void **state)
+{
+	struct fixture *f = *state;
+
+	/* its reply-to queue is not known either */
+	add_one(f, "NONE2",
+	    MQI_RO_EXCEPTION_WITH_FULL_DATA | MQI_RO_DISCARD_MSG, 10);
+	run(f);
+	assert_delivered_but_5(f);
+	assert_int_equal(f->target.n_reports, 1);
+	assert_true(f->target.reports[0].dead);
+	assert_string_equal(f->target.reports[0].to.queue, "DLQ");
+	assert_string_equal(f->target.reports[0].md.format, "MQDEAD");
+}
+
+static void
+test_nothing_is_discarded_if_its_report_has_no_place(void **state)
+{
+	struct fixture *f = *state;
+
+	add_one(f, "NONE2", MQI_RO_EXCEPTION | MQI_RO_DISCARD_MSG, 10);
+	f->target.dead_queue[0] = '\0';
+	run(f);
+	assert_ended(f, MQI_E_UNKNOWN_OBJECT, "was to be discarded");
+	assert_int_equal(f->source.acked, 4);
 }
 
 static void
@@ -555,6 +679,13 @@ main(void)
 	    T(test_without_a_dead_letter_queue_the_channel_ends),
 	    T(test_usedlq_no_ends_the_channel),
 	    T(test_a_dead_letter_queue_that_fails_ends_the_channel),
+	    T(test_a_message_that_asks_to_be_discarded_is_reported),
+	    T(test_a_dead_letter_is_reported_too),
+	    T(test_discard_alone_reports_nothing),
+	    T(test_other_reports_are_not_exceptions),
+	    T(test_a_full_queue_is_tried_again_before_it_is_reported),
+	    T(test_a_report_that_cannot_be_put_is_dead_lettered),
+	    T(test_nothing_is_discarded_if_its_report_has_no_place),
 	    T(test_a_refused_hello_tells_the_partner),
 	    T(test_a_refused_position_ends_both),
 	    T(test_a_position_outside_the_history_ends_both),

@@ -226,6 +226,31 @@ test_stamp_without_user_and_name_leaves_them(void **state)
 }
 
 static void
+test_stamp_resolves_a_reply_to_queue(void **state)
+{
+	struct fixture *f = *state;
+	struct mqdesc_stamp s = plain_stamp();
+	struct mqdesc_info info;
+
+	strcpy(f->md.reply_to_q, "ANSWERS");
+	stamp(f, &s);
+	assert_int_equal(mqdesc_read(f->out.data, f->out.len, &info), MQI_OK);
+	assert_true(info.reply_unresolved);
+	assert_string_equal(info.reply_to_q, "ANSWERS");
+	s.reply_to_q = "REPLIES";
+	s.reply_to_qmgr = "QM1";
+	stamp(f, &s);
+	assert_int_equal(mqdesc_read(f->out.data, f->out.len, &info), MQI_OK);
+	assert_false(info.reply_unresolved);
+	f->md.priority = 4;
+	f->md.persistence = MQI_PERSISTENCE_NO;
+	set_put_time(&f->md);
+	strcpy(f->md.reply_to_q, "REPLIES");
+	strcpy(f->md.reply_to_qmgr, "QM1");
+	assert_stamped_is_md(f);
+}
+
+static void
 test_stamp_keep_context_fills_in_only_what_is_missing(void **state)
 {
 	struct fixture *f = *state;
@@ -453,6 +478,7 @@ main(void)
 	    TEST(test_stamp_fills_in_a_descriptor_of_defaults),
 	    TEST(test_stamp_to_defaults_leaves_the_fields_out),
 	    TEST(test_stamp_without_user_and_name_leaves_them),
+	    TEST(test_stamp_resolves_a_reply_to_queue),
 	    TEST(test_stamp_keep_context_fills_in_only_what_is_missing),
 	    TEST(test_stamp_adds_replaces_keeps_and_removes_the_route),
 	    TEST(test_stamp_carries_unknown_extensions_along),
