@@ -268,7 +268,8 @@ put_burst(struct client *k)
 		md.persistence = MQI_PERSISTENCE_YES;
 		err = mqi_put_async(to->queue, NULL, &md, k->body, len);
 	}
-	if (err == MQI_OK)
+	/* after one that failed, the others are not tried until the flush */
+	if (err == MQI_OK || err == MQI_E_SUPPRESSED)
 		err = mqi_flush(to->queue);
 	out = outcome(k, "put_async", err);
 	/* of a burst that was cut off anything may have been done */
