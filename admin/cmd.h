@@ -24,6 +24,7 @@ int cmd_backup(int argc, char **argv);
 int cmd_compact(int argc, char **argv);
 int cmd_create(int argc, char **argv);
 int cmd_delete(int argc, char **argv);
+int cmd_dlq(int argc, char **argv);
 int cmd_mqsc(int argc, char **argv);
 int cmd_restore(int argc, char **argv);
 int cmd_start(int argc, char **argv);

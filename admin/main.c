@@ -21,6 +21,7 @@ static const struct {
     {"delete", cmd_delete, "delete a queue manager and all its messages"},
     {"mqsc", cmd_mqsc, "run MQSC commands: queues, channels, listeners"},
     {"attributes", cmd_attributes, "show the attributes that objects have"},
+    {"dlq", cmd_dlq, "retry, forward or discard dead letters by rules"},
     {"verify", cmd_verify, "look whether a store is whole"},
     {"backup", cmd_backup, "copy a store, also of one that runs"},
     {"restore", cmd_restore, "make a queue manager from a backup"},
