@@ -136,11 +136,8 @@ journal_fill(
 	return MQI_OK;
 }
 
-/* Says that the file holds no batch yet, and where the journal ends meanwhile:
- * one of zeros alone has lost what it held.  Only when the zeros are there, so
- * that the size can be believed. */
-static int
-mark_unused(struct journal *j, unsigned i)
+int
+journal_mark_unused(struct journal *j, unsigned i)
 {
 	struct journal_file_header h = {
 	    .first = journal_last(j) + 1,
@@ -175,7 +172,7 @@ make_file(struct journal *j, unsigned i, struct store_why *why)
 	j->files[i].f = f;
 	err = journal_fill(j, i, 0, why);
 	if (err == MQI_OK)
-		rc = mark_unused(j, i);
+		rc = journal_mark_unused(j, i);
 	if (err == MQI_OK && rc == 0)
 		rc = j->disk->ops->flush_dir(j->disk);
 	if (err == MQI_OK && rc != 0)
@@ -191,8 +188,9 @@ make_file(struct journal *j, unsigned i, struct store_why *why)
 /* A store that is new has no journal yet; if one is there, what it belongs to
  * has been lost. */
 static enum mqi_err
-refuse_used_file(struct journal *j, unsigned i, struct store_why *why)
+refuse_used_file(struct disk *disk, unsigned i, struct store_why *why)
 {
+	static const uint8_t no_log[JOURNAL_ID_LEN];
 	uint8_t bytes[JOURNAL_FILE_HEADER];
 	struct journal_file_header h = {.ordinal = 0};
 	char name[JOURNAL_NAME_SIZE];
@@ -202,20 +200,20 @@ refuse_used_file(struct journal *j, unsigned i, struct store_why *why)
 	int rc;
 
 	journal_file_name(i, name);
-	rc = j->disk->ops->open(j->disk, name, false, &f);
+	rc = disk->ops->open(disk, name, false, &f);
 	if (rc == ENOENT)
 		return MQI_OK;
 	if (rc != 0)
 		return journal_fail(why, rc, "cannot open", i);
-	rc = j->disk->ops->size(j->disk, f, &size);
+	rc = disk->ops->size(disk, f, &size);
 	if (rc == 0 && size >= sizeof(bytes))
-		rc = j->disk->ops->read(j->disk, f, 0, bytes, sizeof(bytes));
-	j->disk->ops->close(j->disk, f);
+		rc = disk->ops->read(disk, f, 0, bytes, sizeof(bytes));
+	disk->ops->close(disk, f);
 	if (rc != 0)
 		return journal_fail(why, rc, "cannot read", i);
 	if (size < sizeof(bytes))
 		return MQI_OK;
-	look = journal_file_header_decode(bytes, j->log_id, &h);
+	look = journal_file_header_decode(bytes, no_log, &h);
 	/* a damaged header is no sign that there is nothing behind it */
 	if (look == JOURNAL_NONE ? bytes[0] == 0 && memcmp(bytes, bytes + 1,
 							sizeof(bytes) - 1) == 0
@@ -229,18 +227,26 @@ refuse_used_file(struct journal *j, unsigned i, struct store_why *why)
 }
 
 enum mqi_err
+journal_refuse_used(struct disk *disk, struct store_why *why)
+{
+	enum mqi_err err = MQI_OK;
+
+	for (unsigned i = 0; i < JOURNAL_FILES_MAX && err == MQI_OK; i++)
+		err = refuse_used_file(disk, i, why);
+	return err;
+}
+
+enum mqi_err
 journal_create(struct disk *disk, const struct journal_options *o,
     const uint8_t log_id[JOURNAL_ID_LEN], uint64_t last, struct journal **ret,
     struct store_why *why)
 {
 	struct journal *j = journal_new(disk, o, log_id);
 	char name[JOURNAL_NAME_SIZE];
-	enum mqi_err err = MQI_OK;
+	enum mqi_err err = journal_refuse_used(disk, why);
 
 	j->last = last;
 	j->released = last;
-	for (unsigned i = 0; i < JOURNAL_FILES_MAX && err == MQI_OK; i++)
-		err = refuse_used_file(j, i, why);
 	for (unsigned i = 0; i < JOURNAL_FILES_MAX && err == MQI_OK; i++) {
 		int rc;
 

@@ -50,6 +50,10 @@ MQ_MUST_CHECK enum mqi_err journal_create(struct disk *disk,
     const struct journal_options *o, const uint8_t log_id[JOURNAL_ID_LEN],
     uint64_t last, struct journal **ret, struct store_why *why);
 
+/* OBJECT_DAMAGED: there are files that were in use.  Errors: IO. */
+MQ_MUST_CHECK enum mqi_err journal_refuse_used(
+    struct disk *disk, struct store_why *why);
+
 /*
  * journal_open - opens a journal and finds the batches behind `applied`.  They
  * have been written again and flushed when it returns: what a failed flush

@@ -65,6 +65,11 @@ struct journal *journal_new(struct disk *disk, const struct journal_options *o,
 MQ_MUST_CHECK enum mqi_err journal_fill(
     struct journal *j, unsigned i, uint64_t from, struct store_why *why);
 
+/* Says that the file holds no batch yet, and where the journal ends meanwhile:
+ * one of zeros alone has lost what it held.  Only when the zeros are there, so
+ * that the size can be believed.  0 or errno. */
+MQ_MUST_CHECK int journal_mark_unused(struct journal *j, unsigned i);
+
 enum mqi_err journal_fail(
     struct store_why *why, int rc, const char *what, unsigned file);
 

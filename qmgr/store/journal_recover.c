@@ -56,6 +56,7 @@ struct scan {
 	uint64_t first[JOURNAL_FILES_MAX]; /* number of what stands first */
 	bool unfinished;                   /* the last file has no header */
 	bool unreadable; /* a file has lost its header, or its end */
+	bool excused;    /* without that, the start would be refused */
 	size_t cap;
 };
 
@@ -442,7 +443,7 @@ static enum mqi_err
 check_begin(struct scan *s)
 {
 	struct journal *j = s->j;
-	bool reaches = s->unreadable;
+	bool reaches = false;
 	uint64_t first = j->n_found > 0 ? j->found[0].number : s->durable + 1;
 
 	if (s->highest < s->applied && !s->unreadable)
@@ -452,12 +453,14 @@ check_begin(struct scan *s)
 		    "loses what it says it has written",
 		    (unsigned long long)s->highest,
 		    (unsigned long long)s->applied);
+	s->excused = s->highest < s->applied;
 	if (first <= s->applied + 1)
 		return MQI_OK;
 	for (unsigned i = 0; i < j->n_files; i++)
 		reaches = reaches || (s->good[i] && s->headers[i].ordinal > 0 &&
 					 s->headers[i].first <= s->applied + 1);
-	if (!reaches)
+	s->excused = s->excused || !reaches;
+	if (!reaches && !s->unreadable)
 		return store_fail(s->why, MQI_E_OBJECT_DAMAGED,
 		    "the journal begins with batch %llu, but the store ends "
 		    "with batch %llu: one of the two was exchanged, for "
@@ -521,8 +524,20 @@ check_chain(struct scan *s)
 
 /* ---- opening ---- */
 
+static bool
+holds_found(const struct journal *j, unsigned i)
+{
+	for (size_t k = 0; k < j->n_found; k++)
+		if (j->found[k].file == i)
+			return true;
+	return false;
+}
+
 /* Files that were cut or lost, or have another size than is wanted now, get
- * it when nothing in them is needed; at least the fewest must be there. */
+ * it when nothing in them is needed; at least the fewest must be there.  One
+ * that has lost its header, and holds nothing, is from now on one that was
+ * never used: its loss has been told, and is not told again, unless the next
+ * start would not know without it why batches are missing. */
 static enum mqi_err
 mend_files(struct scan *s)
 {
@@ -546,6 +561,12 @@ mend_files(struct scan *s)
 			err = journal_fail(s->why, rc, "cannot make", i);
 		else if (f->size < j->o.file_size)
 			err = journal_fill(j, i, f->size, s->why);
+		if (err != MQI_OK || s->good[i] || s->excused ||
+		    holds_found(j, i))
+			continue;
+		rc = journal_mark_unused(j, i);
+		if (rc != 0)
+			err = journal_fail(s->why, rc, "cannot mark", i);
 	}
 	return err;
 }
@@ -573,18 +594,18 @@ journal_open(struct disk *disk, const struct journal_options *o,
 		choose(&s);
 		err = check_chain(&s);
 	}
+	j->released = applied;
+	j->last = applied;
+	j->crc = s.applied_crc;
+	if (err == MQI_OK && j->n_found > 0) {
+		j->last = j->found[j->n_found - 1].number;
+		j->crc = j->found[j->n_found - 1].crc;
+	}
 	if (err == MQI_OK)
 		err = mend_files(&s);
 	if (err != MQI_OK) {
 		(void)journal_free(j);
 		return err;
-	}
-	j->released = applied;
-	j->last = applied;
-	j->crc = s.applied_crc;
-	if (j->n_found > 0) {
-		j->last = j->found[j->n_found - 1].number;
-		j->crc = j->found[j->n_found - 1].crc;
 	}
 	/* what was dropped is never read: its file may be used again */
 	for (unsigned i = 0; i < j->n_files; i++)

@@ -42,6 +42,7 @@
 #include <string.h>
 #include <sys/queue.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -496,33 +497,49 @@ new_store(const struct store_options *o, void (*wake_fn)(void *), void *arg)
 	return m;
 }
 
-/* Opens the journal that LMDB knows, or makes one. */
+/* The journal's directory; a journal without its store is refused before
+ * anything is made that looks like one. */
 static enum mqi_err
-open_journal(struct store_journal *m, const char *dir)
+open_disk(struct store_journal *m, const char *dir)
 {
-	uint8_t log_id[JOURNAL_ID_LEN];
-	struct disk *disk = m->o.disk;
-	char *path;
-	enum mqi_err err;
+	char *path = NULL;
+	char *store = NULL;
+	enum mqi_err err = MQI_OK;
 	int rc = 0;
 
-	if (disk == NULL) {
-		if (asprintf(&path, "%s/journal", dir) < 0)
-			return store_fail(
-			    &m->why, MQI_E_NO_MEMORY, "no memory");
+	if (asprintf(&path, "%s/journal", dir) < 0 ||
+	    asprintf(&store, "%s/store", dir) < 0) {
+		err = store_fail(&m->why, MQI_E_NO_MEMORY, "no memory");
+		goto out;
+	}
+	if (m->o.disk == NULL) {
 		rc = disk_posix_open(path, &m->disk);
-		disk = m->disk;
-		free(path);
+		m->o.disk = m->disk;
 	}
 	if (rc != 0)
-		return store_fail(&m->why, store_err(rc),
-		    "cannot open %s/journal: %s", dir, strerror(rc));
+		err = store_fail(&m->why, store_err(rc), "cannot open %s: %s",
+		    path, strerror(rc));
+	else if (access(store, F_OK) != 0 && errno == ENOENT)
+		err = journal_refuse_used(m->o.disk, &m->why);
+out:
+	free(path);
+	free(store);
+	return err;
+}
+
+/* Opens the journal that LMDB knows, or makes one. */
+static enum mqi_err
+open_journal(struct store_journal *m)
+{
+	uint8_t log_id[JOURNAL_ID_LEN];
+	enum mqi_err err;
+
 	if (m->e.has_log)
-		return journal_open(disk, &m->o.journal, m->e.log_id,
+		return journal_open(m->o.disk, &m->o.journal, m->e.log_id,
 		    m->e.last_batch, &m->journal, &m->why);
 	mqrand_bytes(log_id, sizeof(log_id));
-	err = journal_create(
-	    disk, &m->o.journal, log_id, m->e.last_batch, &m->journal, &m->why);
+	err = journal_create(m->o.disk, &m->o.journal, log_id, m->e.last_batch,
+	    &m->journal, &m->why);
 	return err == MQI_OK ? lmdb_env_set_log(&m->e, log_id, &m->why) : err;
 }
 
@@ -576,10 +593,12 @@ recover(struct store_journal *m)
 static enum mqi_err
 open_all(struct store_journal *m, const char *dir)
 {
-	enum mqi_err err = lmdb_env_open(&m->e, dir, &m->o.lmdb, &m->why);
+	enum mqi_err err = open_disk(m, dir);
 
 	if (err == MQI_OK)
-		err = open_journal(m, dir);
+		err = lmdb_env_open(&m->e, dir, &m->o.lmdb, &m->why);
+	if (err == MQI_OK)
+		err = open_journal(m);
 	if (err == MQI_OK)
 		err = recover(m);
 	if (err == MQI_OK)

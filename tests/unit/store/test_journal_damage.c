@@ -240,6 +240,59 @@ test_number_of_a_lost_batch_is_not_given_again(void **state)
 	(void)disk_sim_free(d);
 }
 
+/* What is lost is told by the start that finds it, which makes the file
+ * again; then it is as good as one that was never used. */
+static void
+a_file_is_told_once(void (*harm)(struct disk_sim *d), const char *told)
+{
+	struct disk_sim *d = small_journal(5);
+	struct left l;
+
+	harm(d);
+	l = open_and_look(d, 3, 5, 1);
+	assert_int_equal(l.err, MQI_OK);
+	assert_int_equal(l.whole, 2);
+	assert_non_null(strstr(l.log, told));
+	free(l.log);
+	l = open_and_look(d, 3, 5, 1);
+	assert_int_equal(l.err, MQI_OK);
+	assert_int_equal(l.whole, 2);
+	assert_null(strstr(l.log, "journal.damaged"));
+	free(l.log);
+	(void)disk_sim_free(d);
+}
+
+static void
+lose_file(struct disk_sim *d)
+{
+	struct disk *disk = disk_sim_table(d);
+
+	assert_int_equal(disk->ops->remove(disk, "log.001"), 0);
+}
+
+static void
+lose_header(struct disk_sim *d)
+{
+	static const uint8_t zeros[JOURNAL_FILE_HEADER];
+
+	disk_sim_poke(d, "log.001", 0, zeros, sizeof(zeros));
+}
+
+static void
+harm_header(struct disk_sim *d)
+{
+	flip(d, "log.001", 20);
+}
+
+static void
+test_a_file_that_was_made_again_is_told_once(void **state)
+{
+	(void)state;
+	a_file_is_told_once(lose_file, "is missing");
+	a_file_is_told_once(lose_header, "is empty");
+	a_file_is_told_once(harm_header, "has a damaged header");
+}
+
 static void
 test_flipped_checksum_field_does_not_refuse_the_start(void **state)
 {
@@ -544,6 +597,7 @@ main(void)
 	    cmocka_unit_test(
 		test_damaged_batch_before_a_torn_one_is_not_taken_for_torn),
 	    cmocka_unit_test(test_number_of_a_lost_batch_is_not_given_again),
+	    cmocka_unit_test(test_a_file_that_was_made_again_is_told_once),
 	    cmocka_unit_test(
 		test_flipped_checksum_field_does_not_refuse_the_start),
 	    cmocka_unit_test(test_higher_epoch_of_one_number_counts),

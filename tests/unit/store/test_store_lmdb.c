@@ -279,6 +279,26 @@ test_foreign_environment_is_refused(void **state)
 	refused(h, MQI_E_STORE_FORMAT, "not a Sluice store");
 }
 
+/* Nothing is made that would look like the store. */
+static void
+test_journal_without_its_store_is_refused_and_left_as_it_is(void **state)
+{
+	struct harness *h = *state;
+	char path[PATH_MAX + 32], aside[PATH_MAX + 32];
+
+	harness_put_at(h, Q1, 1);
+	harness_commit(h);
+	harness_close(h);
+	path_in(h, "", path, sizeof(path));
+	path_in(h, ".aside", aside, sizeof(aside));
+	assert_int_equal(rename(path, aside), 0);
+	refused(h, MQI_E_OBJECT_DAMAGED, "was in use");
+	assert_int_not_equal(access(path, F_OK), 0);
+	assert_int_equal(rename(aside, path), 0);
+	harness_reopen(h);
+	harness_assert_depth(h, Q1, 1, 10);
+}
+
 static void
 test_file_that_was_cut_is_refused(void **state)
 {
@@ -647,6 +667,7 @@ main(void)
 	    T(test_damaged_tables_are_refused),
 	    T(test_newer_format_is_refused_by_name),
 	    T(test_foreign_environment_is_refused),
+	    T(test_journal_without_its_store_is_refused_and_left_as_it_is),
 	    T(test_file_that_was_cut_is_refused),
 	    T(test_file_systems_that_do_not_hold_are_refused),
 	    T(test_full_disk_refuses_puts_and_lets_the_rest_work),
