@@ -19,11 +19,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dn.h"
 #include "base/log.h"
 #include "mca/dial.h"
 #include "mca/run.h"
 #include "mca/sender.h"
-#include "tls/tls_name.h"
 
 #define DIAL_MS 10000u
 #define FINISH_MS 2000u
@@ -306,7 +306,7 @@ static const struct run_kind kind = {.turn = turn,
 static enum mqi_err
 read_definition(char *text)
 {
-	char why[MQTLS_WHY_LEN];
+	char why[MQDN_WHY_LEN];
 	struct mqctl_list row;
 	enum mqi_err err = run_display(
 	    &me.run, MQCTL_CHANNEL, me.run.args->channel, &row, text);
@@ -325,7 +325,7 @@ read_definition(char *text)
 		(void)snprintf(text, CHANNEL_TEXT_LEN,
 		    "channel %s is not a sender", me.def.channel);
 		err = MQI_E_CHANNEL_CONFIG;
-	} else if (mqtls_name_check(me.peer, why) != MQI_OK) {
+	} else if (mqdn_check(me.peer, why) != MQI_OK) {
 		(void)snprintf(text, CHANNEL_TEXT_LEN,
 		    "channel %s needs an SSLPEER that can be read: %.400s",
 		    me.def.channel, me.peer[0] != '\0' ? why : "it is blank");

@@ -90,7 +90,7 @@ void mqtls_close(struct mqtls_conn *c);
 /* The partner's certificate; after the handshake. */
 MQ_MUST_CHECK enum mqi_err mqtls_peer(
     const struct mqtls_conn *c, struct mqtls_cert *ret);
-/* Whether it fits an SSLPEER pattern (mqtls_name_match). */
+/* Whether it fits an SSLPEER pattern (base/dn.h). */
 MQ_MUST_CHECK enum mqi_err mqtls_peer_match(const struct mqtls_conn *c,
     const char *pattern, bool *ret_match, char *ret_why);
 /* "TLS_AES_256_GCM_SHA384" */
