@@ -26,16 +26,22 @@
 static const char help[] =
     "Usage: mqadmin tls init DIR [--name TEXT] [--days N]\n"
     "       mqadmin tls issue DIR NAME [--out DIR2] [--org TEXT] [--days N]\n"
-    "                  [--dns HOST]... [--ip ADDRESS]...\n"
-    "       mqadmin tls check DIR2\n\n"
+    "                  [--label LABEL] [--dns HOST]... [--ip ADDRESS]...\n"
+    "       mqadmin tls check DIR2 [--label LABEL]\n"
+    "       mqadmin tls revoke DIR [CERT.pem] [--days N]\n\n"
     "init    makes a private authority: DIR/ca.pem and DIR/ca.key\n"
     "issue   makes a certificate of it for NAME: DIR2/ca.pem, cert.pem and\n"
     "        key.pem; DIR2 is DIR/NAME if not given.  A queue manager looks\n"
     "        in SSLKEYR, or in ssl/ of its own directory\n"
-    "check   says whether DIR2 is good for a channel, and until when\n\n"
+    "check   says whether DIR2 is good for a channel, and until when\n"
+    "revoke  adds a certificate to the authority's list of revocations,\n"
+    "        DIR/crl.pem, or only renews the list.  Copy it to the SSLKEYR of\n"
+    "        each queue manager and give it REFRESH SECURITY TYPE(SSL)\n\n"
     "  --name TEXT  common name of the authority (Sluice private authority)\n"
     "  --org TEXT   organisation in the certificate's name\n"
-    "  --days N     valid for so long (authority 3650, certificate 365)\n"
+    "  --days N     valid for so long (authority 3650, others 365)\n"
+    "  --label LABEL  the certificate that CERTLABL(LABEL) names:\n"
+    "               LABEL.cert.pem and LABEL.key.pem\n"
     "  --dns, --ip  further names, for programs that look at them\n\n"
     "ca.key is what all trust rests on: keep it away from queue managers.\n";
 
@@ -81,25 +87,52 @@ tls_init(const struct tls_args *a, const char *dir)
 	return CMD_OK;
 }
 
-static int
-tls_check(const char *dir)
+static void
+show_until(const char *label, int64_t until)
 {
+	int64_t left = (until - (int64_t)time(NULL)) / 86400;
+
+	show_day(label, until);
+	(void)printf(" (%lld days%s)\n", (long long)left,
+	    left < SOON_DAYS ? ": replace it soon" : "");
+}
+
+static int
+tls_check(const char *dir, const char *label)
+{
+	const struct mqtls_opts opts = {.label = label};
 	char why[MQTLS_WHY_LEN];
 	struct mqtls_ctx *ctx;
 	struct mqtls_cert cert;
-	int64_t left;
+	int64_t crl_until;
 
-	if (mqtls_ctx_new(dir, why, &ctx) != MQI_OK)
+	if (mqtls_ctx_new(dir, &opts, why, &ctx) != MQI_OK)
 		return fail(why);
 	mqtls_ctx_cert(ctx, &cert);
+	crl_until = mqtls_ctx_crl_until(ctx);
 	mqtls_ctx_free(ctx);
-	left = (cert.not_after - (int64_t)time(NULL)) / 86400;
 	(void)printf("subject  %s\nissuer   %s\nserial   %s\n", cert.subject,
 	    cert.issuer, cert.serial);
 	show_day("from     ", cert.not_before);
-	show_day("\nuntil    ", cert.not_after);
-	(void)printf(" (%lld days%s)\n", (long long)left,
-	    left < SOON_DAYS ? ": replace it soon" : "");
+	(void)printf("\n");
+	show_until("until    ", cert.not_after);
+	if (crl_until != 0)
+		show_until("list     ", crl_until);
+	return CMD_OK;
+}
+
+static int
+tls_revoke(const struct tls_args *a, const char *dir, const char *cert)
+{
+	char why[MQTLS_WHY_LEN];
+	unsigned n = 0;
+
+	if (mqtls_ca_revoke(dir, cert,
+		a->days > 0 ? (unsigned)a->days : CERT_DAYS, why, &n) != MQI_OK)
+		return fail(why);
+	(void)printf("%s/crl.pem holds %u certificate%s; copy it to each queue "
+		     "manager's SSLKEYR,\nthen REFRESH SECURITY TYPE(SSL).\n",
+	    dir, n, n == 1 ? "" : "s");
 	return CMD_OK;
 }
 
@@ -122,7 +155,7 @@ tls_issue(struct tls_args *a, const char *dir, const char *name)
 	if (mqtls_ca_issue(&a->issue, why) != MQI_OK)
 		rc = fail(why);
 	else
-		rc = tls_check(a->issue.out_dir);
+		rc = tls_check(a->issue.out_dir, a->issue.label);
 	free(out);
 	return rc;
 }
@@ -152,6 +185,9 @@ take_option(struct tls_args *a, int id, const char *value)
 	case 'd':
 		a->days = atoi(value);
 		return a->days > 0 && a->days <= MAX_DAYS;
+	case 'l':
+		a->issue.label = value;
+		return mqtls_label_is_valid(value);
 	case 's':
 		return add_name(a->issue.dns, &a->n_dns, value);
 	case 'i':
@@ -159,6 +195,23 @@ take_option(struct tls_args *a, int id, const char *value)
 	default:
 		return false;
 	}
+}
+
+static int
+run_verb(struct tls_args *a, int n, char **args)
+{
+	const char *what = n > 0 ? args[0] : "";
+
+	if (strcmp(what, "init") == 0 && n == 2)
+		return tls_init(a, args[1]);
+	if (strcmp(what, "issue") == 0 && n == 3)
+		return tls_issue(a, args[1], args[2]);
+	if (strcmp(what, "check") == 0 && n == 2)
+		return tls_check(args[1], a->issue.label);
+	if (strcmp(what, "revoke") == 0 && (n == 2 || n == 3))
+		return tls_revoke(a, args[1], n == 3 ? args[2] : NULL);
+	return cmd_usage("tls", "init DIR, issue DIR NAME, check DIR or "
+				"revoke DIR CERT.pem is expected");
 }
 
 int
@@ -169,13 +222,13 @@ cmd_tls(int argc, char **argv)
 	    {"org", required_argument, NULL, 'g'},
 	    {"out", required_argument, NULL, 'o'},
 	    {"days", required_argument, NULL, 'd'},
+	    {"label", required_argument, NULL, 'l'},
 	    {"dns", required_argument, NULL, 's'},
 	    {"ip", required_argument, NULL, 'i'},
 	    {NULL, 0, NULL, 0},
 	};
 	struct tls_args a = {0};
-	const char *what;
-	int id, left;
+	int id;
 
 	if (cmd_help(argc, argv, help))
 		return CMD_OK;
@@ -185,14 +238,5 @@ cmd_tls(int argc, char **argv)
 		if (id != 'd' && !take_option(&a, id, optarg))
 			return cmd_usage("tls", "an option is not valid");
 	}
-	left = argc - optind;
-	what = left > 0 ? argv[optind] : "";
-	if (strcmp(what, "init") == 0 && left == 2)
-		return tls_init(&a, argv[optind + 1]);
-	if (strcmp(what, "issue") == 0 && left == 3)
-		return tls_issue(&a, argv[optind + 1], argv[optind + 2]);
-	if (strcmp(what, "check") == 0 && left == 2)
-		return tls_check(argv[optind + 1]);
-	return cmd_usage(
-	    "tls", "init DIR, issue DIR NAME or check DIR is expected");
+	return run_verb(&a, argc - optind, argv + optind);
 }

@@ -535,7 +535,7 @@ run_receiver(const struct run_args *args)
 		return RUN_FAILED;
 	receiver_init(&me.receiver, &me.io, run_now_ms());
 	me.told = channel_state(&me.receiver.c);
-	err = mqtls_ctx_new(args->keys, why, &me.tls);
+	err = mqtls_ctx_new(args->keys, NULL, why, &me.tls);
 	if (err == MQI_OK)
 		err = link_new(
 		    &me.run.loop, args->fd, me.tls, true, &events, &me.link);

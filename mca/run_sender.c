@@ -395,7 +395,7 @@ start(char *text)
 	run_flush_local(&me.run);
 	err = run_key_dir(&me.run, keys, text);
 	if (err == MQI_OK)
-		err = mqtls_ctx_new(keys, text, &me.tls);
+		err = mqtls_ctx_new(keys, NULL, text, &me.tls);
 	if (err == MQI_OK)
 		err = open_stream(text);
 	if (err == MQI_OK)

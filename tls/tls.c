@@ -329,6 +329,14 @@ mqtls_peer(const struct mqtls_conn *c, struct mqtls_cert *ret)
 }
 
 enum mqi_err
+mqtls_peer_again(
+    const struct mqtls_conn *c, const struct mqtls_ctx *fresh, char *ret_why)
+{
+	MQ_PRE(c->shaken);
+	return mqtls_peer_recheck(fresh, c->ssl, c->server, ret_why);
+}
+
+enum mqi_err
 mqtls_peer_match(const struct mqtls_conn *c, const char *pattern,
     bool *ret_match, char *ret_why)
 {
@@ -348,6 +356,12 @@ const char *
 mqtls_cipher(const struct mqtls_conn *c)
 {
 	return SSL_get_cipher_name(c->ssl);
+}
+
+const char *
+mqtls_version(const struct mqtls_conn *c)
+{
+	return SSL_get_version(c->ssl);
 }
 
 bool

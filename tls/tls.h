@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tls.h - TLS 1.3 with certificates on both sides, as bytes in and bytes out:
+ * tls.h - TLS with certificates on both sides, as bytes in and bytes out:
  * no descriptor, no clock but OpenSSL's for validity.  The only code beside
  * tls_ca.c and tls_name.c that knows OpenSSL.
  *
@@ -11,6 +11,9 @@
  *   cert.pem  our certificate, then intermediate ones
  *   key.pem   its key, unencrypted, readable by the owner alone
  *   crl.pem   optional: revocation lists, then needed for every issuer
+ *
+ * A directory may hold further certificates: LABEL.cert.pem and LABEL.key.pem
+ * are those of CERTLABL(LABEL).
  *
  * A connection holds a reference to its context, so a context may be replaced
  * (reloaded) while connections live.  Each object belongs to one thread at a
@@ -25,18 +28,29 @@
 #include <stdint.h>
 
 #include "base/check.h"
+#include "base/cipher.h"
 
+#define MQTLS_LABEL_LEN 64u    /* bytes of a CERTLABL */
 #define MQTLS_WHY_LEN 512u     /* buffer for a sentence */
 #define MQTLS_SUBJECT_LEN 257u /* identity, with its NUL */
 
 struct mqtls_ctx;
 struct mqtls_conn;
 
-/* Errors: CERTIFICATE (missing, unreadable, mode, key does not fit, chain does
- * not verify against ca.pem, expired), SSL_INITIALIZATION_ERROR.  ret_why
+struct mqtls_opts {
+	const char *label;   /* CERTLABL; NULL or "": cert.pem and key.pem */
+	const char *ciphers; /* SSLCIPH (base/cipher.h); NULL or "": TLS 1.3 */
+};
+
+/* opts NULL: all defaults.  Errors: CERTIFICATE (missing, unreadable, mode,
+ * key does not fit, chain does not verify against ca.pem, expired),
+ * SSL_INITIALIZATION_ERROR (an SSLCIPH that is not known, too).  ret_why
  * (MQTLS_WHY_LEN bytes) gets the sentence on a failure. */
-MQ_MUST_CHECK enum mqi_err mqtls_ctx_new(
-    const char *dir, char *ret_why, struct mqtls_ctx **ret_ctx);
+MQ_MUST_CHECK enum mqi_err mqtls_ctx_new(const char *dir,
+    const struct mqtls_opts *opts, char *ret_why, struct mqtls_ctx **ret_ctx);
+/* Whether a CERTLABL can be part of a file's name: letters, digits, '-', '_'
+ * and '.', which is not the first. */
+bool mqtls_label_is_valid(const char *label);
 struct mqtls_ctx *mqtls_ctx_free(struct mqtls_ctx *ctx); /* NULL */
 
 struct mqtls_cert {
@@ -49,6 +63,9 @@ struct mqtls_cert {
 
 /* Our own certificate. */
 void mqtls_ctx_cert(const struct mqtls_ctx *ctx, struct mqtls_cert *ret);
+/* When the first of the lists of revocations is no longer good: from then on
+ * nobody is let in.  0: there is none, or none says. */
+int64_t mqtls_ctx_crl_until(const struct mqtls_ctx *ctx);
 /* When a connection with this partner must end: the earlier not_after of its
  * certificate and ours. */
 int64_t mqtls_ctx_until(
@@ -90,11 +107,17 @@ void mqtls_close(struct mqtls_conn *c);
 /* The partner's certificate; after the handshake. */
 MQ_MUST_CHECK enum mqi_err mqtls_peer(
     const struct mqtls_conn *c, struct mqtls_cert *ret);
+/* Whether a context that was loaded since would still let the partner in, its
+ * revocations included.  Errors: CERTIFICATE, with the sentence. */
+MQ_MUST_CHECK enum mqi_err mqtls_peer_again(
+    const struct mqtls_conn *c, const struct mqtls_ctx *fresh, char *ret_why);
 /* Whether it fits an SSLPEER pattern (base/dn.h). */
 MQ_MUST_CHECK enum mqi_err mqtls_peer_match(const struct mqtls_conn *c,
     const char *pattern, bool *ret_match, char *ret_why);
 /* "TLS_AES_256_GCM_SHA384" */
 const char *mqtls_cipher(const struct mqtls_conn *c);
+/* "TLSv1.3" */
+const char *mqtls_version(const struct mqtls_conn *c);
 
 /* The sentence of the last failure; "" if none.  Valid until the next call. */
 const char *mqtls_error(const struct mqtls_conn *c);

@@ -77,24 +77,38 @@ create(const char *dir, const char *name, mode_t mode, char *why, FILE **ret)
 	return err;
 }
 
+/* The files of one issued certificate. */
+struct names {
+	char key[MQTLS_LABEL_LEN + 16];
+	char cert[MQTLS_LABEL_LEN + 16];
+};
+
+static bool
+is_there(const char *dir, const char *name)
+{
+	char *path = NULL;
+	bool there =
+	    asprintf(&path, "%s/%s", dir, name) >= 0 && access(path, F_OK) == 0;
+
+	free(path);
+	return there;
+}
+
 /* A key must not come to lie beside another one's certificate. */
 static enum mqi_err
-nothing_is_there(const char *dir, char *why)
+nothing_is_there(const char *dir, const struct names *n, bool label, char *why)
 {
-	static const char *const names[] = {"key.pem", "cert.pem", "ca.pem"};
+	/* several labels share one authority's certificate */
+	const char *const names[] = {n->key, n->cert, "ca.pem"};
+	size_t count = MQ_ARRAY_LEN(names) - (label ? 1 : 0);
 	enum mqi_err err = MQI_OK;
 
-	for (size_t i = 0; i < MQ_ARRAY_LEN(names) && err == MQI_OK; i++) {
-		char *path = NULL;
-
-		if (asprintf(&path, "%s/%s", dir, names[i]) < 0)
-			return MQI_E_NO_MEMORY;
-		if (access(path, F_OK) == 0) {
-			(void)snprintf(why, MQTLS_WHY_LEN,
-			    "%.400s: is there already", path);
-			err = MQI_E_EXISTS;
-		}
-		free(path);
+	for (size_t i = 0; i < count && err == MQI_OK; i++) {
+		if (!is_there(dir, names[i]))
+			continue;
+		(void)snprintf(why, MQTLS_WHY_LEN,
+		    "%.300s/%s: is there already", dir, names[i]);
+		err = MQI_E_EXISTS;
 	}
 	return err;
 }
@@ -312,6 +326,32 @@ sign_issued(X509 *cert, const char *san, X509 *ca, EVP_PKEY *ca_key)
 	       X509_sign(cert, ca_key, EVP_sha256()) != 0;
 }
 
+static enum mqi_err
+write_issued(const struct mqtls_issue *issue, EVP_PKEY *key, X509 *cert,
+    X509 *ca, char *why)
+{
+	const char *dir = issue->out_dir;
+	bool label = issue->label != NULL;
+	const char *dot = label ? "." : "";
+	struct names n;
+	enum mqi_err err;
+
+	(void)snprintf(n.key, sizeof(n.key), "%s%skey.pem",
+	    label ? issue->label : "", dot);
+	(void)snprintf(n.cert, sizeof(n.cert), "%s%scert.pem",
+	    label ? issue->label : "", dot);
+	err = make_dir(dir, why);
+	if (err == MQI_OK)
+		err = nothing_is_there(dir, &n, label, why);
+	if (err == MQI_OK)
+		err = write_key(dir, n.key, key, why);
+	if (err == MQI_OK)
+		err = write_cert(dir, n.cert, cert, why);
+	if (err == MQI_OK && !(label && is_there(dir, "ca.pem")))
+		err = write_cert(dir, "ca.pem", ca, why);
+	return err;
+}
+
 enum mqi_err
 mqtls_ca_issue(const struct mqtls_issue *issue, char *ret_why)
 {
@@ -324,32 +364,167 @@ mqtls_ca_issue(const struct mqtls_issue *issue, char *ret_why)
 	err = load_ca(issue->ca_dir, &ca, &ca_key, ret_why);
 	if (err != MQI_OK)
 		return err;
-	if (!alt_names(issue, san, sizeof(san))) {
+	if (!alt_names(issue, san, sizeof(san)) ||
+	    (issue->label != NULL && !mqtls_label_is_valid(issue->label))) {
 		(void)snprintf(ret_why, MQTLS_WHY_LEN,
-		    "the DNS names or addresses are not valid");
+		    "the DNS names, addresses or label are not valid");
 		err = MQI_E_INVAL;
 		goto out;
 	}
 	key = EVP_EC_gen("P-256");
 	if (key != NULL)
 		cert = new_cert(key, issue->name, issue->org, issue->days);
-	if (cert == NULL || !sign_issued(cert, san, ca, ca_key)) {
+	if (cert == NULL || !sign_issued(cert, san, ca, ca_key))
 		err = fail_ssl(ret_why, "the certificate cannot be made");
-		goto out;
-	}
-	err = make_dir(issue->out_dir, ret_why);
-	if (err == MQI_OK)
-		err = nothing_is_there(issue->out_dir, ret_why);
-	if (err == MQI_OK)
-		err = write_key(issue->out_dir, "key.pem", key, ret_why);
-	if (err == MQI_OK)
-		err = write_cert(issue->out_dir, "cert.pem", cert, ret_why);
-	if (err == MQI_OK)
-		err = write_cert(issue->out_dir, "ca.pem", ca, ret_why);
+	else
+		err = write_issued(issue, key, cert, ca, ret_why);
 out:
 	X509_free(cert);
 	X509_free(ca);
 	EVP_PKEY_free(key);
 	EVP_PKEY_free(ca_key);
+	return err;
+}
+
+/* ---- revocations ---- */
+
+/* The list that there is, or an empty one. */
+static enum mqi_err
+load_list(const char *dir, X509 *ca, X509_CRL **ret, char *why)
+{
+	FILE *f = open_read(dir, "crl.pem");
+	X509_CRL *crl;
+
+	if (f != NULL) {
+		crl = PEM_read_X509_CRL(f, NULL, NULL, NULL);
+		(void)fclose(f);
+	} else if (is_there(dir, "crl.pem")) {
+		crl = NULL;
+	} else {
+		crl = X509_CRL_new();
+		if (crl != NULL &&
+		    (X509_CRL_set_version(crl, X509_CRL_VERSION_2) != 1 ||
+			X509_CRL_set_issuer_name(
+			    crl, X509_get_subject_name(ca)) != 1)) {
+			X509_CRL_free(crl);
+			crl = NULL;
+		}
+	}
+	if (crl == NULL) {
+		mqtls_why(why, "crl.pem cannot be read");
+		return MQI_E_CERTIFICATE;
+	}
+	*ret = crl;
+	return MQI_OK;
+}
+
+static enum mqi_err
+add_revoked(X509_CRL *crl, X509 *ca, const char *path, char *why)
+{
+	FILE *f = fopen(path, "re");
+	X509 *cert = f != NULL ? PEM_read_X509(f, NULL, NULL, NULL) : NULL;
+	X509_REVOKED *entry = NULL, *old = NULL;
+	ASN1_TIME *now = X509_gmtime_adj(NULL, 0);
+	enum mqi_err err = MQI_E_CERTIFICATE;
+
+	if (f != NULL)
+		(void)fclose(f);
+	if (cert == NULL) {
+		(void)snprintf(why, MQTLS_WHY_LEN,
+		    "%.400s: no certificate can be read", path);
+	} else if (X509_verify(cert, X509_get0_pubkey(ca)) != 1) {
+		(void)snprintf(why, MQTLS_WHY_LEN,
+		    "%.400s: is not of this authority", path);
+	} else if (X509_CRL_get0_by_cert(crl, &old, cert) != 0) {
+		(void)snprintf(
+		    why, MQTLS_WHY_LEN, "%.400s: is revoked already", path);
+		err = MQI_E_EXISTS;
+	} else if ((entry = X509_REVOKED_new()) == NULL || now == NULL ||
+		   X509_REVOKED_set_serialNumber(
+		       entry, X509_get_serialNumber(cert)) != 1 ||
+		   X509_REVOKED_set_revocationDate(entry, now) != 1 ||
+		   X509_CRL_add0_revoked(crl, entry) != 1) {
+		X509_REVOKED_free(entry);
+		err = fail_ssl(why, "the list cannot be made");
+	} else {
+		err = MQI_OK;
+	}
+	ERR_clear_error();
+	ASN1_TIME_free(now);
+	X509_free(cert);
+	return err;
+}
+
+static bool
+sign_list(X509_CRL *crl, EVP_PKEY *key, unsigned days)
+{
+	ASN1_TIME *now = X509_gmtime_adj(NULL, -BACKDATE);
+	ASN1_TIME *next = X509_gmtime_adj(NULL, 86400L * (long)days);
+	bool ok = now != NULL && next != NULL &&
+		  X509_CRL_set1_lastUpdate(crl, now) == 1 &&
+		  X509_CRL_set1_nextUpdate(crl, next) == 1 &&
+		  X509_CRL_sort(crl) == 1 &&
+		  X509_CRL_sign(crl, key, EVP_sha256()) != 0;
+
+	ASN1_TIME_free(now);
+	ASN1_TIME_free(next);
+	return ok;
+}
+
+/* Replaces dir/crl.pem whole. */
+static enum mqi_err
+write_list(const char *dir, X509_CRL *crl, char *why)
+{
+	char *path = NULL, *fresh = NULL;
+	enum mqi_err err = MQI_E_NO_MEMORY;
+	FILE *f;
+
+	if (asprintf(&path, "%s/crl.pem", dir) < 0 ||
+	    asprintf(&fresh, "%s/crl.pem.new", dir) < 0)
+		goto out;
+	(void)unlink(fresh); /* of a run that was cut off */
+	err = create(dir, "crl.pem.new", 0644, why, &f);
+	if (err == MQI_OK)
+		err =
+		    finish(f, PEM_write_X509_CRL(f, crl) == 1, "crl.pem", why);
+	if (err == MQI_OK && rename(fresh, path) != 0) {
+		(void)snprintf(
+		    why, MQTLS_WHY_LEN, "%.400s: %s", path, strerror(errno));
+		err = MQI_E_IO;
+	}
+out:
+	free(path);
+	free(fresh);
+	return err;
+}
+
+enum mqi_err
+mqtls_ca_revoke(const char *dir, const char *cert, unsigned days, char *ret_why,
+    unsigned *ret_n)
+{
+	X509 *ca = NULL;
+	EVP_PKEY *key = NULL;
+	X509_CRL *crl = NULL;
+	enum mqi_err err;
+
+	ERR_clear_error();
+	err = load_ca(dir, &ca, &key, ret_why);
+	if (err != MQI_OK)
+		return err;
+	err = load_list(dir, ca, &crl, ret_why);
+	if (err == MQI_OK && cert != NULL)
+		err = add_revoked(crl, ca, cert, ret_why);
+	if (err == MQI_OK && !sign_list(crl, key, days))
+		err = fail_ssl(ret_why, "the list cannot be signed");
+	if (err == MQI_OK)
+		err = write_list(dir, crl, ret_why);
+	if (err == MQI_OK) {
+		int n = sk_X509_REVOKED_num(X509_CRL_get_REVOKED(crl));
+
+		*ret_n = n > 0 ? (unsigned)n : 0;
+	}
+	X509_CRL_free(crl);
+	X509_free(ca);
+	EVP_PKEY_free(key);
 	return err;
 }

@@ -2,8 +2,9 @@
 /*
  * tls_ctx.c - contexts: what is trusted, who we are, and what is allowed.
  *
- * TLS 1.3 alone, no tickets, no resumption, no early data: each connection
- * proves both certificates afresh.  Only the directory's ca.pem is trusted,
+ * TLS 1.3 alone, unless SSLCIPH asks for 1.2; no tickets, no resumption, no
+ * early data, no renegotiation, no compression: each connection proves both
+ * certificates afresh.  Only the directory's ca.pem is trusted,
  * never the system's store.  Our own chain is verified when it is loaded, so
  * that an expired or foreign certificate is found by its owner, with a
  * sentence, and not by the partner.
@@ -25,9 +26,6 @@
 #include "tls/tls_name.h"
 
 #define MAX_CERT_LIST 32768L /* bytes of a partner's chain */
-#define CIPHERS                                          \
-	"TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:" \
-	"TLS_CHACHA20_POLY1305_SHA256"
 
 void
 mqtls_why(char *why, const char *what)
@@ -101,8 +99,23 @@ mqtls_ctx_until(const struct mqtls_ctx *ctx, const struct mqtls_cert *partner)
 						  : partner->not_after;
 }
 
+/* What SSLCIPH lets in. */
+static bool
+set_ciphers(SSL_CTX *c, const struct mqcipher *lets)
+{
+	int min = lets->tls12 != NULL ? TLS1_2_VERSION : TLS1_3_VERSION;
+	int max = lets->tls13 != NULL ? TLS1_3_VERSION : TLS1_2_VERSION;
+
+	return SSL_CTX_set_min_proto_version(c, min) == 1 &&
+	       SSL_CTX_set_max_proto_version(c, max) == 1 &&
+	       (lets->tls13 == NULL ||
+		   SSL_CTX_set_ciphersuites(c, lets->tls13) == 1) &&
+	       (lets->tls12 == NULL ||
+		   SSL_CTX_set_cipher_list(c, lets->tls12) == 1);
+}
+
 static SSL_CTX *
-new_ssl_ctx(void)
+new_ssl_ctx(const struct mqcipher *lets)
 {
 	SSL_CTX *c = SSL_CTX_new(TLS_method());
 
@@ -119,8 +132,7 @@ new_ssl_ctx(void)
 	    c, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 	SSL_CTX_set_verify_depth(c, 4);
 	SSL_CTX_set_max_cert_list(c, MAX_CERT_LIST);
-	if (SSL_CTX_set_min_proto_version(c, TLS1_3_VERSION) != 1 ||
-	    SSL_CTX_set_ciphersuites(c, CIPHERS) != 1 ||
+	if (!set_ciphers(c, lets) ||
 	    SSL_CTX_set1_groups_list(c, "X25519:P-256:P-384") != 1 ||
 	    SSL_CTX_set_num_tickets(c, 0) != 1 ||
 	    SSL_CTX_set_max_early_data(c, 0) != 1 ||
@@ -182,43 +194,102 @@ load_crl(SSL_CTX *c, const char *path, char *why)
 	return MQI_OK;
 }
 
+/* Verifies a chain by what is trusted here, revocations included; 0 or
+ * OpenSSL's number.  purpose: "ssl_client", "ssl_server" or NULL. */
+static int
+verify(SSL_CTX *c, X509 *cert, STACK_OF(X509) * chain, const char *purpose)
+{
+	X509_STORE_CTX *v = X509_STORE_CTX_new();
+	int result = X509_V_ERR_OUT_OF_MEM;
+
+	if (v != NULL && X509_STORE_CTX_init(
+			     v, SSL_CTX_get_cert_store(c), cert, chain) == 1) {
+		if (purpose != NULL)
+			(void)X509_STORE_CTX_set_default(v, purpose);
+		(void)X509_VERIFY_PARAM_set_flags(X509_STORE_CTX_get0_param(v),
+		    X509_VERIFY_PARAM_get_flags(SSL_CTX_get0_param(c)));
+		result = X509_verify_cert(v) == 1 ? X509_V_OK
+						  : X509_STORE_CTX_get_error(v);
+	}
+	X509_STORE_CTX_free(v);
+	ERR_clear_error();
+	return result;
+}
+
 /* Verifies our own chain as a partner will. */
 static enum mqi_err
 verify_own(SSL_CTX *c, const char *path, char *why)
 {
-	X509_STORE_CTX *v = X509_STORE_CTX_new();
 	STACK_OF(X509) *chain = NULL;
-	enum mqi_err err = MQI_E_CERTIFICATE;
+	int result;
 
 	(void)SSL_CTX_get0_chain_certs(c, &chain);
-	if (v == NULL || X509_STORE_CTX_init(v, SSL_CTX_get_cert_store(c),
-			     SSL_CTX_get0_certificate(c), chain) != 1) {
-		mqtls_why(why, "the certificate cannot be verified");
-		goto out;
+	result = verify(c, SSL_CTX_get0_certificate(c), chain, NULL);
+	if (result == X509_V_OK)
+		return MQI_OK;
+	return refuse(why, path, X509_verify_cert_error_string(result));
+}
+
+enum mqi_err
+mqtls_peer_recheck(
+    const struct mqtls_ctx *ctx, SSL *ssl, bool is_client, char *ret_why)
+{
+	X509 *cert = SSL_get0_peer_certificate(ssl);
+	int result = X509_V_ERR_UNSPECIFIED;
+
+	if (cert != NULL)
+		result = verify(ctx->ssl, cert, SSL_get_peer_cert_chain(ssl),
+		    is_client ? "ssl_client" : "ssl_server");
+	if (result == X509_V_OK)
+		return MQI_OK;
+	(void)snprintf(ret_why, MQTLS_WHY_LEN,
+	    "the partner's certificate is refused: %s",
+	    X509_verify_cert_error_string(result));
+	return MQI_E_CERTIFICATE;
+}
+
+/* The earliest next update of the lists that are loaded; 0: none has one. */
+int64_t
+mqtls_ctx_crl_until(const struct mqtls_ctx *ctx)
+{
+	STACK_OF(X509_OBJECT) *all =
+	    X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx->ssl));
+	int64_t until = 0;
+
+	for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
+		X509_CRL *crl =
+		    X509_OBJECT_get0_X509_CRL(sk_X509_OBJECT_value(all, i));
+		const ASN1_TIME *next =
+		    crl != NULL ? X509_CRL_get0_nextUpdate(crl) : NULL;
+		int64_t t = next != NULL ? asn1_seconds(next) : 0;
+
+		if (t != 0 && (until == 0 || t < until))
+			until = t;
 	}
-	(void)X509_VERIFY_PARAM_set_flags(
-	    X509_STORE_CTX_get0_param(v), X509_V_FLAG_X509_STRICT);
-	if (X509_verify_cert(v) != 1) {
-		(void)refuse(why, path,
-		    X509_verify_cert_error_string(X509_STORE_CTX_get_error(v)));
-		goto out;
-	}
-	err = MQI_OK;
-out:
-	X509_STORE_CTX_free(v);
-	return err;
+	return until;
+}
+
+bool
+mqtls_label_is_valid(const char *label)
+{
+	size_t len = strlen(label);
+
+	return len > 0 && len <= MQTLS_LABEL_LEN && label[0] != '.' &&
+	       strspn(label, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			     "abcdefghijklmnopqrstuvwxyz0123456789-_.") == len;
 }
 
 static enum mqi_err
-load(SSL_CTX *c, const char *dir, char *why)
+load(SSL_CTX *c, const char *dir, const char *label, char *why)
 {
 	char *ca = NULL, *cert = NULL, *key = NULL, *crl = NULL;
+	const char *dot = label[0] != '\0' ? "." : "";
 	enum mqi_err err = MQI_E_NO_MEMORY;
 	struct mqtls_cert own;
 
 	if (asprintf(&ca, "%s/ca.pem", dir) < 0 ||
-	    asprintf(&cert, "%s/cert.pem", dir) < 0 ||
-	    asprintf(&key, "%s/key.pem", dir) < 0 ||
+	    asprintf(&cert, "%s/%s%scert.pem", dir, label, dot) < 0 ||
+	    asprintf(&key, "%s/%s%skey.pem", dir, label, dot) < 0 ||
 	    asprintf(&crl, "%s/crl.pem", dir) < 0)
 		goto out;
 	err = check_key_file(key, why);
@@ -248,24 +319,53 @@ out:
 	return err;
 }
 
-enum mqi_err
-mqtls_ctx_new(const char *dir, char *ret_why, struct mqtls_ctx **ret_ctx)
+/* Reads the options.  Errors: SSL_INITIALIZATION_ERROR, CERTIFICATE. */
+static enum mqi_err
+read_opts(const struct mqtls_opts *opts, struct mqcipher *ret_lets,
+    const char **ret_label, char *why)
 {
-	struct mqtls_ctx *ctx = calloc(1, sizeof(*ctx));
-	enum mqi_err err;
+	const char *ciphers =
+	    opts != NULL && opts->ciphers != NULL ? opts->ciphers : "";
 
+	*ret_label = opts != NULL && opts->label != NULL ? opts->label : "";
+	if (!mqcipher_find(ciphers, ret_lets)) {
+		(void)snprintf(
+		    why, MQTLS_WHY_LEN, "SSLCIPH(%.64s) is not known", ciphers);
+		return MQI_E_SSL_INITIALIZATION_ERROR;
+	}
+	if ((*ret_label)[0] != '\0' && !mqtls_label_is_valid(*ret_label)) {
+		(void)snprintf(why, MQTLS_WHY_LEN,
+		    "CERTLABL(%.64s) cannot be part of a file's name",
+		    *ret_label);
+		return MQI_E_CERTIFICATE;
+	}
+	return MQI_OK;
+}
+
+enum mqi_err
+mqtls_ctx_new(const char *dir, const struct mqtls_opts *opts, char *ret_why,
+    struct mqtls_ctx **ret_ctx)
+{
+	struct mqtls_ctx *ctx;
+	struct mqcipher lets;
+	const char *label;
+	enum mqi_err err = read_opts(opts, &lets, &label, ret_why);
+
+	if (err != MQI_OK)
+		return err;
+	ctx = calloc(1, sizeof(*ctx));
 	if (ctx == NULL) {
 		(void)snprintf(ret_why, MQTLS_WHY_LEN, "no memory");
 		return MQI_E_NO_MEMORY;
 	}
 	ERR_clear_error();
-	ctx->ssl = new_ssl_ctx();
+	ctx->ssl = new_ssl_ctx(&lets);
 	if (ctx->ssl == NULL) {
 		mqtls_why(ret_why, "TLS cannot be set up");
 		free(ctx);
 		return MQI_E_SSL_INITIALIZATION_ERROR;
 	}
-	err = load(ctx->ssl, dir, ret_why);
+	err = load(ctx->ssl, dir, label, ret_why);
 	if (err != MQI_OK) {
 		mqtls_ctx_free(ctx);
 		return err;

@@ -16,5 +16,8 @@ struct mqtls_ctx {
 void mqtls_why(char *why, const char *what);
 /* Fills ret from a certificate.  Errors: CERTIFICATE, TOO_BIG. */
 MQ_MUST_CHECK enum mqi_err mqtls_cert_read(X509 *cert, struct mqtls_cert *ret);
+/* Looks at a live connection's partner by another context. */
+MQ_MUST_CHECK enum mqi_err mqtls_peer_recheck(
+    const struct mqtls_ctx *ctx, SSL *ssl, bool is_client, char *ret_why);
 
 #endif

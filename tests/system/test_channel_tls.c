@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "tests/lib/proc.h"
 #include "tests/lib/tmpdir.h"
@@ -118,6 +119,48 @@ test_wrong_arguments_are_told(void **state)
 	assert_int_equal(TLS(f, "Usage: mqadmin tls", "--help"), 0);
 }
 
+static void
+test_what_is_revoked_is_found(void **state)
+{
+	struct fixture *f = *state;
+	char cert[PATH_MAX + 16], from[PATH_MAX + 16], to[PATH_MAX + 16];
+
+	(void)snprintf(cert, sizeof(cert), "%s/cert.pem", f->own);
+	(void)snprintf(from, sizeof(from), "%s/crl.pem", f->ca);
+	(void)snprintf(to, sizeof(to), "%s/crl.pem", f->own);
+	assert_int_equal(TLS(f, NULL, "init", f->ca), 0);
+	assert_int_equal(
+	    TLS(f, NULL, "issue", f->ca, "QM1", "--out", f->own), 0);
+	assert_int_equal(
+	    TLS(f, "holds 0 certificates", "revoke", f->ca, "--days", "9"), 0);
+	assert_int_equal(link(from, to), 0);
+	assert_int_equal(
+	    TLS(f, "(8 days: replace it soon)", "check", f->own), 0);
+	assert_int_equal(
+	    TLS(f, "holds 1 certificate;", "revoke", f->ca, cert), 0);
+	assert_int_equal(TLS(f, "revoked already", "revoke", f->ca, cert), 10);
+	assert_int_equal(unlink(to), 0);
+	assert_int_equal(link(from, to), 0);
+	assert_int_equal(TLS(f, "certificate revoked", "check", f->own), 10);
+}
+
+static void
+test_a_label_is_a_certificate_of_its_own(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(TLS(f, NULL, "init", f->ca), 0);
+	assert_int_equal(
+	    TLS(f, NULL, "issue", f->ca, "QM1", "--out", f->own), 0);
+	assert_int_equal(TLS(f, "CN=QM1", "issue", f->ca, "QM1", "--out",
+			     f->own, "--label", "b", "--org", "B"),
+	    0);
+	assert_int_equal(TLS(f, "O=B", "check", f->own, "--label", "b"), 0);
+	assert_int_equal(
+	    TLS(f, "c.key.pem", "check", f->own, "--label", "c"), 10);
+	assert_int_equal(TLS(f, NULL, "check", f->own, "--label", "../b"), 20);
+}
+
 int
 main(void)
 {
@@ -125,6 +168,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_an_authority_issues_what_check_accepts),
 	    TEST(test_what_exists_is_kept),
+	    TEST(test_what_is_revoked_is_found),
+	    TEST(test_a_label_is_a_certificate_of_its_own),
 	    TEST(test_wrong_arguments_are_told),
 	};
 

@@ -13,12 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
-
 #include "tls/tls.h"
 #include "tls/tls_ca.h"
+#include <cmocka.h>
 
 static char base[] = "/tmp/sluice-tls-XXXXXX";
 static char why[MQTLS_WHY_LEN];
@@ -80,13 +77,16 @@ struct pair {
 };
 
 static void
-pair_init(struct pair *p, const char *client, const char *server,
-    const char *client_alpn)
+pair_init_opts(struct pair *p, const char *client,
+    const struct mqtls_opts *client_opts, const char *server,
+    const struct mqtls_opts *server_opts, const char *client_alpn)
 {
 	memset(p, 0, sizeof(*p));
-	if (mqtls_ctx_new(path(client), why, &p->client_ctx) != MQI_OK)
+	if (mqtls_ctx_new(path(client), client_opts, why, &p->client_ctx) !=
+	    MQI_OK)
 		fail_msg("%s", why);
-	if (mqtls_ctx_new(path(server), why, &p->server_ctx) != MQI_OK)
+	if (mqtls_ctx_new(path(server), server_opts, why, &p->server_ctx) !=
+	    MQI_OK)
 		fail_msg("%s", why);
 	assert_int_equal(
 	    mqtls_conn_new(p->client_ctx, false, client_alpn, &p->client),
@@ -94,6 +94,13 @@ pair_init(struct pair *p, const char *client, const char *server,
 	assert_int_equal(
 	    mqtls_conn_new(p->server_ctx, true, "sluice-chan/1", &p->server),
 	    MQI_OK);
+}
+
+static void
+pair_init(struct pair *p, const char *client, const char *server,
+    const char *client_alpn)
+{
+	pair_init_opts(p, client, NULL, server, NULL, client_alpn);
 }
 
 static void
@@ -254,7 +261,7 @@ test_an_expired_certificate_does_not_load(void **state)
 
 	(void)state;
 	assert_int_equal(
-	    mqtls_ctx_new(path("old"), why, &ctx), MQI_E_CERTIFICATE);
+	    mqtls_ctx_new(path("old"), NULL, why, &ctx), MQI_E_CERTIFICATE);
 	assert_non_null(strstr(why, "expired"));
 }
 
@@ -266,73 +273,66 @@ test_a_key_that_others_can_read_does_not_load(void **state)
 	(void)state;
 	assert_int_equal(chmod(path("qm1/key.pem"), 0644), 0);
 	assert_int_equal(
-	    mqtls_ctx_new(path("qm1"), why, &ctx), MQI_E_CERTIFICATE);
+	    mqtls_ctx_new(path("qm1"), NULL, why, &ctx), MQI_E_CERTIFICATE);
 	assert_non_null(strstr(why, "0644"));
 	assert_int_equal(chmod(path("qm1/key.pem"), 0600), 0);
 	assert_int_equal(
-	    mqtls_ctx_new(path("nothing"), why, &ctx), MQI_E_CERTIFICATE);
+	    mqtls_ctx_new(path("nothing"), NULL, why, &ctx), MQI_E_CERTIFICATE);
 }
 
-static X509 *
-load_cert(const char *name)
-{
-	FILE *f = fopen(path(name), "re");
-	X509 *cert;
-
-	assert_non_null(f);
-	cert = PEM_read_X509(f, NULL, NULL, NULL);
-	assert_int_equal(fclose(f), 0);
-	assert_non_null(cert);
-	return cert;
-}
-
-/* Writes DIR/crl.pem of the authority, with this certificate in it. */
 static void
-write_crl(const char *dir, const char *revoked)
+copy_crl(const char *ca, const char *dir)
 {
-	X509 *ca = load_cert("ca/ca.pem"), *cert = load_cert(revoked);
-	FILE *f = fopen(path("ca/ca.key"), "re");
-	EVP_PKEY *key = PEM_read_PrivateKey(f, NULL, NULL, NULL);
-	X509_REVOKED *entry = X509_REVOKED_new();
-	X509_CRL *crl = X509_CRL_new();
-	ASN1_TIME *now = ASN1_TIME_adj(NULL, time(NULL), 0, -60);
-	ASN1_TIME *next = ASN1_TIME_adj(NULL, time(NULL), 1, 0);
-	char name[64];
+	char cmd[1024];
 
-	assert_int_equal(fclose(f), 0);
-	assert_true(
-	    X509_CRL_set_version(crl, X509_CRL_VERSION_2) == 1 &&
-	    X509_CRL_set_issuer_name(crl, X509_get_subject_name(ca)) == 1 &&
-	    X509_CRL_set1_lastUpdate(crl, now) == 1 &&
-	    X509_CRL_set1_nextUpdate(crl, next) == 1 &&
-	    X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(cert)) ==
-		1 &&
-	    X509_REVOKED_set_revocationDate(entry, now) == 1 &&
-	    X509_CRL_add0_revoked(crl, entry) == 1 &&
-	    X509_CRL_sign(crl, key, EVP_sha256()) > 0);
-	(void)snprintf(name, sizeof(name), "%s/crl.pem", dir);
-	f = fopen(path(name), "we");
-	assert_non_null(f);
-	assert_int_equal(PEM_write_X509_CRL(f, crl), 1);
-	assert_int_equal(fclose(f), 0);
-	ASN1_TIME_free(now);
-	ASN1_TIME_free(next);
-	X509_CRL_free(crl);
-	EVP_PKEY_free(key);
-	X509_free(ca);
-	X509_free(cert);
+	(void)snprintf(
+	    cmd, sizeof(cmd), "cp %s/crl.pem %s/crl.pem", path(ca), path(dir));
+	assert_int_equal(system(cmd), 0);
 }
 
 static void
 test_a_revoked_certificate_is_refused(void **state)
 {
+	struct mqtls_ctx *fresh = NULL;
 	enum mqi_err server;
+	unsigned n = 9;
 	struct pair p;
 
 	(void)state;
 	issue("ca", "strict", "QM2", 5);
 	issue("ca", "stolen", "QM1", 5);
-	write_crl("strict", "stolen/cert.pem");
+	assert_int_equal(mqtls_ca_revoke(path("ca"), NULL, 1, why, &n), MQI_OK);
+	assert_int_equal(n, 0);
+	copy_crl("ca", "strict");
+	pair_init(&p, "stolen", "strict", "sluice-chan/1");
+	assert_int_equal(shake(&p, &server), MQI_OK);
+	assert_int_equal(server, MQI_OK);
+	assert_in_range(mqtls_ctx_crl_until(p.server_ctx),
+	    time(NULL) + 86400 - 60, time(NULL) + 86400);
+	assert_int_equal(mqtls_ctx_crl_until(p.client_ctx), 0);
+	assert_int_equal(mqtls_peer_again(p.server, p.server_ctx, why), MQI_OK);
+
+	assert_int_equal(
+	    mqtls_ca_revoke(path("ca"), path("stolen/cert.pem"), 365, why, &n),
+	    MQI_OK);
+	assert_int_equal(n, 1);
+	assert_int_equal(
+	    mqtls_ca_revoke(path("ca"), path("stolen/cert.pem"), 365, why, &n),
+	    MQI_E_EXISTS);
+	assert_int_equal(
+	    mqtls_ca_revoke(path("ca"), path("foreign/cert.pem"), 365, why, &n),
+	    MQI_E_CERTIFICATE);
+	copy_crl("ca", "strict");
+	/* the one that is up is found by a fresh context */
+	assert_int_equal(
+	    mqtls_ctx_new(path("strict"), NULL, why, &fresh), MQI_OK);
+	assert_int_equal(
+	    mqtls_peer_again(p.server, fresh, why), MQI_E_CERTIFICATE);
+	assert_non_null(strstr(why, "revoked"));
+	assert_int_equal(mqtls_peer_again(p.client, fresh, why), MQI_OK);
+	mqtls_ctx_free(fresh);
+	pair_fini(&p);
+
 	pair_init(&p, "qm1", "strict", "sluice-chan/1");
 	assert_int_equal(shake(&p, &server), MQI_OK);
 	assert_int_equal(server, MQI_OK);
@@ -342,6 +342,87 @@ test_a_revoked_certificate_is_refused(void **state)
 	assert_int_equal(server, MQI_E_CERTIFICATE);
 	assert_non_null(strstr(mqtls_error(p.server), "revoked"));
 	pair_fini(&p);
+	/* its owner is told, too, when it has the list */
+	copy_crl("ca", "stolen");
+	assert_int_equal(mqtls_ctx_new(path("stolen"), NULL, why, &fresh),
+	    MQI_E_CERTIFICATE);
+	assert_non_null(strstr(why, "revoked"));
+}
+
+/* One end's SSLCIPH against the other's. */
+static void
+test_tls12_needs_both_ends_to_ask_for_it(void **state)
+{
+	static const struct {
+		const char *client, *server, *version; /* NULL: refused */
+		const char *suite;
+	} cases[] = {
+	    {"", "", "TLSv1.3", "TLS_AES_256_GCM_SHA384"},
+	    {"ANY_TLS12", "", NULL, NULL},
+	    {"ANY_TLS12", "ANY_TLS12_OR_HIGHER", "TLSv1.2", NULL},
+	    {"ANY_TLS12_OR_HIGHER", "ANY_TLS12_OR_HIGHER", "TLSv1.3", NULL},
+	    {"", "ANY_TLS12", NULL, NULL},
+	    {"TLS_CHACHA20_POLY1305_SHA256", "ANY_TLS12_OR_HIGHER", "TLSv1.3",
+		"TLS_CHACHA20_POLY1305_SHA256"},
+	    {"ECDHE_ECDSA_AES_128_GCM_SHA256", "ANY_TLS12_OR_HIGHER", "TLSv1.2",
+		"ECDHE-ECDSA-AES128-GCM-SHA256"},
+	    {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", NULL, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MQ_ARRAY_LEN(cases); i++) {
+		const struct mqtls_opts c = {.ciphers = cases[i].client};
+		const struct mqtls_opts s = {.ciphers = cases[i].server};
+		enum mqi_err client, server;
+		struct pair p;
+
+		pair_init_opts(&p, "qm1", &c, "qm2", &s, "sluice-chan/1");
+		client = shake(&p, &server);
+		if ((client == MQI_OK && server == MQI_OK) !=
+		    (cases[i].version != NULL))
+			fail_msg("%zu: %d %d", i, client, server);
+		if (cases[i].version != NULL) {
+			assert_string_equal(
+			    mqtls_version(p.server), cases[i].version);
+			if (cases[i].suite != NULL)
+				assert_string_equal(
+				    mqtls_cipher(p.client), cases[i].suite);
+		}
+		pair_fini(&p);
+	}
+}
+
+static void
+test_a_label_chooses_the_certificate(void **state)
+{
+	struct mqtls_issue i = {.ca_dir = path("ca"),
+	    .out_dir = path("qm1"),
+	    .label = "second",
+	    .name = "QM1-B",
+	    .days = 5};
+	struct mqtls_opts opts = {.label = "second"};
+	struct mqtls_ctx *ctx = NULL;
+	struct mqtls_cert cert;
+
+	(void)state;
+	assert_int_equal(mqtls_ca_issue(&i, why), MQI_OK);
+	assert_int_equal(mqtls_ca_issue(&i, why), MQI_E_EXISTS);
+	assert_int_equal(mqtls_ctx_new(path("qm1"), &opts, why, &ctx), MQI_OK);
+	mqtls_ctx_cert(ctx, &cert);
+	assert_string_equal(cert.subject, "CN=QM1-B");
+	mqtls_ctx_free(ctx);
+	opts.label = "third";
+	assert_int_equal(
+	    mqtls_ctx_new(path("qm1"), &opts, why, &ctx), MQI_E_CERTIFICATE);
+	assert_non_null(strstr(why, "third.key.pem"));
+	opts.label = "../qm2/second";
+	assert_int_equal(
+	    mqtls_ctx_new(path("qm1"), &opts, why, &ctx), MQI_E_CERTIFICATE);
+	i.label = ".hidden";
+	assert_int_equal(mqtls_ca_issue(&i, why), MQI_E_INVAL);
+	opts = (struct mqtls_opts){.ciphers = "RC4_MD5"};
+	assert_int_equal(mqtls_ctx_new(path("qm1"), &opts, why, &ctx),
+	    MQI_E_SSL_INITIALIZATION_ERROR);
 }
 
 static void
@@ -352,8 +433,8 @@ test_a_list_of_revocations_that_leads_nowhere_is_refused(void **state)
 	(void)state;
 	issue("ca", "dangling", "QM3", 5);
 	assert_int_equal(symlink("gone.pem", path("dangling/crl.pem")), 0);
-	assert_int_equal(
-	    mqtls_ctx_new(path("dangling"), why, &ctx), MQI_E_CERTIFICATE);
+	assert_int_equal(mqtls_ctx_new(path("dangling"), NULL, why, &ctx),
+	    MQI_E_CERTIFICATE);
 }
 
 static void
@@ -420,6 +501,8 @@ main(void)
 	    cmocka_unit_test(test_an_expired_certificate_does_not_load),
 	    cmocka_unit_test(test_a_key_that_others_can_read_does_not_load),
 	    cmocka_unit_test(test_a_revoked_certificate_is_refused),
+	    cmocka_unit_test(test_tls12_needs_both_ends_to_ask_for_it),
+	    cmocka_unit_test(test_a_label_chooses_the_certificate),
 	    cmocka_unit_test(
 		test_a_list_of_revocations_that_leads_nowhere_is_refused),
 	    cmocka_unit_test(test_another_protocol_is_refused),
