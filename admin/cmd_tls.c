@@ -187,7 +187,7 @@ take_option(struct tls_args *a, int id, const char *value)
 		return a->days > 0 && a->days <= MAX_DAYS;
 	case 'l':
 		a->issue.label = value;
-		return mqtls_label_is_valid(value);
+		return mqname_is_label(value);
 	case 's':
 		return add_name(a->issue.dns, &a->n_dns, value);
 	case 'i':

@@ -19,6 +19,7 @@
 
 #include "base/check.h"
 
+#define MQCIPHER_NAME_LEN 64u /* bytes of an SSLCIPH */
 #define MQCIPHER_ANY_TLS12_OR_HIGHER "ANY_TLS12_OR_HIGHER"
 
 struct mqcipher {

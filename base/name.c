@@ -46,6 +46,19 @@ mqname_is_valid(const char *name, size_t max_len)
 	return true;
 }
 
+bool
+mqname_is_label(const char *label)
+{
+	size_t len = strnlen(label, MQNAME_LABEL_LEN + 1);
+
+	if (len == 0 || len > MQNAME_LABEL_LEN || label[0] == '.')
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!is_alnum(label[i]) && strchr("-_.", label[i]) == NULL)
+			return false;
+	return true;
+}
+
 void
 mqname_escape(const char *name, char ret[MQNAME_ESCAPED_LEN])
 {

@@ -18,9 +18,13 @@
 #include "base/check.h"
 
 /* Buffer for an escaped name, with its NUL. */
+#define MQNAME_LABEL_LEN 64u /* bytes of a CERTLABL */
 #define MQNAME_ESCAPED_LEN (3 * MQI_NAME_LEN + 1)
 
 bool mqname_is_valid(const char *name, size_t max_len); /* not empty */
+/* CERTLABL, a part of a file's name: letters, digits, '-', '_' and '.', which
+ * is not the first. */
+bool mqname_is_label(const char *label);
 void mqname_escape(const char *name, char ret[MQNAME_ESCAPED_LEN]);
 
 /*

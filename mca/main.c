@@ -5,6 +5,7 @@
  *   mca sender   --qmgr QM --channel NAME
  *   mca listener --qmgr QM --listener NAME
  *   mca receiver --qmgr QM --keys DIR --address A --fd N [--ready-fd N]
+ *                [--label LABEL] [--tls12]
  * each with [--root DIR] [--log text|json].
  */
 #include <getopt.h>
@@ -23,7 +24,8 @@ static const char usage_text[] =
     "usage: mca sender   --qmgr QM --channel NAME [--root DIR]\n"
     "       mca listener --qmgr QM --listener NAME [--root DIR]\n"
     "       mca receiver --qmgr QM --keys DIR --address TEXT --fd N\n"
-    "                    [--ready-fd N] [--root DIR]\n"
+    "                    [--label LABEL] [--tls12] [--ready-fd N]\n"
+    "                    [--root DIR]\n"
     "       each with [--log text|json]\n"
     "The queue manager starts these itself; see mca(8).\n";
 
@@ -50,6 +52,8 @@ enum option_id {
 	OPT_LISTENER,
 	OPT_ADDRESS,
 	OPT_KEYS,
+	OPT_LABEL,
+	OPT_TLS12,
 	OPT_FD,
 	OPT_READY_FD,
 	OPT_LOG,
@@ -62,6 +66,8 @@ static const struct option options[] = {
     {"listener", required_argument, NULL, OPT_LISTENER},
     {"address", required_argument, NULL, OPT_ADDRESS},
     {"keys", required_argument, NULL, OPT_KEYS},
+    {"label", required_argument, NULL, OPT_LABEL},
+    {"tls12", no_argument, NULL, OPT_TLS12},
     {"fd", required_argument, NULL, OPT_FD},
     {"ready-fd", required_argument, NULL, OPT_READY_FD},
     {"log", required_argument, NULL, OPT_LOG},
@@ -89,6 +95,12 @@ take_option(struct run_args *a, int id, const char *value)
 		return true;
 	case OPT_KEYS:
 		a->keys = value;
+		return true;
+	case OPT_LABEL:
+		a->label = value;
+		return true;
+	case OPT_TLS12:
+		a->old_tls = true;
 		return true;
 	case OPT_FD:
 		a->fd = to_fd(value);
@@ -127,7 +139,8 @@ int
 main(int argc, char **argv)
 {
 	static char program[PROGRAM_MAX];
-	struct run_args args = {.fd = -1, .ready_fd = -1, .program = program};
+	struct run_args args = {
+	    .fd = -1, .ready_fd = -1, .label = "", .program = program};
 	ssize_t len = readlink("/proc/self/exe", program, sizeof(program) - 1);
 	int id;
 

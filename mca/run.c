@@ -36,12 +36,23 @@ run_now_ms(void)
 	return mqclock_mono_us() / 1000;
 }
 
-void
-run_check_expiry(struct channel *c, int64_t not_after)
+bool
+run_check_certs(struct channel *c, struct certs *certs)
 {
-	if ((int64_t)(mqclock_wall_us() / 1000000) > not_after)
+	switch (certs_tick(certs, (int64_t)(mqclock_wall_us() / 1000000))) {
+	case CERTS_EXPIRED:
 		channel_fail(c, MQI_E_CERTIFICATE, 0, 0,
 		    "the certificate of one of the ends has expired");
+		return false;
+	case CERTS_REPLACED:
+		mqlog(MQLOG_INFO, "certificate.replaced",
+		    "channel %s begins again with its new certificate",
+		    certs->name);
+		return true;
+	case CERTS_GOOD:
+		break;
+	}
+	return false;
 }
 
 void
@@ -126,6 +137,10 @@ on_prepare(uv_prepare_t *handle)
 		if (r->stop_asked && !r->stop_told) {
 			r->stop_told = true;
 			r->kind->stop(r);
+		}
+		if (r->refresh_asked && !r->ended) {
+			r->refresh_asked = false;
+			r->kind->refresh(r);
 		}
 		before = local_pending(r);
 		more = !r->ended && r->kind->turn(r);
@@ -214,6 +229,8 @@ on_order(void *arg, const struct mqctl_list *order)
 
 	if (what != NULL && strcmp(what, "stop") == 0)
 		r->stop_asked = true; /* in the turn: no callback here */
+	else if (what != NULL && strcmp(what, "refresh") == 0)
+		r->refresh_asked = true;
 	else
 		mqlog(MQLOG_WARN, "agent.order", "unknown order %s",
 		    what != NULL ? what : "");
@@ -313,23 +330,34 @@ take_row(void *arg, const struct mqctl_list *row)
 }
 
 enum mqi_err
-run_display(struct run *r, enum mqctl_noun noun, const char *name,
-    struct mqctl_list *ret, char *text)
+run_display_each(struct run *r, enum mqctl_noun noun, const char *name,
+    mqagent_row_fn fn, void *arg, char *text)
 {
 	struct mqctl_command *cmd = calloc(1, sizeof(*cmd));
-	struct first_row first = {.row = ret};
 	enum mqi_err err;
 
 	if (cmd == NULL)
 		return MQI_E_NO_MEMORY;
-	mqctl_list_init(ret);
 	mqctl_list_init(&cmd->attrs);
 	cmd->verb = MQCTL_DISPLAY;
 	cmd->noun = noun;
 	cmd->flags = MQCTL_ALL;
 	(void)snprintf(cmd->name, sizeof(cmd->name), "%s", name);
-	err = mqagent_command(
-	    r->conn, cmd, take_row, &first, text, CHANNEL_TEXT_LEN);
+	err = mqagent_command(r->conn, cmd, fn, arg, text, CHANNEL_TEXT_LEN);
+	mqctl_command_fini(cmd);
+	free(cmd);
+	return err;
+}
+
+enum mqi_err
+run_display(struct run *r, enum mqctl_noun noun, const char *name,
+    struct mqctl_list *ret, char *text)
+{
+	struct first_row first = {.row = ret};
+	enum mqi_err err;
+
+	mqctl_list_init(ret);
+	err = run_display_each(r, noun, name, take_row, &first, text);
 	if (err == MQI_OK)
 		err = first.err;
 	if (err == MQI_OK && !first.have) {
@@ -337,8 +365,6 @@ run_display(struct run *r, enum mqctl_noun noun, const char *name,
 		    text, CHANNEL_TEXT_LEN, "%s is not defined", name);
 		err = MQI_E_UNKNOWN_OBJECT;
 	}
-	mqctl_command_fini(cmd);
-	free(cmd);
 	if (err != MQI_OK)
 		mqctl_list_fini(ret);
 	return err;
@@ -359,7 +385,7 @@ run_get_uint(const struct mqctl_list *l, const char *keyword)
 }
 
 enum mqi_err
-run_key_dir(struct run *r, char *ret, char *text)
+run_key_dir(struct run *r, char *ret, char *ret_label, char *text)
 {
 	char escaped[MQNAME_ESCAPED_LEN];
 	struct mqctl_list row;
@@ -369,6 +395,8 @@ run_key_dir(struct run *r, char *ret, char *text)
 
 	if (err != MQI_OK)
 		return err;
+	(void)snprintf(
+	    ret_label, MQNAME_LABEL_LEN + 1, "%s", run_get(&row, "CERTLABL"));
 	dir = run_get(&row, "SSLKEYR");
 	if (dir[0] != '\0') {
 		(void)snprintf(ret, PATH_MAX, "%s", dir);

@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "libmq/agent.h"
+#include "mca/certs.h"
 #include "mca/channel.h"
 #include "mca/link.h"
 
@@ -27,9 +28,11 @@ struct run_args {
 	const char *listener; /* listener */
 	const char *address;  /* receiver: the partner's */
 	const char *keys;     /* receiver: directory of the PEM files */
+	const char *label;    /* receiver: CERTLABL */
 	const char *program;  /* listener: to start receivers with */
 	int fd;               /* receiver: the accepted socket */
 	int ready_fd;         /* receiver: told when it is authenticated */
+	bool old_tls;         /* receiver: some channel lets TLS 1.2 in */
 	bool json;
 };
 
@@ -41,6 +44,8 @@ struct run_kind {
 	bool (*turn)(struct run *r);
 	void (*tick)(struct run *r, uint64_t now_ms); /* every 100 ms or so */
 	void (*stop)(struct run *r); /* told to stop, by order or signal */
+	/* REFRESH SECURITY, or what a listener keeps has changed. */
+	void (*refresh)(struct run *r);
 	/* Whether the queue manager's bytes are wanted now. */
 	bool (*wants_local)(struct run *r);
 	/* Fills in the status; NULL: none. */
@@ -60,6 +65,7 @@ struct run {
 	int local_events;
 	bool stop_asked;
 	bool stop_told;
+	bool refresh_asked;
 	bool ended;
 	int status;
 	uint64_t status_ms; /* when it was told last */
@@ -86,9 +92,10 @@ void run_status_channel(struct mqctl_list *l, const struct channel *c);
 void run_flush_local(struct run *r);
 
 uint64_t run_now_ms(void);
-/* Ends the channel if the wall clock is past this (seconds since 1970): TLS
- * looks at certificates only when a connection begins. */
-void run_check_expiry(struct channel *c, int64_t not_after);
+/* Ends the channel if a certificate has expired: TLS looks at them only when a
+ * connection begins.  True: a newer one of ours is there, so the channel should
+ * end and begin again. */
+bool run_check_certs(struct channel *c, struct certs *certs);
 
 /* ---- definitions, by DISPLAY ---- */
 
@@ -96,12 +103,17 @@ void run_check_expiry(struct channel *c, int64_t not_after);
  * Errors: the command's; UNKNOWN_OBJECT if there is no row. */
 MQ_MUST_CHECK enum mqi_err run_display(struct run *r, enum mqctl_noun noun,
     const char *name, struct mqctl_list *ret, char *text);
+/* Calls fn for each row of DISPLAY noun(name), of which there may be none. */
+MQ_MUST_CHECK enum mqi_err run_display_each(struct run *r, enum mqctl_noun noun,
+    const char *name, mqagent_row_fn fn, void *arg, char *text);
 /* "" and 0 if the row does not have it. */
 const char *run_get(const struct mqctl_list *l, const char *keyword);
 uint64_t run_get_uint(const struct mqctl_list *l, const char *keyword);
 /* The directory with the PEM files: SSLKEYR, or ROOT/<escaped name>/ssl.
- * ret has PATH_MAX bytes. */
-MQ_MUST_CHECK enum mqi_err run_key_dir(struct run *r, char *ret, char *text);
+ * ret has PATH_MAX bytes.  ret_label (MQNAME_LABEL_LEN + 1) gets the queue
+ * manager's CERTLABL. */
+MQ_MUST_CHECK enum mqi_err run_key_dir(
+    struct run *r, char *ret, char *ret_label, char *text);
 /* Fills def from a row of DISPLAY CHANNEL and the connection. */
 void run_channel_def(struct run *r, const struct mqctl_list *row,
     const char *channel, struct channel_def *ret);

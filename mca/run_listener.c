@@ -27,6 +27,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "mca/run.h"
@@ -58,7 +59,9 @@ static struct {
 	unsigned n_children;
 	unsigned n_unauthenticated;
 	unsigned port;
-	char keys[PATH_MAX];
+	struct certs certs; /* for the warnings, and what receivers are given */
+	bool old_tls;       /* a channel lets TLS 1.2 in */
+	bool stale;         /* the definitions may have changed */
 	char error[CHANNEL_TEXT_LEN];
 } me = {.fd = -1};
 
@@ -162,11 +165,11 @@ static int
 spawn(struct child *c, int fd, int ready_fd)
 {
 	const struct run_args *a = me.run.args;
-	/* --root comes last, so that it can go */
 	const char *argv[] = {a->program, "receiver", "--qmgr", a->qmgr,
-	    "--keys", me.keys, "--address", c->address, "--fd", "3",
-	    "--ready-fd", "4", "--log", a->json ? "json" : "text",
-	    a->root != NULL ? "--root" : NULL, a->root, NULL};
+	    "--keys", me.certs.dir, "--label", me.certs.label, "--address",
+	    c->address, "--fd", "3", "--ready-fd", "4", "--log",
+	    a->json ? "json" : "text", NULL, NULL, NULL, NULL};
+	size_t n = 0;
 	uv_stdio_container_t stdio[5] = {{.flags = UV_IGNORE},
 	    {.flags = UV_INHERIT_FD, .data.fd = 1},
 	    {.flags = UV_INHERIT_FD, .data.fd = 2},
@@ -178,6 +181,14 @@ spawn(struct child *c, int fd, int ready_fd)
 	    .stdio = stdio,
 	    .stdio_count = (int)MQ_ARRAY_LEN(stdio)};
 
+	while (argv[n] != NULL)
+		n++;
+	if (me.old_tls)
+		argv[n++] = "--tls12";
+	if (a->root != NULL) {
+		argv[n++] = "--root";
+		argv[n] = a->root;
+	}
 	return uv_spawn(&me.run.loop, &c->process, &opts);
 }
 
@@ -354,6 +365,45 @@ open_port(const struct mqctl_list *row, char *text)
 	return MQI_OK;
 }
 
+/* ---- what the queue manager's definitions say ---- */
+
+static void
+on_channel(void *arg, const struct mqctl_list *row)
+{
+	bool *old_tls = arg;
+	struct mqcipher lets;
+
+	*old_tls =
+	    *old_tls || (strcmp(run_get(row, "CHLTYPE"), "SDR") != 0 &&
+			    mqcipher_find(run_get(row, "SSLCIPH"), &lets) &&
+			    lets.tls12 != NULL);
+}
+
+/* Reads what receivers are started with, and looks at our certificate. */
+static enum mqi_err
+read_security(char *text)
+{
+	char keys[PATH_MAX], label[MQNAME_LABEL_LEN + 1], why[CHANNEL_TEXT_LEN];
+	bool old_tls = false;
+	enum mqi_err err = run_key_dir(&me.run, keys, label, text);
+
+	if (err == MQI_OK)
+		err = run_display_each(
+		    &me.run, MQCTL_CHANNEL, "*", on_channel, &old_tls, text);
+	if (err == MQI_E_UNKNOWN_OBJECT) /* there are no channels */
+		err = MQI_OK;
+	if (err != MQI_OK)
+		return err;
+	me.old_tls = old_tls;
+	certs_fini(&me.certs);
+	certs_init(&me.certs, me.run.args->listener, keys, label, "");
+	/* each receiver loads them for itself: this is for the log */
+	if (certs_load(&me.certs, why) != MQI_OK)
+		mqlog(MQLOG_ERROR, "certificate.bad", "listener %s: %s",
+		    me.run.args->listener, why);
+	return MQI_OK;
+}
+
 /* ---- the loop's events ---- */
 
 static bool
@@ -366,10 +416,26 @@ turn(struct run *r)
 static void
 tick(struct run *r, uint64_t now_ms)
 {
+	char text[CHANNEL_TEXT_LEN];
+
 	(void)r;
 	(void)now_ms;
+	if (me.stale) {
+		me.stale = false;
+		if (read_security(text) != MQI_OK)
+			mqlog(MQLOG_ERROR, "listener.refresh", "%s", text);
+	}
+	(void)certs_tick(&me.certs, (int64_t)(mqclock_wall_us() / 1000000));
 	me.resting = false;
 	update_accepting();
+}
+
+/* Many changes in a row cost one look, at the next tick. */
+static void
+refresh(struct run *r)
+{
+	(void)r;
+	me.stale = true;
 }
 
 static void
@@ -398,6 +464,7 @@ status(struct run *r, struct mqctl_list *l)
 static const struct run_kind kind = {.turn = turn,
     .tick = tick,
     .stop = stop,
+    .refresh = refresh,
     .wants_local = wants_local,
     .status = status};
 
@@ -409,7 +476,7 @@ start(char *text)
 
 	if (err != MQI_OK)
 		return err;
-	err = run_key_dir(&me.run, me.keys, text);
+	err = read_security(text);
 	if (err == MQI_OK)
 		err = run_display(
 		    &me.run, MQCTL_LISTENER, me.run.args->listener, &row, text);

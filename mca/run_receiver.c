@@ -39,15 +39,13 @@ static struct {
 	struct run run;
 	struct receiver receiver;
 	struct receiver_io io;
-	struct mqtls_ctx *tls;
+	struct certs certs;
 	struct link *link;
 	struct targets targets;
 	struct mqagent_position position;
 	uint64_t fence;
 	char channel[MQI_CHANNEL_NAME_LEN + 1];
 	char partner[CHANNEL_IDENTITY_LEN];
-	int64_t not_after; /* the first of both certificates' ends; 0: none
-			      yet */
 	/* the large body on its way */
 	struct receiver_msg *big;
 	mqi_queue *big_handle;
@@ -169,6 +167,9 @@ io_hello(void *arg, const struct mqchan_hello *h, struct receiver_def *ret,
 		    "channel %s is not a receiver here", h->channel);
 		err = MQI_E_CHANNEL_CONFIG;
 	}
+	if (err == MQI_OK)
+		err = certs_check_cipher(
+		    link_tls(me.link), run_get(&row, "SSLCIPH"), text);
 	if (err == MQI_OK)
 		err = check_peer(run_get(&row, "SSLPEER"), text);
 	if (err == MQI_OK) {
@@ -405,16 +406,16 @@ io_wall_us(void *arg)
 static void
 on_up(void *arg)
 {
-	struct mqtls_cert cert;
-	enum mqi_err err = mqtls_peer(link_tls(me.link), &cert);
+	char text[CHANNEL_TEXT_LEN];
+	enum mqi_err err = certs_partner(&me.certs, link_tls(me.link), text);
 
 	(void)arg;
 	if (err != MQI_OK) {
-		finish(err, "the partner's certificate cannot be read");
+		finish(err, text);
 		return;
 	}
-	(void)snprintf(me.partner, sizeof(me.partner), "%s", cert.subject);
-	me.not_after = mqtls_ctx_until(me.tls, &cert);
+	(void)snprintf(
+	    me.partner, sizeof(me.partner), "%s", me.certs.partner.subject);
 }
 
 static void
@@ -475,8 +476,8 @@ static void
 tick(struct run *r, uint64_t now_ms)
 {
 	(void)r;
-	if (me.not_after != 0)
-		run_check_expiry(&me.receiver.c, me.not_after);
+	if (run_check_certs(&me.receiver.c, &me.certs))
+		receiver_stop(&me.receiver);
 	receiver_tick(&me.receiver, now_ms);
 }
 
@@ -485,6 +486,29 @@ stop(struct run *r)
 {
 	(void)r;
 	receiver_stop(&me.receiver);
+}
+
+/* REFRESH SECURITY: the partner is judged anew; the connection stays if it
+ * may. */
+static void
+refresh(struct run *r)
+{
+	char text[CHANNEL_TEXT_LEN];
+	struct mqctl_list row;
+	enum mqi_err err;
+
+	if (channel_state(&me.receiver.c) == CHANNEL_ENDED)
+		return;
+	err = run_display(r, MQCTL_CHANNEL, me.channel, &row, text);
+	if (err == MQI_OK) {
+		err = certs_refresh(&me.certs, link_tls(me.link), text);
+		if (err == MQI_OK)
+			err = check_peer(run_get(&row, "SSLPEER"), text);
+		mqctl_list_fini(&row);
+	}
+	if (err != MQI_OK)
+		channel_fail(
+		    &me.receiver.c, err, 0, me.receiver.position, "%s", text);
 }
 
 static bool
@@ -506,6 +530,7 @@ status(struct run *r, struct mqctl_list *l)
 static const struct run_kind kind = {.turn = turn,
     .tick = tick,
     .stop = stop,
+    .refresh = refresh,
     .wants_local = wants_local,
     .status = status};
 
@@ -516,7 +541,7 @@ run_receiver(const struct run_args *args)
 	    .input = on_input,
 	    .down = on_down,
 	    .wants_input = link_wants_input};
-	char why[MQTLS_WHY_LEN] = "the socket cannot be used";
+	char why[CHANNEL_TEXT_LEN] = "the socket cannot be used";
 	enum mqi_err err;
 
 	me.io = (struct receiver_io){.hello = io_hello,
@@ -535,10 +560,12 @@ run_receiver(const struct run_args *args)
 		return RUN_FAILED;
 	receiver_init(&me.receiver, &me.io, run_now_ms());
 	me.told = channel_state(&me.receiver.c);
-	err = mqtls_ctx_new(args->keys, NULL, why, &me.tls);
+	certs_init(&me.certs, args->address, args->keys, args->label,
+	    args->old_tls ? MQCIPHER_ANY_TLS12_OR_HIGHER : "");
+	err = certs_load(&me.certs, why);
 	if (err == MQI_OK)
-		err = link_new(
-		    &me.run.loop, args->fd, me.tls, true, &events, &me.link);
+		err = link_new(&me.run.loop, args->fd, me.certs.tls, true,
+		    &events, &me.link);
 	if (err != MQI_OK)
 		finish(err, why);
 	return run_loop(&me.run);

@@ -39,16 +39,17 @@ static struct {
 	struct sender_io io;
 	struct sender_stream stream;
 	struct channel_def def;
-	struct mqtls_ctx *tls;
+	struct certs certs;
 	struct link *link;
 	mqagent_stream *handle;
 	char peer[CHANNEL_IDENTITY_LEN]; /* SSLPEER */
 	char conname[264 + 1];
 	char xmitq[MQI_NAME_LEN + 1];
+	char label[MQNAME_LABEL_LEN + 1];    /* CERTLABL */
+	char ciphers[MQCIPHER_NAME_LEN + 1]; /* SSLCIPH */
 	char partner[CHANNEL_IDENTITY_LEN];
 	char error[CHANNEL_TEXT_LEN];
 	uint64_t disc_ms;
-	int64_t not_after; /* the first of both certificates' ends */
 	enum mqi_err stream_gone;
 	bool started;  /* the machine lives */
 	bool stopping; /* told to, before it lived */
@@ -143,28 +144,33 @@ on_stream_ended(void *arg, enum mqi_err reason)
 
 /* ---- events of the link ---- */
 
+static enum mqi_err
+check_peer(char *why)
+{
+	bool match = false;
+	enum mqi_err err =
+	    mqtls_peer_match(link_tls(me.link), me.peer, &match, why);
+
+	if (err != MQI_OK || match)
+		return err;
+	(void)snprintf(why, CHANNEL_TEXT_LEN,
+	    "its certificate %.200s does not fit SSLPEER(%.200s)", me.partner,
+	    me.peer);
+	return MQI_E_CERTIFICATE;
+}
+
 static void
 on_up(void *arg)
 {
 	const struct mqtls_conn *tls = link_tls(me.link);
-	struct mqtls_cert cert;
-	char why[MQTLS_WHY_LEN] = "its certificate cannot be read";
-	char text[CHANNEL_TEXT_LEN];
-	bool match = false;
-	enum mqi_err err = mqtls_peer(tls, &cert);
+	char why[CHANNEL_TEXT_LEN], text[CHANNEL_TEXT_LEN];
+	enum mqi_err err = certs_partner(&me.certs, tls, why);
 
 	(void)arg;
 	if (err == MQI_OK) {
-		(void)snprintf(
-		    me.partner, sizeof(me.partner), "%s", cert.subject);
-		me.not_after = mqtls_ctx_until(me.tls, &cert);
-		err = mqtls_peer_match(tls, me.peer, &match, why);
-	}
-	if (err == MQI_OK && !match) {
-		(void)snprintf(why, sizeof(why),
-		    "its certificate %.200s does not fit SSLPEER(%.200s)",
-		    cert.subject, me.peer);
-		err = MQI_E_CERTIFICATE;
+		(void)snprintf(me.partner, sizeof(me.partner), "%s",
+		    me.certs.partner.subject);
+		err = check_peer(why);
 	}
 	if (err != MQI_OK) {
 		(void)snprintf(
@@ -253,16 +259,6 @@ turn(struct run *r)
 }
 
 static void
-tick(struct run *r, uint64_t now_ms)
-{
-	(void)r;
-	if (!me.started)
-		return;
-	run_check_expiry(&me.sender.c, me.not_after);
-	sender_tick(&me.sender, now_ms);
-}
-
-static void
 stop(struct run *r)
 {
 	(void)r;
@@ -271,6 +267,41 @@ stop(struct run *r)
 		sender_stop(&me.sender);
 	else
 		finish(MQI_OK, "stopped");
+}
+
+/* REFRESH SECURITY: the partner is judged anew, by the files and the SSLPEER of
+ * now.  The connection stays if it may. */
+static void
+refresh(struct run *r)
+{
+	char text[CHANNEL_TEXT_LEN];
+	struct mqctl_list row;
+	enum mqi_err err;
+
+	if (!me.started || channel_state(&me.sender.c) == CHANNEL_ENDED)
+		return; /* it has begun just now, and reads what is there */
+	err = run_display(r, MQCTL_CHANNEL, me.def.channel, &row, text);
+	if (err == MQI_OK) {
+		(void)snprintf(
+		    me.peer, sizeof(me.peer), "%s", run_get(&row, "SSLPEER"));
+		mqctl_list_fini(&row);
+		err = certs_refresh(&me.certs, link_tls(me.link), text);
+	}
+	if (err == MQI_OK)
+		err = check_peer(text);
+	if (err != MQI_OK)
+		channel_fail(&me.sender.c, err, me.sender.sent, me.sender.acked,
+		    "the partner is refused: %s", text);
+}
+
+static void
+tick(struct run *r, uint64_t now_ms)
+{
+	if (!me.started)
+		return;
+	if (run_check_certs(&me.sender.c, &me.certs))
+		stop(r);
+	sender_tick(&me.sender, now_ms);
 }
 
 static bool
@@ -298,6 +329,7 @@ status(struct run *r, struct mqctl_list *l)
 static const struct run_kind kind = {.turn = turn,
     .tick = tick,
     .stop = stop,
+    .refresh = refresh,
     .wants_local = wants_local,
     .status = status};
 
@@ -320,6 +352,10 @@ read_definition(char *text)
 	    me.xmitq, sizeof(me.xmitq), "%s", run_get(&row, "XMITQ"));
 	(void)snprintf(
 	    me.peer, sizeof(me.peer), "%s", run_get(&row, "SSLPEER"));
+	(void)snprintf(
+	    me.label, sizeof(me.label), "%s", run_get(&row, "CERTLABL"));
+	(void)snprintf(
+	    me.ciphers, sizeof(me.ciphers), "%s", run_get(&row, "SSLCIPH"));
 	me.disc_ms = run_get_uint(&row, "DISCINT") * 1000;
 	if (strcmp(run_get(&row, "CHLTYPE"), "SDR") != 0) {
 		(void)snprintf(text, CHANNEL_TEXT_LEN,
@@ -383,7 +419,7 @@ start(char *text)
 	    .input = on_input,
 	    .down = on_down,
 	    .wants_input = link_wants_input};
-	char keys[PATH_MAX];
+	char keys[PATH_MAX], qmgr_label[MQNAME_LABEL_LEN + 1];
 	int fd = -1;
 	enum mqi_err err = run_connect(&me.run, me.run.args->channel, "", text);
 
@@ -393,16 +429,20 @@ start(char *text)
 		return err;
 	run_tell(&me.run);
 	run_flush_local(&me.run);
-	err = run_key_dir(&me.run, keys, text);
-	if (err == MQI_OK)
-		err = mqtls_ctx_new(keys, NULL, text, &me.tls);
+	err = run_key_dir(&me.run, keys, qmgr_label, text);
+	if (err == MQI_OK) {
+		certs_init(&me.certs, me.def.channel, keys,
+		    me.label[0] != '\0' ? me.label : qmgr_label, me.ciphers);
+		err = certs_load(&me.certs, text);
+	}
 	if (err == MQI_OK)
 		err = open_stream(text);
 	if (err == MQI_OK)
 		err = dial(me.conname, DIAL_MS, text, &fd);
 	if (err != MQI_OK)
 		return err;
-	err = link_new(&me.run.loop, fd, me.tls, false, &events, &me.link);
+	err =
+	    link_new(&me.run.loop, fd, me.certs.tls, false, &events, &me.link);
 	if (err != MQI_OK)
 		(void)snprintf(text, CHANNEL_TEXT_LEN,
 		    "the connection cannot be used: %s", mqi_strerror(err));

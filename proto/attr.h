@@ -39,8 +39,8 @@ enum mqattr_chltype {
 	MQATTR_RCVR = 1,
 };
 
-/* Never renumber: stored.  Add at the end.  22, 24, 32, 50 and 52 to 56 are
- * kept for SSLCIPH, CERTLABL, NPMSPEED, MCAUSER, TRIGGER, TRIGTYPE, TRIGDATA,
+/* Never renumber: stored.  Add at the end.  32, 50 and 52 to 56 are
+ * kept for NPMSPEED, MCAUSER, TRIGGER, TRIGTYPE, TRIGDATA,
  * INITQ and BATCHLIM, which come when they do something. */
 #define MQATTR_MAP(X)                                                 \
 	X(1, DESCR)                                                   \
@@ -64,7 +64,9 @@ enum mqattr_chltype {
 	X(19, CHLTYPE)                                                \
 	X(20, CONNAME)                                                \
 	X(21, SSLPEER)                                                \
+	X(22, SSLCIPH)                                                \
 	X(23, SSLCAUTH)                                               \
+	X(24, CERTLABL)                                               \
 	X(25, BATCHSZ)                                                \
 	X(26, HBINT)                                                  \
 	X(27, SHORTRTY)                                               \

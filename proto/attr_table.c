@@ -6,8 +6,8 @@
  * DISPLAY, `mqadmin mqsc` help and docs/mqsc.md all follow from it.
  *
  * Defaults that differ from IBM's, on purpose: HBINT 5 s (IBM: 300), so that a
- * dead partner is noticed in seconds; every channel runs over TLS 1.3 and
- * SSLCAUTH is always REQUIRED; a listener's PORT is 1414 (IBM writes 0 for
+ * dead partner is noticed in seconds; a blank SSLCIPH is any suite of TLS 1.3,
+ * and SSLCAUTH is always REQUIRED; a listener's PORT is 1414 (IBM writes 0 for
  * it).  Retries and limits are IBM's.
  *
  * Invariants (tests/unit/proto/test_attr.c): rows are in order of keyword;
@@ -15,6 +15,9 @@
  * attribute number has a row.
  */
 #include "proto/attr_table.h"
+
+#include "base/cipher.h"
+#include "base/name.h"
 
 #define QM MQ_BIT(MQATTR_QMGR)
 #define QL MQ_BIT(MQATTR_QLOCAL)
@@ -77,6 +80,8 @@ const struct mqattr_def mqattr_table[] = {
 	"connections that may wait to be accepted; 0: 100"),
     INT(BATCHSZ, 1, 9999, "50", CH, BOTH,
 	"messages that one unit of work of the receiver may cover"),
+    TEXT(CERTLABL, MQNAME_LABEL_LEN, QM | CH, SDR,
+	"certificate to use, LABEL.cert.pem; blank: cert.pem"),
     WORD(CHLTYPE, words_chltype, "SDR", CH, BOTH,
 	"sender or receiver; cannot be altered"),
     TEXT(CONNAME, 264, CH, SDR,
@@ -139,6 +144,8 @@ const struct mqattr_def mqattr_table[] = {
     INT(SHORTTMR, 0, MANY, "60", CH, SDR, "seconds between those attempts"),
     WORD(SSLCAUTH, words_sslcauth, "REQUIRED", CH, RCVR,
 	"partners always need a certificate"),
+    TEXT(SSLCIPH, MQCIPHER_NAME_LEN, CH, BOTH,
+	"CipherSpec; blank: any of TLS 1.3"),
     TEXT(SSLKEYR, 256, QM, 0,
 	"directory of the PEM files; blank: ssl in its own directory"),
     TEXT(SSLPEER, 256, CH, BOTH,

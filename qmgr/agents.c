@@ -277,6 +277,33 @@ agent_end(struct agent *g, enum agents_stop_mode mode)
 	}
 }
 
+static void
+list_refresh(struct agent_list *list)
+{
+	struct agent *g;
+	struct guest *guest;
+
+	TAILQ_FOREACH (g, list, link) {
+		if (g->session != NULL)
+			session_order(g->session, "refresh");
+		TAILQ_FOREACH (guest, &g->guests, link)
+			session_order(guest->session, "refresh");
+	}
+}
+
+void
+agents_refresh_listeners(struct agents *a)
+{
+	list_refresh(&a->listeners);
+}
+
+void
+agents_refresh(struct agents *a)
+{
+	list_refresh(&a->listeners);
+	list_refresh(&a->channels);
+}
+
 /* ---- the queue manager's life ---- */
 
 void

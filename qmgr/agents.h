@@ -12,8 +12,10 @@
  *                taken only with RUNNING: the last one stays shown)
  *   port         listeners: the one really used
  *
- * What it is told in AGENT_ORDER frames: order=stop.  It then ends what it is
- * doing and exits; SIGTERM follows after 5 s, SIGKILL after 10 s.
+ * What it is told in AGENT_ORDER frames: order=stop, it ends what it is doing
+ * and exits (SIGTERM follows after 5 s, SIGKILL after 10 s); order=refresh, it
+ * reads its certificates and rules again, and ends if its partner may no
+ * longer be there.
  *
  * Exit status of an agent: 0, it has nothing more to do (idle for DISCINT, or
  * told to stop): the channel is INACTIVE; anything else, or a signal, is a
@@ -66,6 +68,11 @@ bool agents_listener_in_use(const struct agents *a, const char *name);
 /* Its definition was deleted: one of the same name begins anew. */
 void agents_channel_deleted(struct agents *a, const char *name);
 void agents_listener_deleted(struct agents *a, const char *name);
+
+/* Tells agents to read again what they keep: certificates and rules. */
+void agents_refresh(struct agents *a);
+/* Listeners alone: of the definitions of channels and of the queue manager. */
+void agents_refresh_listeners(struct agents *a);
 
 /* ---- status ---- */
 

@@ -19,7 +19,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/cipher.h"
 #include "base/clock.h"
+#include "base/dn.h"
 #include "base/name.h"
 #include "qmgr/agents.h"
 #include "qmgr/ctl_int.h"
@@ -126,14 +128,43 @@ set_pairs(struct ctl *c, struct mqattr_set *set, bool exists)
 	return err;
 }
 
+/* What the table of attributes cannot say of a value. */
+static enum mqi_err
+check_values(struct ctl *c, const struct mqattr_set *set)
+{
+	struct mqcipher lets;
+	char why[MQDN_WHY_LEN];
+	const char *v;
+
+	if (mqattr_set_has(set, MQATTR_ID_SSLCIPH) &&
+	    !mqcipher_find(mqattr_text(set, MQATTR_ID_SSLCIPH), &lets))
+		return ctl_fail(c, MQI_E_ATTRIBUTE,
+		    "SSLCIPH(%s) is not a CipherSpec that there is",
+		    mqattr_text(set, MQATTR_ID_SSLCIPH));
+	if (mqattr_set_has(set, MQATTR_ID_CERTLABL)) {
+		v = mqattr_text(set, MQATTR_ID_CERTLABL);
+		if (*v != '\0' && !mqname_is_label(v))
+			return ctl_fail(c, MQI_E_ATTRIBUTE,
+			    "CERTLABL(%s) must be letters, digits, - _ and .",
+			    v);
+	}
+	if (mqattr_set_has(set, MQATTR_ID_SSLPEER)) {
+		v = mqattr_text(set, MQATTR_ID_SSLPEER);
+		if (*v != '\0' && mqdn_check(v, why) != MQI_OK)
+			return ctl_fail(c, MQI_E_ATTRIBUTE, "SSLPEER: %s", why);
+	}
+	return MQI_OK;
+}
+
 static enum mqi_err
 check_required(struct ctl *c, const struct mqattr_set *set)
 {
 	static const enum mqattr required[] = {
 	    MQATTR_ID_XMITQ, MQATTR_ID_CONNAME, MQATTR_ID_SSLPEER};
+	enum mqi_err err = check_values(c, set);
 
-	if (mqattr_set_type(set) != MQATTR_CHANNEL)
-		return MQI_OK;
+	if (err != MQI_OK || mqattr_set_type(set) != MQATTR_CHANNEL)
+		return err;
 	for (size_t i = 0; i < MQ_ARRAY_LEN(required); i++) {
 		if (!mqattr_set_has(set, required[i]) ||
 		    mqattr_text(set, required[i])[0] != '\0')
@@ -175,6 +206,8 @@ store(struct ctl *c, const struct mqattr_set *set)
 	enum mqi_err err = engine_object_set(c->engine, type,
 	    type == MQATTR_QMGR ? qmgr_name(c->qm) : c->cmd->name, set,
 	    &c->pos);
+	if (err == MQI_OK && (type == MQATTR_CHANNEL || type == MQATTR_QMGR))
+		agents_refresh_listeners(qmgr_agents(c->qm));
 	switch (err) {
 	case MQI_E_OBJECT_TYPE:
 		return ctl_fail(

@@ -30,7 +30,6 @@
 #include "base/check.h"
 #include "base/cipher.h"
 
-#define MQTLS_LABEL_LEN 64u    /* bytes of a CERTLABL */
 #define MQTLS_WHY_LEN 512u     /* buffer for a sentence */
 #define MQTLS_SUBJECT_LEN 257u /* identity, with its NUL */
 
@@ -48,9 +47,6 @@ struct mqtls_opts {
  * (MQTLS_WHY_LEN bytes) gets the sentence on a failure. */
 MQ_MUST_CHECK enum mqi_err mqtls_ctx_new(const char *dir,
     const struct mqtls_opts *opts, char *ret_why, struct mqtls_ctx **ret_ctx);
-/* Whether a CERTLABL can be part of a file's name: letters, digits, '-', '_'
- * and '.', which is not the first. */
-bool mqtls_label_is_valid(const char *label);
 struct mqtls_ctx *mqtls_ctx_free(struct mqtls_ctx *ctx); /* NULL */
 
 struct mqtls_cert {

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/name.h"
 #include "tls/tls_ctx.h"
 
 #define SERIAL_LEN 20 /* bytes */
@@ -79,8 +80,8 @@ create(const char *dir, const char *name, mode_t mode, char *why, FILE **ret)
 
 /* The files of one issued certificate. */
 struct names {
-	char key[MQTLS_LABEL_LEN + 16];
-	char cert[MQTLS_LABEL_LEN + 16];
+	char key[MQNAME_LABEL_LEN + 16];
+	char cert[MQNAME_LABEL_LEN + 16];
 };
 
 static bool
@@ -365,7 +366,7 @@ mqtls_ca_issue(const struct mqtls_issue *issue, char *ret_why)
 	if (err != MQI_OK)
 		return err;
 	if (!alt_names(issue, san, sizeof(san)) ||
-	    (issue->label != NULL && !mqtls_label_is_valid(issue->label))) {
+	    (issue->label != NULL && !mqname_is_label(issue->label))) {
 		(void)snprintf(ret_why, MQTLS_WHY_LEN,
 		    "the DNS names, addresses or label are not valid");
 		err = MQI_E_INVAL;

@@ -23,6 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/name.h"
 #include "tls/tls_name.h"
 
 #define MAX_CERT_LIST 32768L /* bytes of a partner's chain */
@@ -269,16 +270,6 @@ mqtls_ctx_crl_until(const struct mqtls_ctx *ctx)
 	return until;
 }
 
-bool
-mqtls_label_is_valid(const char *label)
-{
-	size_t len = strlen(label);
-
-	return len > 0 && len <= MQTLS_LABEL_LEN && label[0] != '.' &&
-	       strspn(label, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-			     "abcdefghijklmnopqrstuvwxyz0123456789-_.") == len;
-}
-
 static enum mqi_err
 load(SSL_CTX *c, const char *dir, const char *label, char *why)
 {
@@ -300,7 +291,11 @@ load(SSL_CTX *c, const char *dir, const char *label, char *why)
 	else if (SSL_CTX_use_certificate_chain_file(c, cert) != 1)
 		err = refuse(why, cert, "no certificate can be read");
 	else if (SSL_CTX_use_PrivateKey_file(c, key, SSL_FILETYPE_PEM) != 1)
-		err = refuse(why, key, "no key of the certificate can be read");
+		err = refuse(why, key,
+		    ERR_GET_REASON(ERR_peek_last_error()) ==
+			    X509_R_KEY_VALUES_MISMATCH
+			? "the key is not the certificate's"
+			: "no key can be read");
 	else if (SSL_CTX_check_private_key(c) != 1)
 		err = refuse(why, key, "the key is not the certificate's");
 	else if (mqtls_cert_read(SSL_CTX_get0_certificate(c), &own) != MQI_OK)
@@ -333,7 +328,7 @@ read_opts(const struct mqtls_opts *opts, struct mqcipher *ret_lets,
 		    why, MQTLS_WHY_LEN, "SSLCIPH(%.64s) is not known", ciphers);
 		return MQI_E_SSL_INITIALIZATION_ERROR;
 	}
-	if ((*ret_label)[0] != '\0' && !mqtls_label_is_valid(*ret_label)) {
+	if ((*ret_label)[0] != '\0' && !mqname_is_label(*ret_label)) {
 		(void)snprintf(why, MQTLS_WHY_LEN,
 		    "CERTLABL(%.64s) cannot be part of a file's name",
 		    *ret_label);

@@ -373,18 +373,31 @@ test_channels_need_a_type_and_what_it_requires(void **state)
 	    {"def chl(S) chltype(svrconn)",
 		"-> ATTRIBUTE CHLTYPE(SVRCONN) is not valid: it must be one "
 		"of SDR, RCVR\n"},
-	    {"def chl(S) chltype(sdr) conname('h') sslpeer('x')",
+	    {"def chl(S) chltype(sdr) conname('h') sslpeer('CN=x')",
 		"-> ATTRIBUTE CHANNEL(S) with CHLTYPE(SDR) needs XMITQ\n"},
-	    {"def chl(S) chltype(sdr) xmitq(X) sslpeer('x')",
+	    {"def chl(S) chltype(sdr) xmitq(X) sslpeer('CN=x')",
 		"-> ATTRIBUTE CHANNEL(S) with CHLTYPE(SDR) needs CONNAME\n"},
 	    {"def chl(S) chltype(sdr) xmitq(X) conname('h')",
 		"-> ATTRIBUTE CHANNEL(S) with CHLTYPE(SDR) needs SSLPEER\n"},
 	    {"def chl(R) chltype(rcvr)",
 		"-> ATTRIBUTE CHANNEL(R) with CHLTYPE(RCVR) needs SSLPEER\n"},
+	    {"def chl(R) chltype(rcvr) sslpeer('x')",
+		"-> ATTRIBUTE SSLPEER: a distinguished name: an attribute and "
+		"'=' are expected at 'x'\n"},
+	    {"def chl(R) chltype(rcvr) sslpeer('CN=x') sslciph(RC4_MD5_US)",
+		"-> ATTRIBUTE SSLCIPH(RC4_MD5_US) is not a CipherSpec that "
+		"there is\n"},
+	    {"def chl(R) chltype(rcvr) certlabl(A)",
+		"-> ATTRIBUTE CERTLABL is not an attribute of CHANNEL with "
+		"CHLTYPE(RCVR)\n"},
+	    {"alt qmgr certlabl('../a')",
+		"-> ATTRIBUTE CERTLABL(../a) must be letters, digits, - _ and "
+		".\n"},
 	    {"def chl(R) xmitq(X) chltype(rcvr)",
 		"-> ATTRIBUTE XMITQ is not an attribute of CHANNEL with "
 		"CHLTYPE(RCVR)\n"},
-	    {"def chl(R) mrrty(3) sslpeer('x') chltype(rcvr); dis chl(R) mrrty",
+	    {"def chl(R) mrrty(3) sslpeer('CN=x') chltype(rcvr); dis chl(R) "
+	     "mrrty",
 		"-> OK\nCHANNEL=R CHLTYPE=RCVR MRRTY=3\n-> OK\n"},
 	    {RCVR "; alt chl(R) chltype(sdr)",
 		"-> OK\n-> OBJECT_TYPE the CHLTYPE of CHANNEL(R) is RCVR and "
@@ -395,7 +408,7 @@ test_channels_need_a_type_and_what_it_requires(void **state)
 		"-> OK\n-> ATTRIBUTE CHANNEL(R) with CHLTYPE(RCVR) needs "
 		"SSLPEER\n"},
 	    {RCVR "; def chl(R) replace chltype(sdr) xmitq(X) conname('h') "
-		  "sslpeer('x')",
+		  "sslpeer('CN=x')",
 		"-> OK\n-> OBJECT_TYPE the CHLTYPE of CHANNEL(R) is RCVR and "
 		"cannot be changed\n"},
 	    {"def chl(ABCDEFGHIJABCDEFGHIJX) chltype(rcvr)",
