@@ -46,15 +46,28 @@ allowed(const struct mqattr_def *d, char *ret, size_t len)
 	}
 }
 
-/* ", SDR only" */
-static const char *
-only(enum mqattr_object type, const struct mqattr_def *d)
+/* " (SDR, SVR only)", or "" if all types of channel have it. */
+static void
+only(enum mqattr_object type, const struct mqattr_def *d, char *ret, size_t len)
 {
-	if (type != MQATTR_CHANNEL ||
-	    d->chltypes == (MQ_BIT(MQATTR_SDR) | MQ_BIT(MQATTR_RCVR)))
-		return "";
-	return (d->chltypes & MQ_BIT(MQATTR_SDR)) != 0 ? " (SDR only)"
-						       : " (RCVR only)";
+	const struct mqattr_def *types =
+	    mqattr_def(MQATTR_CHANNEL, MQATTR_ID_CHLTYPE);
+	size_t used = 0, without = 0;
+
+	*ret = '\0';
+	if (type != MQATTR_CHANNEL)
+		return;
+	for (unsigned i = 0; types->words[i] != NULL; i++) {
+		if ((d->chltypes & MQ_BIT(i)) == 0)
+			without++;
+		else if (used < len)
+			used += (size_t)snprintf(ret + used, len - used, "%s%s",
+			    used == 0 ? " (" : ", ", types->words[i]);
+	}
+	if (without == 0)
+		*ret = '\0';
+	else if (used < len)
+		(void)snprintf(ret + used, len - used, " only)");
 }
 
 static const char *
@@ -70,7 +83,7 @@ default_of(const struct mqattr_def *d)
 static void
 show_type(enum mqattr_object type, bool markdown)
 {
-	char values[128];
+	char values[128], types[64];
 	const struct mqattr_def *d = NULL;
 	const char *format = "%-10s%-24s%-12s%s%s\n";
 	if (markdown) {
@@ -83,8 +96,9 @@ show_type(enum mqattr_object type, bool markdown)
 	}
 	while ((d = mqattr_next(type, d)) != NULL) {
 		allowed(d, values, sizeof(values));
-		(void)printf(format, d->keyword, values, default_of(d), d->help,
-		    only(type, d));
+		only(type, d, types, sizeof(types));
+		(void)printf(
+		    format, d->keyword, values, default_of(d), d->help, types);
 	}
 	(void)putchar('\n');
 }

@@ -97,8 +97,8 @@ out:
 	return err;
 }
 
-enum mqi_err
-mqsock_connect_unix(const char *dir, const char *name, int *ret_fd)
+static enum mqi_err
+connect_unix(const char *dir, const char *name, int flags, int *ret_fd)
 {
 	struct sockaddr_un addr;
 	enum mqi_err err = MQI_OK;
@@ -107,7 +107,7 @@ mqsock_connect_unix(const char *dir, const char *name, int *ret_fd)
 	dir_fd = sock_address(dir, name, &addr);
 	if (dir_fd < 0)
 		goto failed;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
 	if (fd < 0)
 		goto failed;
 	/* an interrupted connect(2) of a Unix socket has done nothing */
@@ -120,11 +120,23 @@ mqsock_connect_unix(const char *dir, const char *name, int *ret_fd)
 	fd = -1;
 	goto out;
 failed:
-	err = mqsock_err(errno);
+	err = errno == EAGAIN ? MQI_E_BUSY : mqsock_err(errno);
 out:
 	close_keeping_errno(fd);
 	close_keeping_errno(dir_fd);
 	return err;
+}
+
+enum mqi_err
+mqsock_connect_unix(const char *dir, const char *name, int *ret_fd)
+{
+	return connect_unix(dir, name, 0, ret_fd);
+}
+
+enum mqi_err
+mqsock_connect_unix_now(const char *dir, const char *name, int *ret_fd)
+{
+	return connect_unix(dir, name, SOCK_NONBLOCK, ret_fd);
 }
 
 enum mqi_err

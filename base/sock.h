@@ -24,6 +24,11 @@ MQ_MUST_CHECK enum mqi_err mqsock_listen_unix(
 MQ_MUST_CHECK enum mqi_err mqsock_connect_unix(
     const char *dir, const char *name, int *ret_fd);
 
+/* The same without ever blocking; the descriptor is non-blocking too.  BUSY:
+ * too many wait to be accepted; try again later. */
+MQ_MUST_CHECK enum mqi_err mqsock_connect_unix_now(
+    const char *dir, const char *name, int *ret_fd);
+
 struct mqsock_peer {
 	unsigned uid;
 	unsigned gid;

@@ -4,7 +4,7 @@
  * input: a frame's header, whose length is not looked at, and payload.
  *
  * Promise: what a decoder accepts, its encoder makes again byte by byte; only
- * what a later version adds to its HELLO is not kept.
+ * what a later version adds to its hellos is not kept.
  */
 #include "fuzz/fuzz.h"
 
@@ -17,10 +17,13 @@
 static bool
 is_later_hello(const struct mqframe *f)
 {
+	struct mqlocal_client_hello w;
 	struct mqlocal_hello v;
 
-	return mqlocal_decode_hello(f, &v) == MQI_OK &&
-	       v.version_max > MQLOCAL_VERSION;
+	return (mqlocal_decode_hello(f, &v) == MQI_OK &&
+		   v.version_max > MQLOCAL_VERSION) ||
+	       (mqlocal_decode_client_hello(f, &w) == MQI_OK &&
+		   w.version_max > MQLOCAL_VERSION);
 }
 
 int

@@ -3,8 +3,9 @@
  * conn.c - connections: connect, disconnect, and how every call begins and
  * ends.
  *
- * Neighbours: name.h finds the queue manager's directory, sock.h connects to
- * the socket in it, wire.c carries frames from then on.
+ * Neighbours: target.c says whom is meant; name.h finds the queue manager's
+ * directory and sock.h connects to the socket in it, or remote.c connects to
+ * another host; wire.c carries frames from then on.
  *
  * Invariants.  A connection belongs to the process that made it: a call from
  * a child that inherited it changes nothing but the child's memory (FORKED).
@@ -16,6 +17,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,34 +29,18 @@
 #include "base/sock.h"
 #include "libmq/conn.h"
 #include "libmq/fork.h"
+#include "libmq/io.h"
 
 #define DEFAULT_TIMEOUT_MS 10000
+#define CONNECT_FLAGS (MQI_CONNECT_RECONNECT | MQI_CONNECT_LOCAL)
 
 /* ---- the handshake ---- */
 
-/* Sends all of b, or fails; only a few hundred bytes. */
+/* Waits until the socket is ready or time is up. */
 static enum mqi_err
-send_hello(const mqi_conn *c, const struct mqbuf *b)
+wait_for(int fd, short events, uint64_t deadline_us)
 {
-	size_t off = 0;
-	ssize_t n;
-
-	while (off < b->len) {
-		n = send(c->fd, b->data + off, b->len - off, MSG_NOSIGNAL);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return MQI_E_Q_MGR_NOT_AVAILABLE;
-		off += (size_t)n;
-	}
-	return MQI_OK;
-}
-
-/* Waits until the socket is readable or time is up. */
-static enum mqi_err
-wait_readable(int fd, uint64_t deadline_us)
-{
-	struct pollfd p = {.fd = fd, .events = POLLIN};
+	struct pollfd p = {.fd = fd, .events = events};
 	uint64_t now;
 	int rc;
 
@@ -70,18 +56,56 @@ wait_readable(int fd, uint64_t deadline_us)
 	}
 }
 
+/* Sends all of b, or fails; only a few hundred bytes. */
 static enum mqi_err
-take_hello_answer(mqi_conn *c, const struct mqframe *f)
+send_hello(mqi_conn *c, const struct mqbuf *b, uint64_t deadline_us)
 {
+	enum mqi_err err = MQI_OK;
+	struct iovec iov;
+	size_t off = 0;
+	ssize_t n;
+
+	while (off < b->len && err == MQI_OK) {
+		iov.iov_base = b->data + off;
+		iov.iov_len = b->len - off;
+		n = mqio_send(c, &iov, 1);
+		if (n >= 0)
+			off += (size_t)n;
+		else if (errno == EAGAIN)
+			err = wait_for(c->fd, POLLOUT, deadline_us);
+		else
+			err = MQI_E_Q_MGR_NOT_AVAILABLE;
+	}
+	return err;
+}
+
+static enum mqi_err
+take_hello_ok(const mqi_conn *c)
+{
+	if (c->info.version < MQLOCAL_VERSION_MIN ||
+	    c->info.version > MQLOCAL_VERSION)
+		return mqlib_failf(NULL, MQI_E_VERSION,
+		    "queue manager %s speaks protocol version %u", c->info.qmgr,
+		    c->info.version);
+	return MQI_OK;
+}
+
+/* *ret_done: it was the last one. */
+static enum mqi_err
+take_hello_answer(mqi_conn *c, const struct mqframe *f, bool *ret_done)
+{
+	struct mqlocal_client_ok ok;
 	struct mqlocal_error e;
 
+	*ret_done = true;
 	if (f->type == MQLOCAL_HELLO_OK &&
-	    mqlocal_decode_hello_ok(f, &c->info) == MQI_OK) {
-		if (c->info.version < MQLOCAL_VERSION_MIN ||
-		    c->info.version > MQLOCAL_VERSION)
-			return mqlib_failf(NULL, MQI_E_VERSION,
-			    "queue manager %s speaks protocol version %u",
-			    c->info.qmgr, c->info.version);
+	    mqlocal_decode_hello_ok(f, &c->info) == MQI_OK)
+		return take_hello_ok(c);
+	if (f->type == MQLOCAL_CLIENT_OK && c->remote != NULL &&
+	    mqlocal_decode_client_ok(f, &ok) == MQI_OK) {
+		mqremote_set_heartbeat(c->remote, ok.heartbeat_ms);
+		c->max_body = ok.max_msg_len;
+		*ret_done = false;
 		return MQI_OK;
 	}
 	if (f->type == MQLOCAL_ERROR && mqlocal_decode_error(f, &e) == MQI_OK &&
@@ -91,38 +115,72 @@ take_hello_answer(mqi_conn *c, const struct mqframe *f)
 	    "what answers on the socket is not a queue manager");
 }
 
+/* The partner has ended it, maybe by TLS's words. */
+static enum mqi_err
+hello_is_lost(mqi_conn *c)
+{
+	const char *why = mqio_why(c);
+
+	if (why != NULL && why[0] != '\0')
+		return mqlib_fail(NULL, mqremote_err(c->remote), why);
+	return mqlib_failf(NULL, MQI_E_Q_MGR_NOT_AVAILABLE,
+	    "queue manager %s closed the connection", c->hello.qmgr);
+}
+
 static enum mqi_err
 read_hello_answer(mqi_conn *c, uint64_t deadline_us)
 {
 	struct mqin *in = &c->in;
 	enum mqframe_result res;
+	enum mqi_err err = MQI_OK;
+	bool done = false;
 	struct mqframe f;
-	enum mqi_err err;
+	struct iovec iov;
 	size_t used;
 	ssize_t n;
 
-	for (;;) {
-		res = mqframe_parse(in->buf, in->end, &f, &used);
+	while (err == MQI_OK && !done) {
+		res = mqframe_parse(
+		    in->buf + in->pos, in->end - in->pos, &f, &used);
 		if (res == MQFRAME_OK) {
-			in->pos = used;
-			return take_hello_answer(c, &f);
+			in->pos += used;
+			err = take_hello_answer(c, &f, &done);
+			continue;
 		}
 		if (res == MQFRAME_BAD || in->end == in->cap)
 			return MQI_E_PROTOCOL;
-		err = wait_readable(c->fd, deadline_us);
-		if (err != MQI_OK)
-			return mqlib_failf(NULL, err,
-			    "queue manager %s did not answer in time",
-			    c->hello.qmgr);
-		n = recv(
-		    c->fd, in->buf + in->end, in->cap - in->end, MSG_DONTWAIT);
-		if (n > 0)
+		iov.iov_base = in->buf + in->end;
+		iov.iov_len = in->cap - in->end;
+		n = mqio_recv(c, &iov, 1, false);
+		if (n > 0) {
 			in->end += (size_t)n;
-		else if (n == 0 || (errno != EINTR && errno != EAGAIN))
-			return mqlib_failf(NULL, MQI_E_Q_MGR_NOT_AVAILABLE,
-			    "queue manager %s closed the connection",
-			    c->hello.qmgr);
+		} else if (n == 0 || errno != EAGAIN) {
+			err = hello_is_lost(c);
+		} else {
+			err = wait_for(c->fd, POLLIN, deadline_us);
+			if (err != MQI_OK)
+				err = mqlib_failf(NULL, err,
+				    "queue manager %s did not answer in time",
+				    c->hello.qmgr);
+		}
 	}
+	return err;
+}
+
+/* Who we are over there is said, not proved; the certificate proves. */
+static void
+encode_client_hello(const mqi_conn *c, struct mqbuf *b)
+{
+	struct mqlocal_client_hello h = {
+	    .version_min = MQLOCAL_VERSION_MIN, .version_max = MQLOCAL_VERSION};
+	char text[1024];
+	struct passwd pw, *found = NULL;
+
+	(void)snprintf(h.channel, sizeof(h.channel), "%s", c->target.channel);
+	if (getpwuid_r(geteuid(), &pw, text, sizeof(text), &found) == 0 &&
+	    found != NULL)
+		(void)snprintf(h.user, sizeof(h.user), "%s", pw.pw_name);
+	mqlocal_encode_client_hello(b, 1, &h);
 }
 
 static enum mqi_err
@@ -139,10 +197,12 @@ say_hello(mqi_conn *c, uint64_t deadline_us)
 	}
 	c->in.pos = c->in.end = 0;
 	mqbuf_init(&b, MQFRAME_HEADER + MQFRAME_MAX_PAYLOAD);
+	if (c->remote != NULL)
+		encode_client_hello(c, &b);
 	mqlocal_encode_hello(&b, 1, &c->hello);
 	err = b.err;
 	if (err == MQI_OK)
-		err = send_hello(c, &b);
+		err = send_hello(c, &b, deadline_us);
 	if (err == MQI_OK)
 		err = read_hello_answer(c, deadline_us);
 	mqbuf_fini(&b);
@@ -171,17 +231,22 @@ socket_dir(const mqi_conn *c, char **ret_dir)
 	return err;
 }
 
-enum mqi_err
-mqconn_dial(mqi_conn *c, int64_t timeout_ms)
+void
+mqconn_hang_up(mqi_conn *c)
 {
-	uint64_t deadline =
-	    mqclock_mono_us() +
-	    (uint64_t)(timeout_ms > 0 ? timeout_ms : DEFAULT_TIMEOUT_MS) * 1000;
-	char *dir = NULL;
-	enum mqi_err err;
+	if (c->fd >= 0)
+		(void)close(c->fd);
+	c->fd = -1;
+	mqremote_free(c->remote);
+	c->remote = NULL;
+}
 
-	MQ_PRE(c->fd == -1);
-	err = socket_dir(c, &dir);
+static enum mqi_err
+dial_local(mqi_conn *c, uint64_t deadline)
+{
+	char *dir = NULL;
+	enum mqi_err err = socket_dir(c, &dir);
+
 	if (err != MQI_OK)
 		return err;
 	err = mqsock_connect_unix(dir, MQLOCAL_SOCKET, &c->fd);
@@ -195,10 +260,47 @@ mqconn_dial(mqi_conn *c, int64_t timeout_ms)
 		err = say_hello(c, deadline);
 	}
 	free(dir);
-	if (err != MQI_OK && c->fd >= 0) {
-		(void)close(c->fd);
-		c->fd = -1;
-	}
+	return err;
+}
+
+/* One host after the other.  If none will do, the first that did answer is
+ * the one to tell of. */
+static enum mqi_err
+dial_hosts(mqi_conn *c, uint64_t deadline)
+{
+	const char *p = c->target.conname;
+	char text[MQLIB_TEXT_LEN] = "";
+	enum mqi_err err, first = MQI_OK;
+
+	do {
+		err = mqremote_open(c, &p, deadline);
+		if (err == MQI_OK)
+			err = say_hello(c, deadline);
+		if (err == MQI_OK)
+			return MQI_OK;
+		mqconn_hang_up(c);
+		if (first == MQI_OK || first == MQI_E_HOST_NOT_AVAILABLE) {
+			first = err;
+			mqlib_take_text(text);
+		}
+	} while (*p != '\0');
+	return mqlib_fail(NULL, first, text);
+}
+
+enum mqi_err
+mqconn_dial(mqi_conn *c, int64_t timeout_ms)
+{
+	uint64_t deadline =
+	    mqclock_mono_us() +
+	    (uint64_t)(timeout_ms > 0 ? timeout_ms : DEFAULT_TIMEOUT_MS) * 1000;
+	enum mqi_err err;
+
+	MQ_PRE(c->fd == -1 && c->remote == NULL);
+	c->max_body = MQI_MAX_BODY;
+	err = c->target.conname == NULL ? dial_local(c, deadline)
+					: dial_hosts(c, deadline);
+	if (err != MQI_OK)
+		mqconn_hang_up(c);
 	return err;
 }
 
@@ -280,14 +382,14 @@ mqconn_free(mqi_conn *c)
 		c->agent->free(c);
 	mqasync_fini(c);
 	mqruns_free(c->runs);
-	if (c->fd >= 0)
-		(void)close(c->fd);
+	mqconn_hang_up(c);
 	if (c->wake_fd >= 0)
 		(void)close(c->wake_fd);
 	mqwire_fini(c);
 	(void)pthread_mutex_destroy(&c->lock);
 	free(c->by_handle);
 	free(c->root);
+	mqtarget_fini(&c->target);
 	mqlib_forget(c);
 	free(c);
 }
@@ -297,6 +399,9 @@ mqi_connect(
     const char *qmgr, const struct mqi_connect_opts *opts, mqi_conn **ret_conn)
 {
 	static const struct mqi_connect_opts defaults;
+	struct mqtarget target = {.conname = NULL};
+	char why[MQLIB_TEXT_LEN] = "";
+	int64_t timeout_ms;
 	mqi_conn *c = NULL;
 	enum mqi_err err;
 
@@ -304,13 +409,25 @@ mqi_connect(
 		return MQI_E_INVAL;
 	if (opts == NULL)
 		opts = &defaults;
-	if ((opts->flags & ~MQI_CONNECT_RECONNECT) != 0 || opts->timeout_ms < 0)
+	if ((opts->flags & ~CONNECT_FLAGS) != 0 || opts->timeout_ms < 0)
 		return MQI_E_INVAL;
+	err = mqtarget_find(&target, qmgr, opts, why);
+	if (err != MQI_OK) {
+		mqtarget_fini(&target);
+		return mqlib_fail(NULL, err, why);
+	}
+	timeout_ms =
+	    opts->timeout_ms > 0 ? opts->timeout_ms : target.timeout_ms;
 	err =
-	    mqconn_new(qmgr, opts->root, opts->app_name, opts->timeout_ms, &c);
-	if (err != MQI_OK)
+	    mqconn_new(target.qmgr, opts->root, opts->app_name, timeout_ms, &c);
+	if (err != MQI_OK) {
+		mqtarget_fini(&target);
 		return err;
+	}
+	c->target = target;
 	c->flags = opts->flags;
+	if (target.reconnect)
+		c->flags |= MQI_CONNECT_RECONNECT;
 	err = mqconn_dial(c, c->timeout_ms);
 	if (err != MQI_OK) {
 		mqconn_free(c);
@@ -430,6 +547,8 @@ mqi_disconnect(mqi_conn *conn)
 	}
 	err = unreported(conn);
 	conn->closing = true;
+	if (!conn->broken && conn->remote != NULL)
+		mqremote_goodbye(conn);
 	mqwire_fail(conn, MQI_E_CONNECTION_BROKEN, "disconnected");
 	mqwire_wake_all(conn); /* also if it was lost before */
 	mqconn_unlock(conn);

@@ -25,6 +25,7 @@
 
 #include "base/buf.h"
 #include "libmq/run.h"
+#include "libmq/target.h"
 #include "proto/local.h"
 
 #define MQLIB_TEXT_LEN 512
@@ -154,6 +155,10 @@ struct mqi_conn {
 	uint32_t generation; /* raised by each reconnect */
 
 	char *root; /* as given, or NULL */
+	struct mqtarget target;
+	struct mqremote *remote; /* NULL: a Unix socket */
+	/* MQI_MAX_BODY, or less by the channel; read without the lock */
+	_Atomic uint32_t max_body;
 	struct mqlocal_hello hello;
 	int64_t timeout_ms;
 	uint32_t flags;
@@ -305,6 +310,8 @@ void mqconn_unlock(mqi_conn *c);
 MQ_MUST_CHECK enum mqi_err mqconn_dial(mqi_conn *c, int64_t timeout_ms);
 MQ_MUST_CHECK enum mqi_err mqconn_new(const char *qmgr, const char *root,
     const char *app_name, int64_t timeout_ms, mqi_conn **ret_conn);
+/* Closes the socket, without a word. */
+void mqconn_hang_up(mqi_conn *c);
 /* Only if nobody is in a call. */
 void mqconn_free(mqi_conn *c);
 

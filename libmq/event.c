@@ -153,6 +153,19 @@ on_result(mqi_conn *c, const struct mqframe *f)
 	return MQI_OK;
 }
 
+/* It leaves with whatever this thread writes next: whoever reads also
+ * writes. */
+static enum mqi_err
+on_beat(mqi_conn *c, const struct mqframe *f)
+{
+	size_t mark = c->out.next.len;
+
+	if (c->remote == NULL || mqlocal_decode_empty(f) != MQI_OK)
+		return MQI_E_PROTOCOL;
+	mqlocal_encode_empty(&c->out.next, MQLOCAL_BEAT, 0);
+	return mqwire_queued(c, mark, NULL);
+}
+
 enum mqi_err
 mqevent_frame(mqi_conn *c, const struct mqframe *f)
 {
@@ -174,6 +187,8 @@ mqevent_frame(mqi_conn *c, const struct mqframe *f)
 		return on_ready(c, f);
 	case MQLOCAL_RESULT:
 		return on_result(c, f);
+	case MQLOCAL_BEAT:
+		return on_beat(c, f);
 	default:
 		return MQI_E_PROTOCOL;
 	}

@@ -29,6 +29,10 @@ mqput_prepare(const mqi_queue *q, mqi_unit *unit, const struct mqi_md *md,
 	if (q == NULL || (body == NULL && body_len > 0) ||
 	    (unit != NULL && unit->conn != q->conn))
 		return MQI_E_INVAL;
+	if (body_len > q->conn->max_body && body_len <= MQI_MAX_BODY)
+		return mqlib_failf(q->conn, MQI_E_MSG_TOO_BIG_FOR_CHANNEL,
+		    "a message of %zu bytes: the channel takes %u", body_len,
+		    q->conn->max_body);
 	if (body_len > MQI_MAX_BODY)
 		return mqlib_failf(q->conn, MQI_E_MSG_TOO_BIG_FOR_Q_MGR,
 		    "a message of %zu bytes: the limit is %u", body_len,

@@ -18,8 +18,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
+#include "libmq/io.h"
 #include "libmq/wire.h"
 
 #define IN_FIRST ((size_t)16 << 10)
@@ -327,7 +327,7 @@ receive(mqi_conn *c, bool wait, int *ret_errnum)
 {
 	struct mqin *in = &c->in;
 	struct iovec iov[2];
-	struct msghdr mh = {.msg_iov = iov, .msg_iovlen = 1};
+	size_t n_iov = 1;
 	ssize_t n;
 
 	iov[0].iov_base = in->buf + in->end;
@@ -337,12 +337,10 @@ receive(mqi_conn *c, bool wait, int *ret_errnum)
 		iov[0].iov_base = in->direct->dst + in->direct->have +
 				  (in->direct_len - in->direct_left);
 		iov[0].iov_len = in->direct_left;
-		mh.msg_iovlen = 2;
+		n_iov = 2;
 	}
 	(void)pthread_mutex_unlock(&c->lock);
-	do
-		n = recvmsg(c->fd, &mh, wait ? 0 : MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
+	n = mqio_recv(c, iov, n_iov, wait);
 	*ret_errnum = errno;
 	(void)pthread_mutex_lock(&c->lock);
 	return n;
@@ -367,7 +365,7 @@ mqread_once(mqi_conn *c, bool wait)
 	if (got < 0 && errnum == EAGAIN)
 		return false;
 	if (got <= 0) {
-		mqwire_fail(c, MQI_E_CONNECTION_BROKEN, NULL);
+		mqwire_fail(c, MQI_E_CONNECTION_BROKEN, mqio_why(c));
 		return false;
 	}
 	n = (size_t)got;

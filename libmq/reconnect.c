@@ -26,7 +26,8 @@ static bool
 is_worth_retrying(enum mqi_err err)
 {
 	return err == MQI_E_Q_MGR_NOT_AVAILABLE ||
-	       err == MQI_E_Q_MGR_STOPPING || err == MQI_E_Q_MGR_QUIESCING;
+	       err == MQI_E_Q_MGR_STOPPING || err == MQI_E_Q_MGR_QUIESCING ||
+	       err == MQI_E_HOST_NOT_AVAILABLE;
 }
 
 /* Dials until it succeeds or time is up.  Unlocked. */
@@ -87,9 +88,7 @@ mqreconnect_locked(mqi_conn *c, int64_t timeout_ms, char *ret_text)
 	if (!c->broken)
 		return MQI_OK;
 	c->reconnecting = true;
-	if (c->fd >= 0)
-		(void)close(c->fd);
-	c->fd = -1;
+	mqconn_hang_up(c);
 	mqwire_reset(c);
 	(void)pthread_mutex_unlock(&c->lock);
 	err = dial_again(c, timeout_ms > 0 ? timeout_ms : c->timeout_ms);

@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "libmq/io.h"
 #include "proto/desc.h"
 
 #define OUT_MAX (1u << 20)
@@ -193,6 +194,33 @@ mqwire_poll(mqi_conn *c)
 	pass_role_on(c);
 }
 
+/* How long the reader may sleep, in ms for poll(2): no longer than max (-1:
+ * for ever), not at all if TLS holds something, and not longer than a remote
+ * queue manager may be silent. */
+static int
+patience(mqi_conn *c, int max)
+{
+	int ms;
+
+	if (c->remote == NULL)
+		return max;
+	if (mqremote_holds(c->remote))
+		return 0;
+	ms = mqremote_patience(c->remote);
+	return max < 0 || (ms >= 0 && ms < max) ? ms : max;
+}
+
+/* After that sleep: reads what is there. */
+static void
+read_after_sleep(mqi_conn *c)
+{
+	if (c->broken)
+		return;
+	if (!mqread_once(c, false) && !c->broken && c->remote != NULL &&
+	    mqremote_is_silent(c->remote))
+		mqwire_fail(c, MQI_E_CONNECTION_BROKEN, mqio_why(c));
+}
+
 /* ---- the writer ---- */
 
 bool
@@ -221,18 +249,19 @@ wait_writable(mqi_conn *c)
 {
 	struct pollfd p = {.fd = c->fd, .events = POLLOUT};
 	bool reader = !c->reading;
+	int ms = 20; /* the other reader may stop reading: look again soon */
 
 	if (reader) {
 		c->reading = true;
 		p.events = POLLOUT | POLLIN;
+		ms = patience(c, -1);
 	}
 	(void)pthread_mutex_unlock(&c->lock);
-	/* the other reader may stop reading: look again soon */
-	(void)poll(&p, 1, reader ? -1 : 20);
+	(void)poll(&p, 1, ms);
 	(void)pthread_mutex_lock(&c->lock);
 	if (reader) {
-		if (!c->broken && (p.revents & ~POLLOUT) != 0)
-			(void)mqread_once(c, false);
+		if (p.revents != POLLOUT)
+			read_after_sleep(c);
 		drop_reader(c);
 		pass_role_on(c);
 	}
@@ -242,14 +271,11 @@ wait_writable(mqi_conn *c)
 static bool
 write_once(mqi_conn *c, struct iovec *iov, size_t n_iov, size_t *ret_n)
 {
-	struct msghdr mh = {.msg_iov = iov, .msg_iovlen = n_iov};
 	ssize_t n;
 	int errnum;
 
 	(void)pthread_mutex_unlock(&c->lock);
-	do
-		n = sendmsg(c->fd, &mh, MSG_NOSIGNAL | MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
+	n = mqio_send(c, iov, n_iov);
 	errnum = errno;
 	(void)pthread_mutex_lock(&c->lock);
 	if (n >= 0) {
@@ -258,7 +284,7 @@ write_once(mqi_conn *c, struct iovec *iov, size_t n_iov, size_t *ret_n)
 		return true;
 	}
 	if (errnum != EAGAIN)
-		mqwire_fail(c, MQI_E_CONNECTION_BROKEN, NULL);
+		mqwire_fail(c, MQI_E_CONNECTION_BROKEN, mqio_why(c));
 	return false;
 }
 
@@ -458,24 +484,29 @@ read_until(mqi_conn *c, uint64_t deadline_us)
 {
 	struct pollfd p = {.fd = c->fd, .events = POLLIN};
 	uint64_t now, ms;
+	int max = -1;
 
-	if (deadline_us == UINT64_MAX) {
+	if (deadline_us == UINT64_MAX && c->remote == NULL) {
 		/* a timeout left over: only a wait that it cuts short is worth
 		 * taking it away */
 		if (!mqread_once(c, true) && !c->broken)
 			(void)set_timeout(c, 0);
 		return;
 	}
-	now = mqclock_mono_us();
-	ms = deadline_us > now ? (deadline_us - now + 999) / 1000 : 0;
-	if (set_timeout_within(c, ms)) {
-		(void)mqread_once(c, true);
-		return;
+	if (deadline_us != UINT64_MAX) {
+		now = mqclock_mono_us();
+		ms = deadline_us > now ? (deadline_us - now + 999) / 1000 : 0;
+		if (c->remote == NULL && set_timeout_within(c, ms)) {
+			(void)mqread_once(c, true);
+			return;
+		}
+		max = ms > INT_MAX ? INT_MAX : (int)ms;
 	}
+	max = patience(c, max);
 	(void)pthread_mutex_unlock(&c->lock);
-	(void)poll(&p, 1, ms > INT_MAX ? INT_MAX : (int)ms);
+	(void)poll(&p, 1, max);
 	(void)pthread_mutex_lock(&c->lock);
-	(void)mqread_once(c, false);
+	read_after_sleep(c);
 }
 
 /* One step of waiting: write, read, or sleep while another thread reads.
@@ -537,18 +568,20 @@ read_or_wake(mqi_conn *c)
 	struct pollfd p[2] = {{.fd = c->fd, .events = POLLIN},
 	    {.fd = c->wake_fd, .events = POLLIN}};
 	uint64_t n;
+	int ms;
 
 	c->reading = true;
 	c->serving = true;
+	ms = patience(c, -1);
 	(void)pthread_mutex_unlock(&c->lock);
-	(void)poll(p, 2, -1);
+	(void)poll(p, 2, ms);
 	(void)pthread_mutex_lock(&c->lock);
 	c->serving = false;
 	/* an eventfd that poll(2) calls readable can be read */
 	if (p[1].revents != 0 && read(c->wake_fd, &n, sizeof(n)) < 0)
 		n = 0;
-	if (p[0].revents != 0)
-		(void)mqread_once(c, false);
+	if (p[0].revents != 0 || p[1].revents == 0)
+		read_after_sleep(c);
 	drop_reader(c);
 }
 

@@ -6,6 +6,7 @@
  *   mca listener --qmgr QM --listener NAME
  *   mca receiver --qmgr QM --keys DIR --address A --fd N [--ready-fd N]
  *                [--label LABEL] [--tls12]
+ *   mca clients  --qmgr QM --keys DIR --fd N [--label LABEL] [--tls12]
  * each with [--root DIR] [--log text|json].
  */
 #include <getopt.h>
@@ -26,6 +27,8 @@ static const char usage_text[] =
     "       mca receiver --qmgr QM --keys DIR --address TEXT --fd N\n"
     "                    [--label LABEL] [--tls12] [--ready-fd N]\n"
     "                    [--root DIR]\n"
+    "       mca clients  --qmgr QM --keys DIR --fd N [--label LABEL]\n"
+    "                    [--tls12] [--root DIR]\n"
     "       each with [--log text|json]\n"
     "The queue manager starts these itself; see mca(8).\n";
 
@@ -132,7 +135,12 @@ run_mode(const char *mode, const struct run_args *a)
 		return a->fd >= 0 && a->keys != NULL && a->address != NULL
 			   ? run_receiver(a)
 			   : usage("--fd, --keys and --address are needed");
-	return usage("the first argument is sender, listener or receiver");
+	if (strcmp(mode, "clients") == 0)
+		return a->fd >= 0 && a->keys != NULL
+			   ? run_clients(a)
+			   : usage("--fd and --keys are needed");
+	return usage(
+	    "the first argument is sender, listener, receiver or clients");
 }
 
 int

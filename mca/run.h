@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * run.h - the loop that the three kinds of agent share: a connection to the
+ * run.h - the loop that the kinds of agent share: a connection to the
  * queue manager, orders from it, status to it, time, signals, and the end.
  * One per process; main thread only.
  *
@@ -27,12 +27,13 @@ struct run_args {
 	const char *channel;  /* sender */
 	const char *listener; /* listener */
 	const char *address;  /* receiver: the partner's */
-	const char *keys;     /* receiver: directory of the PEM files */
-	const char *label;    /* receiver: CERTLABL */
-	const char *program;  /* listener: to start receivers with */
-	int fd;               /* receiver: the accepted socket */
-	int ready_fd;         /* receiver: told when it is authenticated */
-	bool old_tls;         /* receiver: some channel lets TLS 1.2 in */
+	const char *keys;    /* receiver, clients: directory of the PEM files */
+	const char *label;   /* receiver, clients: CERTLABL */
+	const char *program; /* listener: to start those with */
+	/* receiver: the accepted socket; clients: the pair that brings them */
+	int fd;
+	int ready_fd; /* receiver: told when it is authenticated */
+	bool old_tls; /* receiver, clients: some channel lets TLS 1.2 in */
 	bool json;
 };
 
@@ -123,5 +124,6 @@ void run_channel_def(struct run *r, const struct mqctl_list *row,
 int run_sender(const struct run_args *args);
 int run_receiver(const struct run_args *args);
 int run_listener(const struct run_args *args);
+int run_clients(const struct run_args *args);
 
 #endif

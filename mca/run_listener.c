@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * run_listener.c - `mca listener`: accepts TCP connections and gives each,
- * untouched, to a receiver process of its own.
+ * untouched, to a receiver process of its own, or, if it is an application's,
+ * to the one process that serves all of those (clients_child.c).  Which it is
+ * the ClientHello says (arrival.c).
  *
  * So one partner's bytes never share a process with another's, nor with this
  * one.  A receiver says by one byte on a pipe that its partner has been
  * authenticated; at most UNAUTHENTICATED_MAX have not yet (each has
- * CHANNEL_HELLO_MS), and at most RECEIVERS_MAX run at all.  At a limit nothing
- * is accepted: the kernel's backlog waits.  One address has at most half of
- * either; what it wants beyond that is closed at once, so that a single host
- * cannot keep all others out.
+ * CHANNEL_HELLO_MS) or have said nothing, and at most RECEIVERS_MAX run at all.
+ * At a limit nothing is accepted: the kernel's backlog waits.  One address has
+ * at most half of either; what it wants beyond that is closed at once, so that
+ * a single host cannot keep all others out.
  *
  * Failure modes: the port is in use (RUN_FAILED: the queue manager tries
  * again), a receiver cannot be started (the connection is closed, a line in
@@ -30,6 +32,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "mca/arrival.h"
+#include "mca/clients_child.h"
 #include "mca/run.h"
 
 #define UNAUTHENTICATED_MAX 32u
@@ -57,7 +61,8 @@ static struct {
 	bool resting; /* accept failed: not again before the next tick */
 	LIST_HEAD(, child) children;
 	unsigned n_children;
-	unsigned n_unauthenticated;
+	unsigned n_unauthenticated; /* receivers */
+	struct arrivals arrivals;
 	unsigned port;
 	struct certs certs; /* for the warnings, and what receivers are given */
 	bool old_tls;       /* a channel lets TLS 1.2 in */
@@ -85,13 +90,19 @@ finish(enum mqi_err reason, const char *text)
 	run_end(&me.run, reason == MQI_OK ? RUN_DONE : RUN_FAILED);
 }
 
+static bool
+has_room(void)
+{
+	return me.n_children < RECEIVERS_MAX &&
+	       me.n_unauthenticated + me.arrivals.n < UNAUTHENTICATED_MAX &&
+	       !clients_child_is_full();
+}
+
 /* Accepts while there is room. */
 static void
 update_accepting(void)
 {
-	bool want = me.fd >= 0 && !me.resting &&
-		    me.n_children < RECEIVERS_MAX &&
-		    me.n_unauthenticated < UNAUTHENTICATED_MAX;
+	bool want = me.fd >= 0 && !me.resting && has_room();
 
 	if (want == me.accepting)
 		return;
@@ -197,7 +208,7 @@ static bool
 has_its_half(const char *address)
 {
 	size_t len = strcspn(address, "(") + 1;
-	unsigned n = 0, n_unauthenticated = 0;
+	unsigned n = 0, n_unauthenticated = arrivals_of(&me.arrivals, address);
 	const struct child *c;
 
 	LIST_FOREACH (c, &me.children, link) {
@@ -211,20 +222,13 @@ has_its_half(const char *address)
 }
 
 static void
-start_receiver(int fd)
+start_receiver(int fd, const char *address)
 {
 	struct child *c = mqmem_alloc(sizeof(*c));
 	int pipe_fds[2] = {-1, -1}, rc = 0;
 
 	c->process.data = c->ready.data = c;
-	link_address(fd, c->address, sizeof(c->address));
-	if (has_its_half(c->address)) {
-		mqlog(MQLOG_WARN, "receiver.refused",
-		    "%s has half of all connections that there may be",
-		    c->address);
-		free(c);
-		return;
-	}
+	(void)snprintf(c->address, sizeof(c->address), "%s", address);
 	if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) != 0)
 		rc = uv_translate_sys_error(errno);
 	if (rc == 0)
@@ -261,6 +265,42 @@ start_receiver(int fd)
 }
 
 static void
+on_decided(
+    int fd, const char *address, enum arrival_route route, const char *text)
+{
+	switch (route) {
+	case ARRIVAL_CHANNEL:
+		start_receiver(fd, address);
+		break;
+	case ARRIVAL_CLIENT:
+		clients_child_give(fd, address); /* and its fd */
+		update_accepting();
+		return;
+	case ARRIVAL_NEITHER:
+		mqlog(MQLOG_WARN, "listener.refused", "%s: %s", address, text);
+		break;
+	}
+	(void)close(fd);
+	update_accepting();
+}
+
+static void
+take_connection(int fd)
+{
+	char address[ADDRESS_LEN];
+
+	link_address(fd, address, sizeof(address));
+	if (has_its_half(address)) {
+		mqlog(MQLOG_WARN, "receiver.refused",
+		    "%s has half of all connections that there may be",
+		    address);
+		(void)close(fd);
+		return;
+	}
+	arrival_new(&me.arrivals, fd, address, run_now_ms());
+}
+
+static void
 on_connection(uv_poll_t *handle, int status, int events)
 {
 	(void)handle;
@@ -269,10 +309,7 @@ on_connection(uv_poll_t *handle, int status, int events)
 		finish(MQI_E_IO, uv_strerror(status));
 		return;
 	}
-	for (unsigned i = 0;
-	     i < ACCEPTS_PER_TURN && me.n_children < RECEIVERS_MAX &&
-	     me.n_unauthenticated < UNAUTHENTICATED_MAX;
-	     i++) {
+	for (unsigned i = 0; i < ACCEPTS_PER_TURN && has_room(); i++) {
 		int fd = accept4(me.fd, NULL, NULL, SOCK_CLOEXEC);
 
 		if (fd < 0) {
@@ -284,8 +321,7 @@ on_connection(uv_poll_t *handle, int status, int events)
 			}
 			break;
 		}
-		start_receiver(fd);
-		(void)close(fd);
+		take_connection(fd);
 	}
 	update_accepting();
 }
@@ -419,13 +455,14 @@ tick(struct run *r, uint64_t now_ms)
 	char text[CHANNEL_TEXT_LEN];
 
 	(void)r;
-	(void)now_ms;
 	if (me.stale) {
 		me.stale = false;
 		if (read_security(text) != MQI_OK)
 			mqlog(MQLOG_ERROR, "listener.refresh", "%s", text);
 	}
 	(void)certs_tick(&me.certs, (int64_t)(mqclock_wall_us() / 1000000));
+	arrivals_tick(&me.arrivals, now_ms);
+	clients_child_tick(now_ms);
 	me.resting = false;
 	update_accepting();
 }
@@ -505,6 +542,8 @@ run_listener(const struct run_args *args)
 	enum mqi_err err;
 
 	LIST_INIT(&me.children);
+	arrivals_init(&me.arrivals, &me.run.loop, on_decided);
+	clients_child_init(&me.run, &me.certs, &me.old_tls);
 	err = run_init(&me.run, args, &kind);
 	if (err != MQI_OK)
 		return RUN_FAILED;

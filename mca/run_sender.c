@@ -19,9 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dial.h"
 #include "base/dn.h"
 #include "base/log.h"
-#include "mca/dial.h"
 #include "mca/run.h"
 #include "mca/sender.h"
 
@@ -438,7 +438,7 @@ start(char *text)
 	if (err == MQI_OK)
 		err = open_stream(text);
 	if (err == MQI_OK)
-		err = dial(me.conname, DIAL_MS, text, &fd);
+		err = mqdial(me.conname, DIAL_MS, text, &fd);
 	if (err != MQI_OK)
 		return err;
 	err =
@@ -456,7 +456,7 @@ run_sender(const struct run_args *args)
 	enum mqi_err err;
 
 	_Static_assert(CHANNEL_TEXT_LEN >= MQTLS_WHY_LEN, "text");
-	_Static_assert(CHANNEL_TEXT_LEN >= DIAL_TEXT_LEN, "text");
+	_Static_assert(CHANNEL_TEXT_LEN >= MQDIAL_TEXT_LEN, "text");
 	me.io = (struct sender_io){
 	    .bind = io_bind, .credit = io_credit, .ack = io_ack};
 	me.told = CHANNEL_ENDED; /* nothing told yet */

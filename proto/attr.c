@@ -160,9 +160,20 @@ mqattr_set_has(const struct mqattr_set *s, enum mqattr id)
 		return false;
 	if (s->type != MQATTR_CHANNEL)
 		return true;
-	enum mqattr_chltype t =
-	    mqattr_is(s, MQATTR_ID_CHLTYPE, "RCVR") ? MQATTR_RCVR : MQATTR_SDR;
-	return (d->chltypes & MQ_BIT(t)) != 0;
+	return (d->chltypes & MQ_BIT(mqattr_chltype(s))) != 0;
+}
+
+enum mqattr_chltype
+mqattr_chltype(const struct mqattr_set *s)
+{
+	const struct mqattr_def *d =
+	    mqattr_def(MQATTR_CHANNEL, MQATTR_ID_CHLTYPE);
+	unsigned i = 0;
+
+	MQ_PRE(s->type == MQATTR_CHANNEL);
+	while (!mqattr_is(s, MQATTR_ID_CHLTYPE, d->words[i]))
+		i++; /* a set holds valid values only */
+	return (enum mqattr_chltype)i;
 }
 
 /* ---- checking a value ---- */

@@ -33,10 +33,12 @@ enum mqattr_object {
 
 #define MQATTR_OBJECT_MAX 7
 
-/* Values of CHLTYPE, as bits of mqattr_def.chltypes. */
+/* Values of CHLTYPE in the order of its words, as bits of
+ * mqattr_def.chltypes. */
 enum mqattr_chltype {
 	MQATTR_SDR = 0,
 	MQATTR_RCVR = 1,
+	MQATTR_SVRCONN = 2,
 };
 
 /* Never renumber: stored.  Add at the end.  32, 50 and 52 to 56 are
@@ -151,6 +153,8 @@ enum mqattr_object mqattr_set_type(const struct mqattr_set *s);
 /* Whether the object has the attribute: by its type and, for a channel, by the
  * set's CHLTYPE. */
 bool mqattr_set_has(const struct mqattr_set *s, enum mqattr id);
+/* A channel's CHLTYPE. */
+enum mqattr_chltype mqattr_chltype(const struct mqattr_set *s);
 
 /* Sets from text, checked.  Errors: ATTRIBUTE; ret_why, if not NULL, gets a
  * sentence that names the attribute, the value and what is allowed. */

@@ -32,12 +32,14 @@
 #define SDR MQ_BIT(MQATTR_SDR)
 #define RCVR MQ_BIT(MQATTR_RCVR)
 #define BOTH (SDR | RCVR)
+#define SVRCONN MQ_BIT(MQATTR_SVRCONN)
+#define EVERY (BOTH | SVRCONN)
 
 #define MANY 999999999
 
 static const char *const words_able[] = {"ENABLED", "DISABLED", NULL};
 static const char *const words_yes_no[] = {"YES", "NO", NULL};
-static const char *const words_chltype[] = {"SDR", "RCVR", NULL};
+static const char *const words_chltype[] = {"SDR", "RCVR", "SVRCONN", NULL};
 static const char *const words_control[] = {
     "MANUAL", "QMGR", "STARTONLY", NULL};
 static const char *const words_defsopt[] = {"SHARED", "EXCL", NULL};
@@ -60,17 +62,17 @@ static const char *const words_usage[] = {"NORMAL", "XMITQ", NULL};
 #define INT(name, lo, hi, dflt, mask, chl, text) \
 	ROW(name, INT, lo, hi, NULL, dflt, false, mask, chl, text)
 #define INT_RO(name, mask, text) \
-	ROW(name, INT, 0, INT64_MAX, NULL, "0", true, mask, BOTH, text)
+	ROW(name, INT, 0, INT64_MAX, NULL, "0", true, mask, EVERY, text)
 #define NAME(name, mask, chl, text) \
 	ROW(name, NAME, 0, MQI_NAME_LEN, NULL, "", false, mask, chl, text)
 #define TEXT(name, len, mask, chl, text) \
 	ROW(name, TEXT, 0, len, NULL, "", false, mask, chl, text)
 #define TEXT_RO(name, len, mask, text) \
-	ROW(name, TEXT, 0, len, NULL, "", true, mask, BOTH, text)
+	ROW(name, TEXT, 0, len, NULL, "", true, mask, EVERY, text)
 #define WORD(name, w, dflt, mask, chl, text) \
 	ROW(name, WORD, 0, 0, w, dflt, false, mask, chl, text)
 #define FLAG(name, dflt, mask, text) \
-	ROW(name, FLAG, 0, 0, words_yes_no, dflt, false, mask, BOTH, text)
+	ROW(name, FLAG, 0, 0, words_yes_no, dflt, false, mask, EVERY, text)
 
 const struct mqattr_def mqattr_table[] = {
     TEXT_RO(ALTDATE, 10, ALL, "date of the last change, YYYY-MM-DD"),
@@ -82,8 +84,8 @@ const struct mqattr_def mqattr_table[] = {
 	"messages that one unit of work of the receiver may cover"),
     TEXT(CERTLABL, MQNAME_LABEL_LEN, QM | CH, SDR,
 	"certificate to use, LABEL.cert.pem; blank: cert.pem"),
-    WORD(CHLTYPE, words_chltype, "SDR", CH, BOTH,
-	"sender or receiver; cannot be altered"),
+    WORD(CHLTYPE, words_chltype, "SDR", CH, EVERY,
+	"sender, receiver or for applications; cannot be altered"),
     TEXT(CONNAME, 264, CH, SDR,
 	"where the partner listens: host(port), several with commas"),
     WORD(CONTROL, words_control, "MANUAL", LS, 0,
@@ -100,14 +102,14 @@ const struct mqattr_def mqattr_table[] = {
 	"how the queue is opened for input as the queue defines"),
     NAME(DEFXMITQ, QM, 0,
 	"transmission queue for queue managers without their own"),
-    TEXT(DESCR, 64, ALL, BOTH, "a comment"),
+    TEXT(DESCR, 64, ALL, EVERY, "a comment"),
     INT(DISCINT, 0, 999999, "6000", CH, SDR,
 	"seconds without a message after which the channel ends; 0: never"),
     TEXT(ENTITY, 64, AR, 0, "to whom they are given"),
     WORD(ENTTYPE, words_enttype, "PRINCIPAL", AR, 0,
 	"whether that is a user or a group of users"),
     WORD(GET, words_able, "ENABLED", QL | QA, 0, "whether messages may be got"),
-    INT(HBINT, 1, 999999, "5", CH, BOTH,
+    INT(HBINT, 1, 999999, "5", CH, EVERY,
 	"seconds between heartbeats on an idle channel (IBM MQ: 300)"),
     INT(HOPLIMIT, 1, 255, "16", QM, 0,
 	"queue managers that a message may pass through"),
@@ -117,7 +119,7 @@ const struct mqattr_def mqattr_table[] = {
 	"attempts to connect after the short ones have failed"),
     INT(LONGTMR, 0, MANY, "1200", CH, SDR, "seconds between those attempts"),
     INT(MAXDEPTH, 0, MANY, "5000", QL, 0, "messages that the queue may hold"),
-    INT(MAXMSGL, 0, MQI_MAX_BODY, "4194304", QM | QL | CH, BOTH,
+    INT(MAXMSGL, 0, MQI_MAX_BODY, "4194304", QM | QL | CH, EVERY,
 	"bytes of the longest message"),
     INT(MAXUMSGS, 1, MANY, "10000", QM, 0,
 	"messages that a unit may put and get; some 14,000 puts fit in one"),
@@ -144,16 +146,16 @@ const struct mqattr_def mqattr_table[] = {
     INT(SHORTTMR, 0, MANY, "60", CH, SDR, "seconds between those attempts"),
     WORD(SSLCAUTH, words_sslcauth, "REQUIRED", CH, RCVR,
 	"partners always need a certificate"),
-    TEXT(SSLCIPH, MQCIPHER_NAME_LEN, CH, BOTH,
+    TEXT(SSLCIPH, MQCIPHER_NAME_LEN, CH, EVERY,
 	"CipherSpec; blank: any of TLS 1.3"),
     TEXT(SSLKEYR, 256, QM, 0,
 	"directory of the PEM files; blank: ssl in its own directory"),
-    TEXT(SSLPEER, 256, CH, BOTH,
+    TEXT(SSLPEER, 256, CH, EVERY,
 	"pattern that the partner's distinguished name must match"),
-    ROW(STOPREQ, WORD, 0, 0, words_yes_no, "NO", true, CH, BOTH,
+    ROW(STOPREQ, WORD, 0, 0, words_yes_no, "NO", true, CH, EVERY,
 	"whether a person has stopped the channel and not started it since"),
     NAME(TARGET, QA, 0, "queue that the alias stands for"),
-    WORD(TRPTYPE, words_trptype, "TCP", CH | LS, BOTH, "transport"),
+    WORD(TRPTYPE, words_trptype, "TCP", CH | LS, EVERY, "transport"),
     WORD(USAGE, words_usage, "NORMAL", QL, 0,
 	"XMITQ: the queue is a transmission queue"),
     WORD(USEDLQ, words_yes_no, "YES", CH, BOTH,

@@ -240,6 +240,58 @@ mqlocal_decode_hello(const struct mqframe *f, struct mqlocal_hello *ret)
 	return MQI_OK;
 }
 
+static const struct field client_hello_fields[] = {
+    U16(client_hello, version_min),
+    U16(client_hello, version_max),
+    STR(client_hello, channel),
+    STR(client_hello, user),
+};
+
+void
+mqlocal_encode_client_hello(
+    struct mqbuf *b, uint32_t id, const struct mqlocal_client_hello *v)
+{
+	size_t start = mqframe_begin(b, MQLOCAL_CLIENT_HELLO, 0, id);
+
+	MQ_PRE(v->version_min > 0 && v->version_min <= v->version_max);
+	mqbuf_put_u32(b, MQLOCAL_MAGIC);
+	put_fields(
+	    b, client_hello_fields, MQ_ARRAY_LEN(client_hello_fields), v);
+	mqframe_end(b, start, 0);
+}
+
+/* As HELLO, and for the same reason. */
+enum mqi_err
+mqlocal_decode_client_hello(
+    const struct mqframe *f, struct mqlocal_client_hello *ret)
+{
+	struct mqlocal_client_hello v;
+	struct mqreader r;
+	enum mqi_err err = read_begin(&r, f, MQLOCAL_CLIENT_HELLO);
+
+	if (err)
+		return err;
+	if (mqreader_u32(&r) != MQLOCAL_MAGIC)
+		return MQI_E_PROTOCOL;
+	read_fields(
+	    &r, client_hello_fields, MQ_ARRAY_LEN(client_hello_fields), &v);
+	if (r.err)
+		return r.err;
+	if (v.version_min == 0 || v.version_min > v.version_max)
+		return MQI_E_PROTOCOL;
+	if (v.version_max <= MQLOCAL_VERSION && mqreader_left(&r) > 0)
+		return MQI_E_PROTOCOL;
+	*ret = v;
+	return MQI_OK;
+}
+
+static const struct field client_ok_fields[] = {
+    U16(client_ok, version),
+    U32(client_ok, heartbeat_ms),
+    U32(client_ok, max_msg_len),
+};
+TABLE_CODEC(client_ok, CLIENT_OK)
+
 static const struct field hello_ok_fields[] = {
     U16(hello_ok, version),
     U64(hello_ok, features),
@@ -458,14 +510,16 @@ mqlocal_encode_empty(struct mqbuf *b, uint16_t type, uint32_t id)
 {
 	size_t start = mqframe_begin(b, type, 0, id);
 
-	MQ_PRE(type == MQLOCAL_PING || type == MQLOCAL_CANCEL_GET);
+	MQ_PRE(type == MQLOCAL_PING || type == MQLOCAL_CANCEL_GET ||
+	       type == MQLOCAL_BEAT);
 	mqframe_end(b, start, 0);
 }
 
 enum mqi_err
 mqlocal_decode_empty(const struct mqframe *f)
 {
-	if ((f->type != MQLOCAL_PING && f->type != MQLOCAL_CANCEL_GET) ||
+	if ((f->type != MQLOCAL_PING && f->type != MQLOCAL_CANCEL_GET &&
+		f->type != MQLOCAL_BEAT) ||
 	    f->flags != 0 || f->payload_len != 0)
 		return MQI_E_PROTOCOL;
 	return MQI_OK;

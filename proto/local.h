@@ -33,43 +33,47 @@
 #define MQLOCAL_VERSION_MIN 1u
 #define MQLOCAL_VERSION 1u
 #define MQLOCAL_SOCKET "qmgr.sock"
+#define MQLOCAL_ALPN "sluice-client/1" /* of remote clients */
 
 /* X(number, NAME): requests below 100, answers and events from 100. */
-#define MQLOCAL_FRAME_MAP(X)                                 \
-	X(1, HELLO)                                          \
-	X(2, OPEN)                                           \
-	X(3, CLOSE)                                          \
-	X(4, PUT)                                            \
-	X(5, PIECE) /* both directions */                    \
-	X(6, GET)                                            \
-	X(7, CANCEL_GET)                                     \
-	X(8, COMMIT)                                         \
-	X(9, BACKOUT)                                        \
-	X(10, INQUIRE)                                       \
-	X(11, CONSUME)                                       \
-	X(12, ACK)                                           \
-	X(13, WATCH)                                         \
-	X(14, POSITION_OPEN)                                 \
-	X(15, UNIT_POSITION)                                 \
-	X(16, PING)                                          \
-	X(17, COMMAND) /* proto/ctl.h in the payload */      \
-	X(30, STREAM_OPEN)                                   \
-	X(31, STREAM_ACK)                                    \
-	X(32, STREAM_CREDIT)                                 \
-	X(33, STREAM_BIND)                                   \
-	X(34, AGENT_STATUS) /* proto/ctl.h in the payload */ \
-	X(100, HELLO_OK)                                     \
-	X(101, ERROR) /* the session ends */                 \
-	X(102, RESULT)                                       \
-	X(103, OPEN_OK)                                      \
-	X(104, PUT_OK)                                       \
-	X(105, MESSAGE)                                      \
-	X(106, INQUIRE_OK)                                   \
-	X(107, READY)                                        \
-	X(108, POSITION)                                     \
-	X(109, COMMAND_ROW) /* proto/ctl.h in the payload */ \
-	X(110, STREAM_OK)                                    \
-	X(111, AGENT_ORDER) /* proto/ctl.h in the payload */ \
+#define MQLOCAL_FRAME_MAP(X)                                   \
+	X(1, HELLO)                                            \
+	X(2, OPEN)                                             \
+	X(3, CLOSE)                                            \
+	X(4, PUT)                                              \
+	X(5, PIECE) /* both directions */                      \
+	X(6, GET)                                              \
+	X(7, CANCEL_GET)                                       \
+	X(8, COMMIT)                                           \
+	X(9, BACKOUT)                                          \
+	X(10, INQUIRE)                                         \
+	X(11, CONSUME)                                         \
+	X(12, ACK)                                             \
+	X(13, WATCH)                                           \
+	X(14, POSITION_OPEN)                                   \
+	X(15, UNIT_POSITION)                                   \
+	X(16, PING)                                            \
+	X(17, COMMAND) /* proto/ctl.h in the payload */        \
+	X(30, STREAM_OPEN)                                     \
+	X(31, STREAM_ACK)                                      \
+	X(32, STREAM_CREDIT)                                   \
+	X(33, STREAM_BIND)                                     \
+	X(34, AGENT_STATUS) /* proto/ctl.h in the payload */   \
+	X(45, CLIENT_HELLO) /* remote clients, before HELLO */ \
+	X(46, CLIENT_OK)                                       \
+	X(47, BEAT) /* remote clients, both directions */      \
+	X(100, HELLO_OK)                                       \
+	X(101, ERROR) /* the session ends */                   \
+	X(102, RESULT)                                         \
+	X(103, OPEN_OK)                                        \
+	X(104, PUT_OK)                                         \
+	X(105, MESSAGE)                                        \
+	X(106, INQUIRE_OK)                                     \
+	X(107, READY)                                          \
+	X(108, POSITION)                                       \
+	X(109, COMMAND_ROW) /* proto/ctl.h in the payload */   \
+	X(110, STREAM_OK)                                      \
+	X(111, AGENT_ORDER) /* proto/ctl.h in the payload */   \
 	X(112, PUTS_OK)
 
 enum mqlocal_type {
@@ -96,6 +100,25 @@ struct mqlocal_hello {
 	char user[64 + 1];
 	char channel[MQI_CHANNEL_NAME_LEN + 1];
 	char address[64 + 1];
+};
+
+/* What a remote client sends to the agent that serves it (`mca clients`),
+ * before the HELLO that the agent will rewrite for the queue manager. */
+struct mqlocal_client_hello {
+	/* u32 magic comes first */
+	uint16_t version_min;
+	uint16_t version_max;
+	char channel[MQI_CHANNEL_NAME_LEN + 1];
+	char user[64 + 1]; /* as whom it runs over there; believed of nobody */
+};
+
+/* The agent's answer; HELLO_OK follows when the queue manager has given it. */
+struct mqlocal_client_ok {
+	uint16_t version;
+	/* The agent sends something at least so often, a BEAT if nothing else,
+	 * each of which is answered by one; 0: it does not. */
+	uint32_t heartbeat_ms;
+	uint32_t max_msg_len; /* bytes; of the channel */
 };
 
 struct mqlocal_hello_ok {
@@ -348,6 +371,8 @@ mqlocal_is_inline(uint32_t desc_len, uint32_t body_len)
 
 MQLOCAL_CODEC(hello);
 MQLOCAL_CODEC(hello_ok);
+MQLOCAL_CODEC(client_hello);
+MQLOCAL_CODEC(client_ok);
 MQLOCAL_CODEC(error);
 MQLOCAL_CODEC(result);
 MQLOCAL_CODEC(open);
@@ -380,7 +405,7 @@ void mqlocal_encode_unit(
     struct mqbuf *b, uint16_t type, uint32_t id, const struct mqlocal_unit *v);
 MQ_MUST_CHECK enum mqi_err mqlocal_decode_unit(
     const struct mqframe *f, struct mqlocal_unit *ret);
-/* PING or CANCEL_GET, by type: no payload. */
+/* PING, CANCEL_GET or BEAT, by type: no payload. */
 void mqlocal_encode_empty(struct mqbuf *b, uint16_t type, uint32_t id);
 MQ_MUST_CHECK enum mqi_err mqlocal_decode_empty(const struct mqframe *f);
 

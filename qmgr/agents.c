@@ -346,6 +346,8 @@ agents_turn(struct agents *a)
 		uv_timer_start(&a->work_timer, on_work_timer, WORK_AGAIN_MS, 0);
 }
 
+/* Applications that come by a channel are ended as all others are: by the end
+ * of their sessions. */
 static void
 list_stop(struct agent_list *list, enum agents_stop_mode mode)
 {
@@ -356,7 +358,8 @@ list_stop(struct agent_list *list, enum agents_stop_mode mode)
 		if (chan_state(&g->machine) == CHAN_RETRYING ||
 		    g->process.alive)
 			chan_stop(&g->machine, g->process.alive, true);
-		agent_end(g, mode);
+		if (!channel_is_for_applications(g->owner, g->info.name))
+			agent_end(g, mode);
 	}
 }
 

@@ -65,6 +65,12 @@ channel_is_stopped(const struct agents *a, const char *name)
 	return o != NULL && mqattr_is(o->attrs, MQATTR_ID_STOPREQ, "YES");
 }
 
+bool
+channel_is_for_applications(const struct agents *a, const char *name)
+{
+	return channel_is(channel_object(a, name), "SVRCONN");
+}
+
 void
 channels_begin(struct agents *a)
 {

@@ -79,6 +79,7 @@ void channel_retry(uv_timer_t *t);
 struct chan_retry channel_limits(const struct agents *a, const char *name);
 /* A person has stopped it, maybe before the last restart. */
 bool channel_is_stopped(const struct agents *a, const char *name);
+bool channel_is_for_applications(const struct agents *a, const char *name);
 /* Makes those known that were stopped before the last restart. */
 void channels_begin(struct agents *a);
 /* Starts the channel that serves the queue; false: none is defined. */

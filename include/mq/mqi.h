@@ -60,19 +60,48 @@ typedef struct mqi_msg mqi_msg;     /* a message that the library allocated */
  * during which the connection was lost still says so. */
 #define MQI_CONNECT_RECONNECT 0x1u
 
+/* To a queue manager of this host, whatever the environment says. */
+#define MQI_CONNECT_LOCAL 0x2u
+
+/* What is zero is as if it were not there: a local connection by default. */
 struct mqi_connect_opts {
 	const char *root;     /* NULL: MQ_ROOT, the user's root, the system's */
 	const char *app_name; /* NULL: the program's name; 28 bytes are kept */
 	int64_t timeout_ms;   /* whole connect; 0: 10,000 */
 	uint32_t flags;       /* MQI_CONNECT_ */
+	/* By TLS to a listener of another host: */
+	const char *conname;  /* "host(port),host(port)", tried in order */
+	const char *channel;  /* of CHLTYPE(SVRCONN) over there */
+	const char *key_dir;  /* has ca.pem, cert.pem, key.pem */
+	const char *ssl_peer; /* pattern for the subject of the server's
+				 certificate; NULL: its CN is qmgr */
 };
 
-/* Connects to a queue manager of this host.
- * qmgr: its name.  opts may be NULL (defaults).
+/* Connects to a queue manager.
+ * qmgr: its name; or a URI that says where it is, and more:
+ *   mqs://host:port,host:port/NAME?channel=CHANNEL&keys=DIR
+ * with the parameters channel, keys, peer, timeout (ms) and reconnect=yes,
+ * %XX for other characters.  opts may be NULL (defaults).
+ * Where it is: as a URI in qmgr says; else opts->conname; else, with
+ * opts->root or MQI_CONNECT_LOCAL, on this host; else as the environment says
+ * by MQ_URI (a URI, which may leave out the name) or by MQSERVER
+ * (CHANNEL/TCP/host(port)); else on this host.  A name in qmgr is preferred
+ * to the URI's, and may be "" if that has one.  What a URI or MQSERVER leaves
+ * out, opts give; a directory of certificates, at last MQSSLKEYR.
+ * A remote connection is by TLS 1.3, in which both sides show certificates
+ * of an authority in key_dir's ca.pem; TLS is in libmqtls.so, which the first
+ * such connect loads.  All calls and promises are the same as locally.  A
+ * server that is not heard for two of the channel's HBINT and a second, while
+ * a call waits, counts as lost.
  * Errors: Q_MGR_NAME (no such queue manager where roots are looked for),
  * Q_MGR_NOT_AVAILABLE (it does not run, or did not answer in time),
- * NOT_AUTHORIZED, VERSION, Q_MGR_QUIESCING, PROTOCOL.
- * mqi_last_error(NULL) then says where was looked.
+ * NOT_AUTHORIZED, VERSION, Q_MGR_QUIESCING, PROTOCOL; and remotely
+ * HOST_NOT_AVAILABLE, CERTIFICATE (ours or theirs is refused), SECURITY (it
+ * is not the server that was asked for), CLIENT_EXIT_ERROR,
+ * SSL_INITIALIZATION_ERROR, UNKNOWN_CHANNEL, CHANNEL_CONFIG,
+ * CHANNEL_NOT_AVAILABLE (stopped, or at its MAXINST or MAXINSTC),
+ * FUNCTION_NOT_SUPPORTED (libmqtls.so is not there).  mqi_last_error(NULL)
+ * then says what was tried.
  * Ownership: *ret_conn is the caller's until mqi_disconnect().
  * Blocks up to the time limit.  Thread-safe. */
 MQI_CHECK enum mqi_err mqi_connect(

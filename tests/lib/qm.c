@@ -223,6 +223,34 @@ qm_signal_agents(const struct qm *q, const char *kind, int signum)
 }
 
 void
+qm_issue(const struct qm *q, const struct tmpdir *d, const char *name)
+{
+	char ca[PATH_MAX], own[PATH_MAX];
+
+	snprintf(ca, sizeof(ca), "%.4000s/ca", d->path);
+	snprintf(own, sizeof(own), "%.3000s/%.64s", d->path, name);
+	run_mqadmin(q, (const char *const[]){
+			   "tls", "issue", ca, name, "--out", own, NULL});
+}
+
+int
+qm_serve(const struct qm *q, const struct tmpdir *d)
+{
+	int port = proc_free_port();
+	char text[256];
+
+	qm_tls(q, d);
+	qm_issue(q, d, "app");
+	snprintf(text, sizeof(text),
+	    "DEFINE LISTENER(TCP) TRPTYPE(TCP) IPADDR('127.0.0.1') PORT(%d) "
+	    "CONTROL(QMGR)\n"
+	    "START LISTENER(TCP)\n",
+	    port);
+	qm_mqsc(q, text);
+	return port;
+}
+
+void
 qm_fini(struct qm *q)
 {
 	proc_kill9(&q->proc);

@@ -41,6 +41,11 @@ void qm_tls(const struct qm *q, const struct tmpdir *d);
 /* Gives a signal (0: none) to its agents of this kind ("sender"); returns how
  * many there were. */
 unsigned qm_signal_agents(const struct qm *q, const char *kind, int signum);
+/* A listener named TCP on a port of its own, which is returned, and a
+ * certificate for applications, "CN=app", in d/app. */
+int qm_serve(const struct qm *q, const struct tmpdir *d);
+/* Another certificate of the same authority, in d/NAME. */
+void qm_issue(const struct qm *q, const struct tmpdir *d, const char *name);
 void qm_fini(struct qm *q);
 
 #endif

@@ -303,7 +303,7 @@ test_bytes_that_are_not_tls_are_refused(void **state)
 
 	assert_int_equal(write(fd, "GET / HTTP/1.1\r\n\r\n", 18), 18);
 	wait_closed(fd);
-	wait_logged(f, "channel.failed", "TLS handshake failed");
+	wait_logged(f, "listener.refused", "does not speak TLS");
 	real_one_works(f);
 }
 
@@ -478,7 +478,7 @@ test_a_silent_crowd_is_sent_away_after_ten_seconds(void **state)
 	assert_true(test_now_ms() - start < 8000);
 	wait_closed(fds[0]);
 	assert_true(test_now_ms() - start >= 9000);
-	wait_logged(f, "channel.failed", "10 s");
+	wait_logged(f, "listener.refused", "10 s");
 	for (int i = 1; i < N_CROWD; i++)
 		(void)close(fds[i]);
 	real_one_works(f);

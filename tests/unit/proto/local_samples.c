@@ -66,6 +66,32 @@ sample_hello_ok(struct mqbuf *b)
 }
 
 static void
+sample_client_hello(struct mqbuf *b)
+{
+	static const struct mqlocal_client_hello v = {.version_min = 1,
+	    .version_max = 1,
+	    .channel = "APP.SVRCONN",
+	    .user = "alice"};
+
+	mqlocal_encode_client_hello(b, 1010, &v);
+}
+
+static void
+sample_client_ok(struct mqbuf *b)
+{
+	static const struct mqlocal_client_ok v = {
+	    .version = 1, .heartbeat_ms = 5000, .max_msg_len = 4194304};
+
+	mqlocal_encode_client_ok(b, 1011, &v);
+}
+
+static void
+sample_beat(struct mqbuf *b)
+{
+	mqlocal_encode_empty(b, MQLOCAL_BEAT, 0);
+}
+
+static void
 sample_error(struct mqbuf *b)
 {
 	static const struct mqlocal_error v = {.reason = MQI_E_VERSION,
@@ -404,6 +430,9 @@ const struct local_sample local_samples[] = {
     {"hello", MQLOCAL_HELLO, sample_hello},
     {"hello_plain", MQLOCAL_HELLO, sample_hello_plain},
     {"hello_ok", MQLOCAL_HELLO_OK, sample_hello_ok},
+    {"client_hello", MQLOCAL_CLIENT_HELLO, sample_client_hello},
+    {"client_ok", MQLOCAL_CLIENT_OK, sample_client_ok},
+    {"beat", MQLOCAL_BEAT, sample_beat},
     {"error", MQLOCAL_ERROR, sample_error},
     {"result", MQLOCAL_RESULT, sample_result},
     {"open", MQLOCAL_OPEN, sample_open},

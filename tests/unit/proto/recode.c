@@ -87,6 +87,8 @@ recode_frame(const struct mqframe *f, struct mqbuf *out)
 	switch (f->type) {
 		CASE(HELLO, hello)
 		CASE(HELLO_OK, hello_ok)
+		CASE(CLIENT_HELLO, client_hello)
+		CASE(CLIENT_OK, client_ok)
 		CASE(ERROR, error)
 		CASE(RESULT, result)
 		CASE(OPEN, open)
@@ -118,6 +120,7 @@ recode_frame(const struct mqframe *f, struct mqbuf *out)
 	case MQLOCAL_COMMIT:
 	case MQLOCAL_BACKOUT:
 		return recode_unit(f, out);
+	case MQLOCAL_BEAT:
 	case MQLOCAL_PING:
 	case MQLOCAL_CANCEL_GET:
 		return recode_empty(f, out);

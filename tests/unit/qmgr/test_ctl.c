@@ -370,9 +370,9 @@ test_channels_need_a_type_and_what_it_requires(void **state)
 	static const struct row rows[] = {
 	    {"def chl(S)",
 		"-> ATTRIBUTE CHLTYPE(SDR) or CHLTYPE(RCVR) is required\n"},
-	    {"def chl(S) chltype(svrconn)",
-		"-> ATTRIBUTE CHLTYPE(SVRCONN) is not valid: it must be one "
-		"of SDR, RCVR\n"},
+	    {"def chl(S) chltype(clntconn)",
+		"-> ATTRIBUTE CHLTYPE(CLNTCONN) is not valid: it must be one "
+		"of SDR, RCVR, SVRCONN\n"},
 	    {"def chl(S) chltype(sdr) conname('h') sslpeer('CN=x')",
 		"-> ATTRIBUTE CHANNEL(S) with CHLTYPE(SDR) needs XMITQ\n"},
 	    {"def chl(S) chltype(sdr) xmitq(X) sslpeer('CN=x')",

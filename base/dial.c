@@ -8,7 +8,7 @@
  * Failure modes: a name that cannot be read or resolved, nobody listening, no
  * answer in time: the sentence names the last one tried.
  */
-#include "mca/dial.h"
+#include "base/dial.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 enum mqi_err
-dial_parse(const char **pp, char ret_host[DIAL_HOST_LEN], char ret_port[8])
+mqdial_parse(const char **pp, char ret_host[MQDIAL_HOST_LEN], char ret_port[8])
 {
 	const char *p = *pp + strspn(*pp, " ");
 	const char *end;
@@ -34,11 +34,11 @@ dial_parse(const char **pp, char ret_host[DIAL_HOST_LEN], char ret_port[8])
 		len = strcspn(p, "(, ");
 		end = p + len;
 	}
-	if (len == 0 || len >= DIAL_HOST_LEN)
+	if (len == 0 || len >= MQDIAL_HOST_LEN)
 		return MQI_E_ATTRIBUTE;
 	memcpy(ret_host, p, len);
 	ret_host[len] = '\0';
-	(void)snprintf(ret_port, 8, "%s", DIAL_DEFAULT_PORT);
+	(void)snprintf(ret_port, 8, "%s", MQDIAL_DEFAULT_PORT);
 	if (*end == '(') {
 		len = strspn(end + 1, "0123456789");
 		if (len == 0 || len > 5 || end[1 + len] != ')')
@@ -88,39 +88,48 @@ connect_one(const struct addrinfo *ai, unsigned max_ms, int *ret_fd)
 }
 
 enum mqi_err
-dial(const char *conname, unsigned max_ms, char *ret_text, int *ret_fd)
+mqdial_one(const char *host, const char *port, unsigned max_ms, char *ret_text,
+    int *ret_fd)
 {
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-	char host[DIAL_HOST_LEN], port[8];
+	struct addrinfo *list = NULL;
+	int rc, err = 0;
+
+	rc = getaddrinfo(host, port, &hints, &list);
+	if (rc != 0) {
+		(void)snprintf(ret_text, MQDIAL_TEXT_LEN, "%s(%s): %s", host,
+		    port, gai_strerror(rc));
+		return MQI_E_HOST_NOT_AVAILABLE;
+	}
+	for (struct addrinfo *ai = list; ai != NULL; ai = ai->ai_next) {
+		err = connect_one(ai, max_ms, ret_fd);
+		if (err == 0)
+			break;
+	}
+	freeaddrinfo(list);
+	if (err == 0)
+		return MQI_OK;
+	(void)snprintf(
+	    ret_text, MQDIAL_TEXT_LEN, "%s(%s): %s", host, port, strerror(err));
+	return MQI_E_HOST_NOT_AVAILABLE;
+}
+
+enum mqi_err
+mqdial(const char *conname, unsigned max_ms, char *ret_text, int *ret_fd)
+{
+	char host[MQDIAL_HOST_LEN], port[8];
 	const char *p = conname;
 
 	do {
-		struct addrinfo *list = NULL;
-		int rc, err = 0;
-
-		if (dial_parse(&p, host, port) != MQI_OK) {
-			(void)snprintf(ret_text, DIAL_TEXT_LEN,
+		if (mqdial_parse(&p, host, port) != MQI_OK) {
+			(void)snprintf(ret_text, MQDIAL_TEXT_LEN,
 			    "CONNAME(%.264s) cannot be read: host(port) is "
 			    "expected",
 			    conname);
 			return MQI_E_ATTRIBUTE;
 		}
-		rc = getaddrinfo(host, port, &hints, &list);
-		if (rc != 0) {
-			(void)snprintf(ret_text, DIAL_TEXT_LEN, "%s(%s): %s",
-			    host, port, gai_strerror(rc));
-			continue;
-		}
-		for (struct addrinfo *ai = list; ai != NULL; ai = ai->ai_next) {
-			err = connect_one(ai, max_ms, ret_fd);
-			if (err == 0)
-				break;
-		}
-		freeaddrinfo(list);
-		if (err == 0)
+		if (mqdial_one(host, port, max_ms, ret_text, ret_fd) == MQI_OK)
 			return MQI_OK;
-		(void)snprintf(ret_text, DIAL_TEXT_LEN, "%s(%s): %s", host,
-		    port, strerror(err));
 	} while (*p != '\0');
 	return MQI_E_HOST_NOT_AVAILABLE;
 }

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * clients_child.h - a listener's `mca clients` process: started with the first
+ * remote client, started again when it has died, and given their sockets.
+ * Loop thread only; nothing blocks.
+ */
+#ifndef MQ_MCA_CLIENTS_CHILD_H
+#define MQ_MCA_CLIENTS_CHILD_H
+
+#include "mca/certs.h"
+#include "mca/run.h"
+
+/* certs and old_tls (whether a channel lets TLS 1.2 in) are what its process
+ * is started with, as they are then; both stay the caller's, for ever. */
+void clients_child_init(
+    struct run *run, const struct certs *certs, const bool *old_tls);
+/* Takes fd. */
+void clients_child_give(int fd, const char *address);
+/* Whether as many sockets wait for the process as may: accept no more. */
+bool clients_child_is_full(void);
+void clients_child_tick(uint64_t now_ms);
+
+#endif
