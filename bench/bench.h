@@ -11,6 +11,8 @@
 
 #include "base/check.h"
 
+struct proxy;
+
 /* ---- where: host.c ---- */
 
 struct bench_host {
@@ -76,9 +78,16 @@ uint64_t host_own_written(const struct bench_host *h);
 
 /* Made below dir, joined by a channel over TLS from `from` to `to`: what is
  * put on `queue` at `from` comes to the queue of that name at `to`. */
-void pair_start(struct bench_host *from, struct bench_host *to, const char *dir,
-    const char *queue);
-void pair_stop(struct bench_host *from, struct bench_host *to);
+struct bench_pair {
+	struct bench_host from, to;
+	struct proxy *proxy; /* between them; NULL: none was asked for */
+};
+
+void pair_start(
+    struct bench_pair *p, const char *dir, const char *queue, bool with_proxy);
+void pair_stop(struct bench_pair *p);
+/* So long each way from now on. */
+void pair_delay(struct bench_pair *p, unsigned ms);
 
 /* ---- latencies: latency.c ---- */
 
@@ -136,7 +145,7 @@ _Noreturn void bench_die(const char *fmt, ...) MQ_PRINTF(1, 2);
 void bench_check(const mqi_conn *c, enum mqi_err err, const char *what);
 double bench_now(void); /* seconds, monotonic */
 
-/* ---- what: run.c, backlog.c, rr.c, stall.c ---- */
+/* ---- what: run.c, backlog.c, channel.c, rr.c, stall.c ---- */
 
 struct bench_load {
 	size_t size; /* bytes of a body */
@@ -157,6 +166,8 @@ void run_burst(const struct bench_host *h, const struct bench_load *l);
 /* From one queue manager to another, both made below dir: over TLS, durable
  * at both ends. */
 void run_channel(const char *dir, const struct bench_load *l);
+/* The same with a round trip of 100 ms, against none, through one proxy. */
+void run_channel_100ms(const char *dir, const struct bench_load *l);
 /* On a queue manager made below dir. */
 void run_deep(const char *dir, const struct bench_load *l);
 void run_rr(const struct bench_host *h, const struct bench_load *l);

@@ -8,7 +8,8 @@
  * A producer keeps a window of unanswered puts; a consumer reads ahead and
  * acknowledges every message.  With units of work both end one after so many
  * messages: the producer goes on at once, the consumer waits for its commit.
- * Without a target the backlog stays at LOAD_BACKLOG or below.
+ * Without a target the backlog stays at LOAD_BACKLOG or below.  Sustained
+ * loads run up to a second before they are measured.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -268,4 +269,54 @@ load_consume(void *arg)
 	bench_check(c, mqi_flush(q), "flush");
 	(void)mqi_disconnect(c);
 	return NULL;
+}
+
+/* ---- both ---- */
+
+struct worker *
+load_begin(struct load *load)
+{
+	struct worker *w = load_workers(2 * LOAD_MAX_THREADS);
+
+	load_start(w, load->l->consumers, load, load_consume);
+	load_start(
+	    w + LOAD_MAX_THREADS, load->l->producers, load, load_produce);
+	load_warm_up(load);
+	return w;
+}
+
+void
+load_measure(struct load *load, struct sustained *ret)
+{
+	uint64_t got = load->got;
+	uint64_t written = host_disk_written(load->host);
+	uint64_t own = host_own_written(load->host);
+	double t = bench_now();
+
+	load_sleep(load->l->secs);
+	got = load->got - got;
+	written = host_disk_written(load->host) - written;
+	own = host_own_written(load->host) - own;
+	t = bench_now() - t;
+	ret->rate = (double)got / t;
+	ret->written = got > 0 ? (double)written / (double)got : 0;
+	ret->own = got > 0 ? (double)own / (double)got : 0;
+}
+
+void
+load_end(struct load *load, struct worker *w)
+{
+	load->stop = true;
+	load_join(w, load->l->consumers);
+	load_join(w + LOAD_MAX_THREADS, load->l->producers);
+	free(w);
+}
+
+void
+load_sustain(struct load *load, struct sustained *ret)
+{
+	struct worker *w = load_begin(load);
+
+	load_measure(load, ret);
+	load_end(load, w);
 }

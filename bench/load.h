@@ -2,7 +2,7 @@
 /*
  * load.h - what the loads of mqbench share: workers, each a thread with a
  * connection of its own, and the counters by which they know when to stop.
- * Neighbours: run.c, backlog.c, rr.c and stall.c.
+ * Neighbours: run.c, backlog.c, channel.c, rr.c and stall.c.
  */
 #ifndef MQ_BENCH_LOAD_H
 #define MQ_BENCH_LOAD_H
@@ -52,6 +52,20 @@ char *load_body(size_t size);
 void load_md(const struct bench_load *l, struct mqi_md *ret);
 void load_warm_up(struct load *load); /* sleeps */
 void load_sleep(double secs);
+
+struct sustained {
+	double rate;    /* messages got per second */
+	double written; /* bytes per message, to the disk */
+	double own;     /* bytes per message, as charged to the producers' */
+};
+
+/* Producers and consumers, warmed up; what they do in l->secs; their end. */
+struct worker *load_begin(struct load *load);
+void load_measure(struct load *load, struct sustained *ret);
+void load_end(struct load *load, struct worker *w);
+/* All three. */
+void load_sustain(struct load *load, struct sustained *ret);
+void load_how(struct bench_row *row, const struct bench_load *l);
 
 /* Producers and consumers; the argument is a struct worker. */
 void *load_produce(void *arg);

@@ -50,8 +50,8 @@ help(void)
 	    "REPLIERS\n"
 	    "       mqbench [OPTIONS] deep SIZE MESSAGES\n"
 	    "       mqbench [OPTIONS] large SIZE SECONDS\n"
-	    "       mqbench [OPTIONS] channel SIZE SECONDS PRODUCERS WINDOW "
-	    "CONSUMERS\n"
+	    "       mqbench [OPTIONS] channel | channel_100ms SIZE SECONDS "
+	    "PRODUCERS WINDOW CONSUMERS\n"
 	    "       mqbench [OPTIONS] lat_n SIZE MESSAGES\n"
 	    "       mqbench [OPTIONS] pass | np_pass SIZE MESSAGES PRODUCERS "
 	    "WINDOW "
@@ -133,6 +133,7 @@ static const struct mode {
     {"slow_flush", {SIZE, SECS}, NULL, true},
     {"idle", {END}, NULL, false}, /* a fresh one each time */
     {"channel", {SIZE, SECS, PRODUCERS, WINDOW, CONSUMERS}, NULL, false},
+    {"channel_100ms", {SIZE, SECS, PRODUCERS, WINDOW, CONSUMERS}, NULL, false},
     {"limits", {SIZE, SECS}, NULL, false},
 };
 
@@ -252,6 +253,8 @@ run_mode(const struct options *o, const struct mode *m, char **args)
 			limits(o, &l);
 		else if (strcmp(m->name, "channel") == 0)
 			run_channel(o->dir, &l);
+		else if (strcmp(m->name, "channel_100ms") == 0)
+			run_channel_100ms(o->dir, &l);
 		else if (strcmp(m->name, "deep") == 0)
 			run_deep(o->dir, &l);
 		else if (strcmp(m->name, "slow_flush") == 0)
@@ -370,6 +373,10 @@ run_all(const struct options *o)
 	report_repeat();
 	for (unsigned i = 0; i < o->runs; i++)
 		run_channel(o->dir, &l);
+	report_median();
+	report_repeat();
+	for (unsigned i = 0; i < o->runs; i++)
+		run_channel_100ms(o->dir, &l);
 	report_median();
 }
 

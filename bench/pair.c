@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pair.c - two queue managers of our own and a channel between them, for
- * mqbench's channel row: certificates by `mqadmin tls`, the route by MQSC, as
+ * mqbench's channel rows: certificates by `mqadmin tls`, the route by MQSC, as
  * an administrator would.
  *
- * Neighbours: host.c makes and starts each; run.c loads them.
+ * Neighbours: host.c makes and starts each; channel.c loads them; the tests'
+ * proxy makes the way between them longer.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "bench/bench.h"
+#include "tests/lib/proxy.h"
 
 #define FROM "BENCHA"
 #define TO "BENCHB"
@@ -90,42 +92,64 @@ free_port(void)
 	return ntohs(a.sin_port);
 }
 
-void
-pair_start(struct bench_host *from, struct bench_host *to, const char *dir,
-    const char *queue)
+static void
+define(struct bench_pair *p, const char *queue, unsigned port)
 {
-	unsigned port = free_port();
-	char ca[320], text[1024];
+	char text[1024];
 
-	host_root(from, dir);
-	*to = *from;
-	host_make(from, FROM);
-	host_make(to, TO);
-	(void)snprintf(ca, sizeof(ca), "%s/ca", from->root);
-	mqadmin(from, (const char *const[]){"tls", "init", ca, NULL});
-	certificate(from, ca);
-	certificate(to, ca);
-	host_start(from);
-	host_start(to);
 	(void)snprintf(text, sizeof(text),
 	    "DEFINE QLOCAL(%s) MAXDEPTH(999999999)\n"
 	    "DEFINE CHANNEL(BENCH) CHLTYPE(RCVR) SSLPEER('CN=" FROM "')\n"
 	    "DEFINE LISTENER(BENCH) IPADDR('127.0.0.1') PORT(%u)\n"
 	    "START LISTENER(BENCH)\n",
 	    queue, port);
-	mqsc(to, text);
+	mqsc(&p->to, text);
+	if (p->proxy != NULL)
+		port = (unsigned)proxy_port(p->proxy);
 	(void)snprintf(text, sizeof(text),
 	    "DEFINE QLOCAL(" TO ") USAGE(XMITQ) MAXDEPTH(999999999)\n"
 	    "DEFINE QREMOTE(%s) RNAME(%s) RQMNAME(" TO ")\n"
 	    "DEFINE CHANNEL(BENCH) CHLTYPE(SDR) XMITQ(" TO ") +\n"
 	    " CONNAME('127.0.0.1(%u)') SSLPEER('CN=" TO "') SHORTTMR(1)\n",
 	    queue, queue, port);
-	mqsc(from, text);
+	mqsc(&p->from, text);
 }
 
 void
-pair_stop(struct bench_host *from, struct bench_host *to)
+pair_start(
+    struct bench_pair *p, const char *dir, const char *queue, bool with_proxy)
 {
-	host_end(to);
-	host_stop(from);
+	unsigned port = free_port();
+	char ca[320];
+
+	host_root(&p->from, dir);
+	p->to = p->from;
+	host_make(&p->from, FROM);
+	host_make(&p->to, TO);
+	(void)snprintf(ca, sizeof(ca), "%s/ca", p->from.root);
+	mqadmin(&p->from, (const char *const[]){"tls", "init", ca, NULL});
+	certificate(&p->from, ca);
+	certificate(&p->to, ca);
+	host_start(&p->from);
+	host_start(&p->to);
+	p->proxy = with_proxy ? proxy_new((int)port, 1) : NULL;
+	define(p, queue, port);
+}
+
+void
+pair_stop(struct bench_pair *p)
+{
+	host_end(&p->to);
+	host_stop(&p->from);
+	if (p->proxy != NULL)
+		proxy_free(p->proxy);
+}
+
+void
+pair_delay(struct bench_pair *p, unsigned ms)
+{
+	const struct proxy_line line = {.delay_ms = ms};
+
+	proxy_set(p->proxy, PROXY_OUT, &line);
+	proxy_set(p->proxy, PROXY_BACK, &line);
 }

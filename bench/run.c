@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * run.c - sustained loads: one put at a time, puts to acknowledged gets, gets
- * outside a unit of work, units of work, from one queue manager to another.
+ * outside a unit of work, units of work.
  *
  * Neighbours: load.c has the producers and consumers, report.c prints.
- * Sustained loads run up to a second before they are measured.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -63,43 +62,8 @@ run_lat(const struct bench_host *h, const struct bench_load *l)
 
 /* ---- producers and consumers ---- */
 
-struct sustained {
-	double rate;    /* messages got per second */
-	double written; /* bytes per message, to the disk */
-	double own;     /* bytes per message, as charged to the producers' */
-};
-
-static void
-sustain(struct load *load, struct sustained *ret)
-{
-	struct worker *w = load_workers(2 * LOAD_MAX_THREADS);
-	const struct bench_load *l = load->l;
-	uint64_t got, written, own;
-	double t;
-
-	load_start(w, l->consumers, load, load_consume);
-	load_start(w + LOAD_MAX_THREADS, l->producers, load, load_produce);
-	load_warm_up(load);
-	got = load->got;
-	written = host_disk_written(load->host);
-	own = host_own_written(load->host);
-	t = bench_now();
-	load_sleep(l->secs);
-	got = load->got - got;
-	written = host_disk_written(load->host) - written;
-	own = host_own_written(load->host) - own;
-	t = bench_now() - t;
-	load->stop = true;
-	load_join(w, l->consumers);
-	load_join(w + LOAD_MAX_THREADS, l->producers);
-	free(w);
-	ret->rate = (double)got / t;
-	ret->written = got > 0 ? (double)written / (double)got : 0;
-	ret->own = got > 0 ? (double)own / (double)got : 0;
-}
-
-static void
-how_many(struct bench_row *row, const struct bench_load *l)
+void
+load_how(struct bench_row *row, const struct bench_load *l)
 {
 	row_how(row, "%zu bytes, %u x %u, %u%s", l->size, l->producers,
 	    l->window, l->consumers, bench_cores());
@@ -113,7 +77,7 @@ report_disk(const struct bench_load *l, const struct sustained *s)
 
 	row_init(&row, "disk", "written to disk per message, put and get",
 	    s->written, "bytes");
-	how_many(&row, l);
+	load_how(&row, l);
 	row_more(&row, "the kernel charges the queue manager %.0f", s->own);
 	if (l->size == 1024)
 		row_goal(&row, s->written <= 1.3 * 1024, "<= 1.3 KiB");
@@ -128,12 +92,12 @@ run_tput(const struct bench_host *h, const struct bench_load *l)
 	struct bench_row row;
 
 	host_queue(h, LOAD_QUEUE);
-	sustain(&load, &s);
+	load_sustain(&load, &s);
 	row_init(&row, l->persistent ? "tput" : "np",
 	    l->persistent ? "put to acknowledged get"
 			  : "put to acknowledged get, non-persistent",
 	    s.rate, "msg/s");
-	how_many(&row, l);
+	load_how(&row, l);
 	row_more(&row, "%.1f MB/s, %.0f MiB private",
 	    s.rate * (double)l->size / 1e6, host_private_mib(h));
 	if (!l->persistent)
@@ -153,10 +117,10 @@ run_gets(const struct bench_host *h, const struct bench_load *l)
 	struct bench_row row;
 
 	host_queue(h, LOAD_QUEUE);
-	sustain(&load, &s);
+	load_sustain(&load, &s);
 	row_init(
 	    &row, "gets", "put to get outside a unit of work", s.rate, "msg/s");
-	how_many(&row, l);
+	load_how(&row, l);
 	row_more(&row, "%.1f MB/s, %.0f bytes to disk per message",
 	    s.rate * (double)l->size / 1e6, s.written);
 	report_row(&row);
@@ -170,7 +134,7 @@ run_units(const struct bench_host *h, const struct bench_load *l)
 	struct bench_row row;
 
 	host_queue(h, LOAD_QUEUE);
-	sustain(&load, &s);
+	load_sustain(&load, &s);
 	row_init(
 	    &row, "units", "put to get, in units of work", s.rate, "msg/s");
 	row_how(&row, "%zu bytes, %u x %u, %u, units of %u", l->size,
@@ -178,25 +142,6 @@ run_units(const struct bench_host *h, const struct bench_load *l)
 	row_more(&row, "%.1f MB/s, %.0f bytes to disk per message",
 	    s.rate * (double)l->size / 1e6, s.written);
 	report_row(&row);
-}
-
-void
-run_channel(const char *dir, const struct bench_load *l)
-{
-	struct bench_host from, to;
-	struct load load = {.host = &from, .to = &to, .l = l};
-	struct sustained s;
-	struct bench_row row;
-
-	pair_start(&from, &to, dir, LOAD_QUEUE);
-	sustain(&load, &s);
-	row_init(&row, "channel", "between two queue managers over TLS", s.rate,
-	    "msg/s");
-	how_many(&row, l);
-	row_more(&row, "%.1f MB/s, %.0f bytes to disk per message, of both",
-	    s.rate * (double)l->size / 1e6, s.written);
-	report_row(&row);
-	pair_stop(&from, &to);
 }
 
 /* ---- no load ---- */

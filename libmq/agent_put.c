@@ -6,7 +6,8 @@
  * Neighbours: agent.c; wire.c writes what is appended here.
  *
  * A body comes whole or in parts of any size.  Parts are gathered into pieces
- * of the local protocol's size, or, if the message is small, into one frame.
+ * of the local protocol's size, or, if the message is small, into one frame; a
+ * small one that is whole is not copied but into that frame.
  * The request keeps its id until its last piece is appended, also if its
  * answer came before.
  */
@@ -23,6 +24,7 @@ struct mqagent_put_state {
 	void *arg;
 	struct mqlocal_put put; /* its desc points behind buf */
 	bool is_inline;
+	bool brief;    /* said PUT_BRIEF */
 	uint32_t left; /* bytes of the body not given yet */
 	uint32_t fill; /* of buf */
 	uint32_t cap;
@@ -41,7 +43,9 @@ answered(
 	enum mqi_err err;
 	bool before;
 
-	if (f != NULL) {
+	if (f != NULL && f->type == MQLOCAL_PUTS_OK && p->brief) {
+		lost = MQI_OK;
+	} else if (f != NULL) {
 		err = mqput_answer(f, &ok, NULL, &lost);
 		if (err != MQI_OK)
 			return err;
@@ -127,21 +131,26 @@ add_body(
 	return err;
 }
 
+/* whole: the body is here, and goes with the frame; no buffer is needed. */
 static struct mqagent_put_state *
-state_new(const struct mqlocal_put *v, mqagent_put_fn done, void *arg)
+state_new(
+    const struct mqlocal_put *v, bool whole, mqagent_put_fn done, void *arg)
 {
 	bool is_inline = mqlocal_is_inline(v->desc_len, v->body_len);
 	uint32_t cap = is_inline ? v->body_len : MQFRAME_PIECE;
 	struct mqagent_put_state *p;
 
-	p = malloc(sizeof(*p) + cap + v->desc_len);
+	p = malloc(sizeof(*p) + (whole ? 0 : (size_t)cap + v->desc_len));
 	if (p == NULL)
 		return NULL;
 	memset(p, 0, sizeof(*p));
 	p->put = *v;
-	p->put.desc = p->buf + cap;
-	memcpy(p->buf + cap, v->desc, v->desc_len);
+	if (!whole) {
+		p->put.desc = p->buf + cap;
+		memcpy(p->buf + cap, v->desc, v->desc_len);
+	}
 	p->is_inline = is_inline;
+	p->brief = (v->flags & MQLOCAL_PUT_BRIEF) != 0;
 	p->left = v->body_len;
 	p->cap = cap;
 	p->done = done;
@@ -169,6 +178,21 @@ begin_put(mqi_queue *q, struct mqagent_put_state *p)
 	err = mqwire_queued(c, mark, &p->req);
 	p->req.end_off = UINT64_MAX;
 	return err;
+}
+
+/* One frame, in one go. */
+static enum mqi_err
+put_whole(mqi_conn *c, struct mqagent_put_state *p, const void *body)
+{
+	struct mqbuf *b = &c->out.next;
+	size_t mark = b->len;
+	enum mqi_err err = mqreq_add(c, &p->req);
+
+	if (err != MQI_OK)
+		return err;
+	mqlocal_encode_put(b, p->req.id, &p->put);
+	mqbuf_put(b, body, p->left);
+	return mqwire_queued(c, mark, &p->req);
 }
 
 static enum mqi_err
@@ -199,6 +223,7 @@ mqagent_put(mqi_queue *queue, mqi_unit *unit, const void *desc,
 	struct mqlocal_put v;
 	enum mqi_err err;
 	mqi_conn *c;
+	bool whole;
 
 	if (queue == NULL || desc == NULL || desc_len == 0 ||
 	    desc_len > MQDESC_MAX || body_len > MQI_MAX_BODY ||
@@ -217,16 +242,22 @@ mqagent_put(mqi_queue *queue, mqi_unit *unit, const void *desc,
 	    .desc = desc,
 	    .desc_len = desc_len,
 	};
-	p = state_new(&v, done, arg);
+	if ((c->info.features & MQLOCAL_FEATURE_PUTS_OK) != 0)
+		v.flags |= MQLOCAL_PUT_BRIEF;
+	whole = (body != NULL || body_len == 0) &&
+		mqlocal_is_inline(desc_len, body_len);
+	p = state_new(&v, whole, done, arg);
 	if (p == NULL)
 		return mqconn_leave(c, MQI_E_NO_MEMORY, NULL);
-	err = begin_put(queue, p);
+	err = whole ? put_whole(c, p, body) : begin_put(queue, p);
 	if (err != MQI_OK) {
 		free(p);
 		return mqconn_leave(c, err, NULL);
 	}
 	if (unit != NULL)
 		unit->used = unit->succeeded = true;
+	if (whole)
+		return mqconn_leave(c, MQI_OK, NULL);
 	queue->agent_put = p;
 	if (body == NULL && body_len > 0)
 		return mqconn_leave(c, MQI_OK, NULL);

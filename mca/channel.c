@@ -19,9 +19,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The largest frame and one input, so that a partner cannot make us keep
- * more. */
-#define IN_MAX (MQFRAME_HEADER + MQFRAME_MAX_PAYLOAD + CHANNEL_INPUT_MAX)
+/* One frame: a partner cannot make us keep more. */
+#define IN_MAX (MQFRAME_HEADER + MQFRAME_MAX_PAYLOAD)
 /* Far above the driver's high-water mark: one turn's worth of frames. */
 #define OUT_MAX ((size_t)1024 * 1024 * 1024)
 
@@ -227,25 +226,17 @@ common_frame(struct channel *c, const struct mqframe *f)
 	}
 }
 
-void
-channel_input(struct channel *c, const void *data, size_t len,
+/* Cuts data into frames as far as they are whole; returns how far. */
+static size_t
+take_frames(struct channel *c, const uint8_t *data, size_t len,
     channel_frame_fn fn, void *arg)
 {
 	size_t used, at = 0;
 	struct mqframe f;
 
-	MQ_PRE(len <= CHANNEL_INPUT_MAX);
-	mqbuf_put(&c->in, data, len);
-	if (c->in.err != MQI_OK) {
-		channel_cut(c, c->in.err, "no memory for the partner's bytes");
-		return;
-	}
-	if (len == 0)
-		return;
-	c->heard_ms = c->now_ms;
 	while (channel_state(c) != CHANNEL_ENDED) {
 		enum mqframe_result r =
-		    mqframe_parse(c->in.data + at, c->in.len - at, &f, &used);
+		    mqframe_parse(data + at, len - at, &f, &used);
 
 		if (r == MQFRAME_MORE)
 			break;
@@ -259,7 +250,46 @@ channel_input(struct channel *c, const void *data, size_t len,
 		if (!common_frame(c, &f))
 			fn(arg, &f);
 	}
-	mqbuf_consume(&c->in, at);
+	return at;
+}
+
+/* How many bytes of data belong to the frame that has begun. */
+static size_t
+rest_of_frame(const struct channel *c, size_t len)
+{
+	size_t want = MQFRAME_HEADER;
+
+	if (c->in.len >= MQFRAME_HEADER)
+		want += mqbuf_get_u32(c->in.data);
+	return want - c->in.len < len ? want - c->in.len : len;
+}
+
+void
+channel_input(struct channel *c, const void *data, size_t len,
+    channel_frame_fn fn, void *arg)
+{
+	const uint8_t *p = data;
+	size_t n;
+
+	MQ_PRE(len <= CHANNEL_INPUT_MAX);
+	if (len > 0)
+		c->heard_ms = c->now_ms;
+	/* what is whole is taken where it is; only a frame that comes in
+	 * parts is copied together */
+	while (c->in.len > 0 && len > 0 && channel_state(c) != CHANNEL_ENDED) {
+		n = rest_of_frame(c, len);
+		mqbuf_put(&c->in, p, n);
+		p += n;
+		len -= n;
+		mqbuf_consume(
+		    &c->in, take_frames(c, c->in.data, c->in.len, fn, arg));
+	}
+	if (c->in.len == 0 && channel_state(c) != CHANNEL_ENDED) {
+		n = take_frames(c, p, len, fn, arg);
+		mqbuf_put(&c->in, p + n, len - n);
+	}
+	if (c->in.err != MQI_OK)
+		channel_cut(c, c->in.err, "no memory for the partner's bytes");
 }
 
 void

@@ -27,15 +27,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/sock.h"
 #include "proto/chan.h"
 
 #define READ_SIZE 131072u
+#define PLAIN_SIZE 16384u /* a record of TLS holds no more */
 #define READS_PER_TURN 8u
-#define OUT_MAX ((size_t)1024 * 1024 * 1024)
 
 struct link {
 	uv_poll_t poll;
@@ -43,15 +42,13 @@ struct link {
 	int fd;
 	struct mqtls_conn *tls;
 	struct link_events ev;
-	struct mqbuf out; /* encrypted, not taken by the socket yet */
-	size_t out_at;    /* of which so much has left */
 	bool up;
 	bool down;
 	bool reading;
 	bool writing;
 	bool held; /* input was not wanted while TLS may have had some */
 	uint8_t raw[READ_SIZE];
-	uint8_t plain[READ_SIZE];
+	uint8_t plain[PLAIN_SIZE];
 };
 
 static void on_poll(uv_poll_t *handle, int status, int events);
@@ -77,40 +74,21 @@ on_slow(uv_timer_t *t)
 	    "the TLS handshake did not end within 10 s");
 }
 
-/* Moves what TLS has for the network behind what waits already. */
-static void
-collect(struct link *l)
-{
-	size_t n = mqtls_pending(l->tls);
-	void *p;
-
-	if (n == 0)
-		return;
-	p = mqbuf_reserve(&l->out, n);
-	if (p != NULL)
-		mqbuf_commit(&l->out, mqtls_take(l->tls, p, n));
-}
-
 /* Gives the socket what it takes.  0, or the errno that ended it. */
 static int
 flush_out(struct link *l)
 {
-	collect(l);
-	while (l->out_at < l->out.len) {
-		ssize_t n = send(l->fd, l->out.data + l->out_at,
-		    l->out.len - l->out_at, MSG_NOSIGNAL | MSG_DONTWAIT);
+	const void *data;
+	size_t len;
+
+	while ((data = mqtls_output(l->tls, &len)) != NULL) {
+		ssize_t n = send(l->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && errno == EAGAIN)
-			break;
 		if (n < 0)
-			return errno;
-		l->out_at += (size_t)n;
-	}
-	if (l->out_at > l->out.len / 2) {
-		mqbuf_consume(&l->out, l->out_at);
-		l->out_at = 0;
+			return errno == EAGAIN ? 0 : errno;
+		mqtls_sent(l->tls, (size_t)n);
 	}
 	return 0;
 }
@@ -124,10 +102,10 @@ flush_or_down(struct link *l)
 	if (l->down)
 		return;
 	err = flush_out(l);
-	if (err == 0 && l->out.err == MQI_OK)
+	if (err == 0)
 		return;
-	(void)snprintf(text, sizeof(text), "the connection broke: %s",
-	    err != 0 ? strerror(err) : "no memory");
+	(void)snprintf(
+	    text, sizeof(text), "the connection broke: %s", strerror(err));
 	go_down(l, MQI_E_CONNECTION_BROKEN, text);
 }
 
@@ -190,7 +168,7 @@ poll_link(struct link *l)
 	if (l->down)
 		return;
 	reading = !l->up || l->ev.wants_input(l->ev.arg);
-	writing = l->out_at < l->out.len;
+	writing = mqtls_pending(l->tls) > 0;
 	if (reading == l->reading && writing == l->writing)
 		return;
 	l->reading = reading;
@@ -276,13 +254,19 @@ link_write(struct link *l, const void *data, size_t len)
 size_t
 link_pending(const struct link *l)
 {
-	return l->out.len - l->out_at;
+	return mqtls_pending(l->tls);
 }
 
 const struct mqtls_conn *
 link_tls(const struct link *l)
 {
 	return l->tls;
+}
+
+int
+link_fd(const struct link *l)
+{
+	return l->fd;
 }
 
 enum mqi_err
@@ -295,7 +279,6 @@ link_new(uv_loop_t *loop, int fd, struct mqtls_ctx *tls, bool server,
 
 	l->fd = fd;
 	l->ev = *events;
-	mqbuf_init(&l->out, OUT_MAX);
 	l->poll.data = l->timer.data = l;
 	err = mqtls_conn_new(tls, server, MQCHAN_ALPN, &l->tls);
 	if (err == MQI_OK &&
@@ -341,7 +324,7 @@ link_finish(struct link *l, unsigned max_ms)
 		mqtls_close(l->tls);
 	for (;;) {
 		broken = flush_out(l) != 0;
-		if (broken || l->out_at >= l->out.len ||
+		if (broken || link_pending(l) == 0 ||
 		    !wait_for(l, POLLOUT, deadline))
 			break;
 	}

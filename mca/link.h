@@ -39,6 +39,7 @@ size_t link_pending(const struct link *l); /* bytes waiting for the socket */
 /* Looks again at whether input is wanted. */
 void link_update(struct link *l);
 const struct mqtls_conn *link_tls(const struct link *l);
+int link_fd(const struct link *l); /* to look at; it stays the link's */
 
 /* Before the process ends: sends what is waiting and the end of TLS, waits
  * until the partner has closed, at most so long.  Blocks. */

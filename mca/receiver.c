@@ -39,6 +39,7 @@ receiver_init(struct receiver *r, const struct receiver_io *io, uint64_t now_ms)
 	r->io = *io;
 	TAILQ_INIT(&r->arrived);
 	TAILQ_INIT(&r->units);
+	r->mem = msgmem_new();
 }
 
 void
@@ -52,7 +53,28 @@ receiver_fini(struct receiver *r)
 		receiver_msg_free(m);
 	}
 	r->current = receiver_msg_free(r->current);
+	r->mem = msgmem_free(r->mem);
 	channel_fini(&r->c);
+}
+
+/* One block: the message, its descriptor, its body. */
+struct receiver_msg *
+receiver_msg_new(
+    struct msgmem *mem, const void *desc, uint32_t desc_len, uint32_t body_len)
+{
+	struct receiver_msg *m =
+	    msgmem_get(mem, sizeof(*m) + (size_t)desc_len + body_len);
+
+	if (m == NULL)
+		return NULL;
+	memset(m, 0, sizeof(*m));
+	m->mem = mem;
+	m->desc = (uint8_t *)(m + 1);
+	m->body = m->desc + desc_len;
+	memcpy(m->desc, desc, desc_len);
+	m->desc_len = desc_len;
+	m->body_len = body_len;
+	return m;
 }
 
 struct receiver_msg *
@@ -60,11 +82,25 @@ receiver_msg_free(struct receiver_msg *m)
 {
 	if (m != NULL) {
 		(void)receiver_msg_free(m->report);
-		free(m->desc);
-		free(m->body);
-		free(m);
+		receiver_msg_replace(m, NULL, 0, NULL, 0);
+		msgmem_put(m->mem, m);
 	}
 	return NULL;
+}
+
+void
+receiver_msg_replace(struct receiver_msg *m, uint8_t *desc, uint32_t desc_len,
+    uint8_t *body, uint32_t body_len)
+{
+	if (m->apart) {
+		free(m->desc);
+		free(m->body);
+	}
+	m->apart = true;
+	m->desc = desc;
+	m->desc_len = desc_len;
+	m->body = body;
+	m->body_len = body_len;
 }
 
 /* ---- binding ---- */
@@ -162,19 +198,14 @@ message_arrived(struct receiver *r, struct receiver_msg *m)
 }
 
 static struct receiver_msg *
-new_msg(const struct mqchan_msg *v, const struct mqdesc_info *info)
+new_msg(struct receiver *r, const struct mqchan_msg *v,
+    const struct mqdesc_info *info)
 {
-	struct receiver_msg *m = calloc(1, sizeof(*m));
+	struct receiver_msg *m =
+	    receiver_msg_new(r->mem, v->desc, v->desc_len, v->body_len);
 
 	if (m == NULL)
 		return NULL;
-	m->desc = malloc(v->desc_len);
-	m->body = malloc(v->body_len > 0 ? v->body_len : 1);
-	if (m->desc == NULL || m->body == NULL)
-		return receiver_msg_free(m);
-	memcpy(m->desc, v->desc, v->desc_len);
-	m->desc_len = v->desc_len;
-	m->body_len = v->body_len;
 	m->crc = v->body_crc;
 	m->number = v->number;
 	m->previous = v->previous;
@@ -224,7 +255,7 @@ on_msg(struct receiver *r, const struct mqframe *f)
 		    ull(v.number));
 		return;
 	}
-	m = new_msg(&v, &info);
+	m = new_msg(r, &v, &info);
 	if (m == NULL) {
 		channel_fail(&r->c, MQI_E_NO_MEMORY, v.number, r->position,
 		    "no memory for message %llu of %u bytes", ull(v.number),
@@ -310,6 +341,8 @@ void
 receiver_tick(struct receiver *r, uint64_t now_ms)
 {
 	channel_tick(&r->c, now_ms, receiver_wants_input(r));
+	if (r->n_held == 0)
+		msgmem_trim(r->mem);
 	receiver_pump(r);
 }
 

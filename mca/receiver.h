@@ -15,12 +15,13 @@
 #include <sys/queue.h>
 
 #include "mca/channel.h"
+#include "mca/msgmem.h"
 #include "proto/desc.h"
 
 #define RECEIVER_MAX_UNITS 64u
 #define RECEIVER_GROUP_BYTES 1048576u /* a unit holds at least one message */
-#define RECEIVER_HELD_BYTES 16777216u /* whole messages not durable yet */
-#define RECEIVER_HELD_MSGS 8192u
+#define RECEIVER_HELD_BYTES 67108864u /* whole messages not durable yet */
+#define RECEIVER_HELD_MSGS 65536u
 
 /* What the partner's HELLO leads to: the definition of its RCVR channel. */
 struct receiver_def {
@@ -55,6 +56,8 @@ struct receiver_msg {
 	struct mqdesc_route route;
 	uint8_t *desc;
 	uint8_t *body;
+	struct msgmem *mem; /* where all of it is from */
+	bool apart;         /* desc and body are from malloc() */
 };
 
 TAILQ_HEAD(receiver_msgs, receiver_msg);
@@ -116,10 +119,11 @@ struct receiver {
 	struct receiver_io io;
 	struct receiver_def def;
 	struct mqchan_stream stream;
-	bool greeted;      /* HELLOs are done */
-	uint64_t tail;     /* number of the last message that arrived whole */
-	uint64_t position; /* durable */
-	uint64_t put_to;   /* `to` of the last unit made */
+	struct msgmem *mem; /* of messages */
+	bool greeted;       /* HELLOs are done */
+	uint64_t tail;      /* number of the last message that arrived whole */
+	uint64_t position;  /* durable */
+	uint64_t put_to;    /* `to` of the last unit made */
 	struct receiver_msg *current; /* arriving in pieces */
 	uint32_t skip;                /* bytes of a duplicate's body to come */
 	struct receiver_msgs arrived; /* whole, in no unit */
@@ -152,7 +156,13 @@ bool receiver_wants_input(const struct receiver *r);
 
 /* ---- between receiver.c and receiver_unit.c ---- */
 
+/* The body's bytes are the caller's to fill in; NULL: no memory. */
+struct receiver_msg *receiver_msg_new(
+    struct msgmem *mem, const void *desc, uint32_t desc_len, uint32_t body_len);
 struct receiver_msg *receiver_msg_free(struct receiver_msg *m); /* NULL */
+/* Gives it another descriptor and body, from malloc(): they are its then. */
+void receiver_msg_replace(struct receiver_msg *m, uint8_t *desc,
+    uint32_t desc_len, uint8_t *body, uint32_t body_len);
 
 /* What it takes of our memory and of a unit. */
 static inline size_t

@@ -113,13 +113,10 @@ receiver_make_dead(struct receiver_msg *m, const char *own_qmgr,
 	}
 	mqdlh_encode(&h, body);
 	memcpy(body + MQDLH_LEN, m->body, m->body_len);
-	free(m->body);
-	free(m->desc);
-	m->body = body;
-	m->body_len += MQDLH_LEN;
+	/* the buffer's memory is the message's now */
+	receiver_msg_replace(
+	    m, desc.data, (uint32_t)desc.len, body, m->body_len + MQDLH_LEN);
 	m->crc = mqcrc32c(0, m->body, m->body_len);
-	m->desc_len = (uint32_t)desc.len;
-	m->desc = desc.data; /* the buffer's memory is the message's now */
 out:
 	free((void *)(uintptr_t)md.props);
 	return err;
@@ -139,18 +136,13 @@ static struct receiver_msg *
 report_new(const struct receiver_msg *m, const struct mqreport *report,
     const struct mqbuf *desc)
 {
-	struct receiver_msg *rep = calloc(1, sizeof(*rep));
+	struct receiver_msg *rep = receiver_msg_new(
+	    m->mem, desc->data, (uint32_t)desc->len, report->data_len);
 
 	if (rep == NULL)
 		return NULL;
-	rep->desc = malloc(desc->len);
-	rep->body = malloc(report->data_len > 0 ? report->data_len : 1);
-	if (rep->desc == NULL || rep->body == NULL)
-		return receiver_msg_free(rep);
-	memcpy(rep->desc, desc->data, desc->len);
-	rep->desc_len = (uint32_t)desc->len;
 	memcpy(rep->body, m->body, report->data_len);
-	rep->body_len = rep->got = report->data_len;
+	rep->got = report->data_len;
 	rep->crc = mqcrc32c(0, rep->body, rep->body_len);
 	rep->number = m->number;
 	rep->previous = m->previous;

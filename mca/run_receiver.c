@@ -26,6 +26,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/name.h"
+#include "mca/netlimit.h"
 #include "mca/receiver.h"
 #include "mca/run.h"
 #include "mca/target.h"
@@ -461,11 +462,13 @@ turn(struct run *r)
 	channel_drained(c);
 	if (channel_state(c) != me.told) {
 		if (channel_state(c) == CHANNEL_RUNNING &&
-		    me.told == CHANNEL_BINDING)
+		    me.told == CHANNEL_BINDING) {
 			mqlog(MQLOG_INFO, "channel.running",
 			    "channel %s from %s at %s (%s), %s", me.channel,
 			    c->partner.qmgr, me.run.args->address, me.partner,
 			    mqtls_cipher(link_tls(me.link)));
+			netlimit_check(link_fd(me.link), false, me.channel);
+		}
 		me.told = channel_state(c);
 		run_tell(r);
 	}

@@ -19,16 +19,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/dial.h"
 #include "base/dn.h"
 #include "base/log.h"
+#include "mca/netlimit.h"
 #include "mca/run.h"
 #include "mca/sender.h"
+#include "mca/window.h"
 
 #define DIAL_MS 10000u
 #define FINISH_MS 2000u
-#define WINDOW_MSGS 8192u
-#define WINDOW_BYTES 16777216u
 /* More than a window and the longest message: the partner asks for answers and
  * does not read them. */
 #define STALLED_BYTES 268435456u
@@ -38,6 +39,7 @@ static struct {
 	struct sender sender;
 	struct sender_io io;
 	struct sender_stream stream;
+	struct window window;
 	struct channel_def def;
 	struct certs certs;
 	struct link *link;
@@ -101,15 +103,22 @@ static enum mqi_err
 io_credit(void *arg, uint64_t after)
 {
 	(void)arg;
+	window_init(&me.window, 0, 0);
 	return mqagent_stream_credit(
-	    me.handle, WINDOW_MSGS, WINDOW_BYTES, after);
+	    me.handle, window_msgs(&me.window), me.window.bytes, after);
 }
 
 static enum mqi_err
 io_ack(void *arg, uint64_t number)
 {
+	enum mqi_err err = mqagent_stream_ack(me.handle, number);
+
 	(void)arg;
-	return mqagent_stream_ack(me.handle, number);
+	if (err == MQI_OK &&
+	    window_acked(&me.window, number, mqclock_mono_us()))
+		err = mqagent_stream_credit(me.handle, window_msgs(&me.window),
+		    me.window.bytes, number);
+	return err;
 }
 
 /* ---- events of the stream ---- */
@@ -125,6 +134,8 @@ on_message(void *arg, const struct mqagent_stream_msg *m)
 	    .body_len = m->body_len};
 
 	(void)arg;
+	window_sent(&me.window, m->number, m->body_len,
+	    window_wants_mark(&me.window) ? mqclock_mono_us() : 0);
 	sender_message(&me.sender, &v);
 }
 
@@ -248,11 +259,13 @@ turn(struct run *r)
 	link_update(me.link);
 	if (channel_state(c) != me.told) {
 		me.told = channel_state(c);
-		if (me.told == CHANNEL_RUNNING)
+		if (me.told == CHANNEL_RUNNING) {
 			mqlog(MQLOG_INFO, "channel.running",
 			    "channel %s to %s at %s (%s), %s", me.def.channel,
 			    c->partner.qmgr, me.conname, me.partner,
 			    mqtls_cipher(link_tls(me.link)));
+			netlimit_check(link_fd(me.link), true, me.def.channel);
+		}
 		run_tell(r);
 	}
 	return moved || c->out.len > 0;

@@ -271,7 +271,8 @@ static void
 finish_message(struct sender *s)
 {
 	if (mqchan_is_inline(s->msg.desc_len, s->msg.body_len)) {
-		s->msg.body = s->chunk.data;
+		if (s->msg.body == NULL)
+			s->msg.body = s->chunk.data;
 		s->msg.desc = s->desc.data;
 		mqchan_encode_msg(&s->c.out, &s->msg);
 	}
@@ -342,6 +343,10 @@ sender_piece(struct sender *s, const void *data, uint32_t len)
 		return;
 	MQ_PRE(len <= s->left);
 	s->left -= len;
+	if (whole && len == s->msg.body_len) {
+		s->msg.body = data; /* all at once: no copy */
+		len = 0;
+	}
 	while (len > 0) {
 		uint32_t room = MQFRAME_PIECE - (uint32_t)s->chunk.len;
 		uint32_t n = len < room ? len : room;

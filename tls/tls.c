@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tls.c - connections over two memory BIOs: what came from the network goes
- * into one, what is to go to it comes out of the other.
+ * tls.c - connections over a BIO of two buffers: what came from the network
+ * goes into one, what is to go to it comes out of the other.
  *
  * The agents' loops (mca/link.c) own the sockets.  Since nothing here touches
  * one, WANT_READ only ever means "not enough bytes yet", and a write never
@@ -22,25 +22,134 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "tls/tls_ctx.h"
 #include "tls/tls_name.h"
 
 #define ALPN_MAX 64u
+#define BUFFER_MAX ((size_t)1024 * 1024 * 1024)
+#define BUFFER_KEEP 131072u /* memory that an empty one keeps */
 
 struct mqtls_conn {
 	SSL *ssl;
-	BIO *in;  /* owned by ssl */
-	BIO *out; /* owned by ssl */
+	struct mqbuf in; /* from the network, not taken by OpenSSL yet */
+	size_t in_at;
+	struct mqbuf out; /* for the network */
+	size_t out_at;    /* of which so much has left */
 	bool server;
 	bool shaken;
 	uint8_t alpn[ALPN_MAX + 1];      /* length, then the bytes */
 	char refused[MQTLS_SUBJECT_LEN]; /* subject of a refused partner */
 	char why[MQTLS_WHY_LEN];
 };
+
+/* ---- the BIO ---- */
+
+/* So many bytes of the buffer are done with. */
+static void
+consume(struct mqbuf *b, size_t *at, size_t n)
+{
+	*at += n;
+	if (*at < b->len) {
+		/* moved seldom, so that it costs little */
+		if (*at < b->len / 2)
+			return;
+		mqbuf_consume(b, *at);
+	} else if (b->cap > BUFFER_KEEP) {
+		mqbuf_fini(b);
+	} else {
+		mqbuf_reset(b);
+	}
+	*at = 0;
+}
+
+static int
+bio_write(BIO *bio, const char *data, size_t len, size_t *ret_done)
+{
+	struct mqtls_conn *c = BIO_get_data(bio);
+
+	BIO_clear_retry_flags(bio);
+	mqbuf_put(&c->out, data, len);
+	if (c->out.err != MQI_OK)
+		return 0;
+	*ret_done = len;
+	return 1;
+}
+
+static int
+bio_read(BIO *bio, char *data, size_t len, size_t *ret_done)
+{
+	struct mqtls_conn *c = BIO_get_data(bio);
+	size_t n = c->in.len - c->in_at;
+
+	BIO_clear_retry_flags(bio);
+	if (n == 0) {
+		BIO_set_retry_read(bio);
+		return 0;
+	}
+	if (n > len)
+		n = len;
+	memcpy(data, c->in.data + c->in_at, n);
+	consume(&c->in, &c->in_at, n);
+	*ret_done = n;
+	return 1;
+}
+
+static long
+bio_ctrl(BIO *bio, int what, long num, void *ptr)
+{
+	(void)bio;
+	(void)num;
+	(void)ptr;
+	return what == BIO_CTRL_FLUSH;
+}
+
+static int
+bio_create(BIO *bio)
+{
+	BIO_set_init(bio, 1);
+	return 1;
+}
+
+static BIO_METHOD *bio_method;
+
+static void
+make_bio_method(void)
+{
+	BIO_METHOD *m =
+	    BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "buffers");
+
+	if (m != NULL && BIO_meth_set_write_ex(m, bio_write) == 1 &&
+	    BIO_meth_set_read_ex(m, bio_read) == 1 &&
+	    BIO_meth_set_ctrl(m, bio_ctrl) == 1 &&
+	    BIO_meth_set_create(m, bio_create) == 1)
+		bio_method = m;
+	else
+		BIO_meth_free(m);
+}
+
+/* NULL: no memory. */
+static BIO *
+bio_new(struct mqtls_conn *c)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	BIO *bio;
+
+	(void)pthread_once(&once, make_bio_method);
+	if (bio_method == NULL)
+		return NULL;
+	bio = BIO_new(bio_method);
+	if (bio != NULL)
+		BIO_set_data(bio, c);
+	return bio;
+}
+
+/* ---- connections ---- */
 
 /* Keeps the name of a partner whose certificate does not verify: OpenSSL
  * forgets the certificate. */
@@ -86,6 +195,7 @@ mqtls_conn_new(struct mqtls_ctx *ctx, bool server, const char *alpn,
 {
 	struct mqtls_conn *c = calloc(1, sizeof(*c));
 	size_t alpn_len = strlen(alpn);
+	BIO *bio;
 
 	MQ_PRE(alpn_len > 0 && alpn_len <= ALPN_MAX);
 	if (c == NULL)
@@ -94,18 +204,17 @@ mqtls_conn_new(struct mqtls_ctx *ctx, bool server, const char *alpn,
 	c->server = server;
 	c->alpn[0] = (uint8_t)alpn_len;
 	memcpy(c->alpn + 1, alpn, alpn_len);
+	mqbuf_init(&c->in, BUFFER_MAX);
+	mqbuf_init(&c->out, BUFFER_MAX);
 	c->ssl = SSL_new(ctx->ssl);
-	c->in = BIO_new(BIO_s_mem());
-	c->out = BIO_new(BIO_s_mem());
-	if (c->ssl == NULL || c->in == NULL || c->out == NULL) {
-		BIO_free(c->in);
-		BIO_free(c->out);
+	bio = bio_new(c);
+	if (c->ssl == NULL || bio == NULL) {
+		BIO_free(bio);
 		SSL_free(c->ssl);
 		free(c);
 		return MQI_E_NO_MEMORY;
 	}
-	(void)BIO_set_mem_eof_return(c->in, -1);
-	SSL_set_bio(c->ssl, c->in, c->out);
+	SSL_set_bio(c->ssl, bio, bio);
 	(void)SSL_set_app_data(c->ssl, c);
 	SSL_set_verify(c->ssl,
 	    SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, on_verify);
@@ -128,6 +237,8 @@ mqtls_conn_free(struct mqtls_conn *c)
 {
 	if (c != NULL) {
 		SSL_free(c->ssl);
+		mqbuf_fini(&c->in);
+		mqbuf_fini(&c->out);
 		free(c);
 	}
 	return NULL;
@@ -142,29 +253,42 @@ mqtls_error(const struct mqtls_conn *c)
 enum mqi_err
 mqtls_feed(struct mqtls_conn *c, const void *data, size_t len)
 {
-	size_t done = 0;
-
-	if (len == 0)
-		return MQI_OK;
-	if (BIO_write_ex(c->in, data, len, &done) != 1 || done != len)
-		return MQI_E_NO_MEMORY;
-	return MQI_OK;
+	mqbuf_put(&c->in, data, len);
+	return c->in.err;
 }
 
 size_t
 mqtls_pending(const struct mqtls_conn *c)
 {
-	return BIO_ctrl_pending(c->out);
+	return c->out.len - c->out_at;
+}
+
+const void *
+mqtls_output(const struct mqtls_conn *c, size_t *ret_len)
+{
+	*ret_len = mqtls_pending(c);
+	return *ret_len > 0 ? c->out.data + c->out_at : NULL;
+}
+
+void
+mqtls_sent(struct mqtls_conn *c, size_t n)
+{
+	MQ_PRE(n <= mqtls_pending(c));
+	if (n > 0)
+		consume(&c->out, &c->out_at, n);
 }
 
 size_t
 mqtls_take(struct mqtls_conn *c, void *buf, size_t cap)
 {
-	size_t done = 0;
+	size_t n = mqtls_pending(c);
 
-	if (BIO_read_ex(c->out, buf, cap, &done) != 1)
-		return 0;
-	return done;
+	if (n > cap)
+		n = cap;
+	if (n > 0)
+		memcpy(buf, c->out.data + c->out_at, n);
+	mqtls_sent(c, n);
+	return n;
 }
 
 /* Also the alerts by which the partner refuses ours. */

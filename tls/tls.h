@@ -80,6 +80,10 @@ MQ_MUST_CHECK enum mqi_err mqtls_feed(
 /* Bytes for the network: how many there are, and takes up to cap of them. */
 size_t mqtls_pending(const struct mqtls_conn *c);
 size_t mqtls_take(struct mqtls_conn *c, void *buf, size_t cap);
+/* The same without a copy: where they are, until the next call, and that so
+ * many of them have left. */
+const void *mqtls_output(const struct mqtls_conn *c, size_t *ret_len);
+void mqtls_sent(struct mqtls_conn *c, size_t n);
 
 /* Goes on with the handshake; *ret_done tells whether it is over on our side
  * (a client learns only from its first read that it was refused).

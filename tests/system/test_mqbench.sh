@@ -52,6 +52,7 @@ runs large_p99 -- large 100000 0.2
 runs checkpoint -- checkpoint 100 0.05
 runs slow_flush -- slow_flush 100 0.05
 runs channel -- channel 100 0.05 2 16 2
+runs channel_100ms -- channel_100ms 100 0.05 2 16 2
 runs flush lmdb socket -- limits 100 0.05
 # three times, but one row each
 runs lat -- --runs 3 lat 100 0.05

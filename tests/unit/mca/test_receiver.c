@@ -641,6 +641,7 @@ test_a_dead_letter_says_why_and_keeps_the_body(void **state)
 	md.persistence = MQI_PERSISTENCE_YES;
 	mqbuf_init(&b, MQDESC_MAX);
 	assert_int_equal(mqdesc_encode(&md, &b), MQI_OK);
+	m.apart = true;
 	m.desc = b.data;
 	m.desc_len = (uint32_t)b.len;
 	m.body = malloc(4);
