@@ -195,6 +195,18 @@ channel_negotiate(struct channel *c)
 	c->def.max_msg_len = lower(c->def.max_msg_len, c->partner.max_msg_len);
 }
 
+static void
+partner_error(struct channel *c, const struct mqchan_error *e)
+{
+	bool both = e->reason == (uint32_t)MQI_E_NOT_CURRENT;
+
+	channel_cut(c, (enum mqi_err)e->reason,
+	    "the partner ended the channel: %u %s: %.300s%s%s", e->reason,
+	    mqi_err_name((enum mqi_err)e->reason), e->text,
+	    both && c->stands[0] != '\0' ? "; here: " : "",
+	    both ? c->stands : "");
+}
+
 /* A frame that both ends treat alike; false: it is the end's own. */
 static bool
 common_frame(struct channel *c, const struct mqframe *f)
@@ -217,9 +229,7 @@ common_frame(struct channel *c, const struct mqframe *f)
 			channel_unexpected(c, f);
 			return true;
 		}
-		channel_cut(c, (enum mqi_err)e.reason,
-		    "the partner ended the channel: %u %s: %.400s", e.reason,
-		    mqi_err_name((enum mqi_err)e.reason), e.text);
+		partner_error(c, &e);
 		return true;
 	default:
 		return false;

@@ -55,6 +55,9 @@ struct channel {
 	uint64_t sent_ms;
 	struct mqchan_hello partner; /* zeros before its HELLO */
 	struct channel_stats stats;
+	/* where this end stands, for the sentence about a partner that says
+	 * NOT_CURRENT; may be "" */
+	char stands[96];
 	/* once ENDED: */
 	enum mqi_err reason; /* MQI_OK: a clean end */
 	char text[CHANNEL_TEXT_LEN];

@@ -45,6 +45,9 @@ sender_init(struct sender *s, const struct channel_def *def,
 	s->io = *io;
 	s->stream = *stream;
 	(void)snprintf(s->identity, sizeof(s->identity), "%s", identity);
+	(void)snprintf(s->c.stands, sizeof(s->c.stands),
+	    "acknowledged %llu, handed out %llu", ull(stream->acked),
+	    ull(stream->handed));
 	s->disc_ms = disc_ms;
 	s->acked = s->sent = stream->acked;
 	s->busy_ms = now_ms;

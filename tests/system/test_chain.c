@@ -10,6 +10,7 @@
  *
  * And: while every flush of QM1 takes a second, nothing that depends on one
  * reaches QM2; while every flush of QM2 does, QM1 discards nothing before.
+ * Heartbeats go on meanwhile.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -298,6 +299,52 @@ test_nothing_is_discarded_before_the_partner_has_flushed_it(void **state)
 	assert_true(took < DELAY_MS);
 }
 
+static bool
+log_has(const struct qm *q, const char *text)
+{
+	char line[8192];
+	FILE *file = fopen(q->proc.log, "re");
+	bool found = false;
+
+	assert_non_null(file);
+	while (!found && fgets(line, sizeof(line), file) != NULL)
+		found = strstr(line, text) != NULL;
+	(void)fclose(file);
+	return found;
+}
+
+/* Each flush takes longer than the time after which a silent partner is given
+ * up, and nobody is. */
+static void
+test_heartbeats_do_not_wait_for_flushes(void **state)
+{
+	struct fixture *f = *state;
+	pthread_t thread;
+
+	for (int i = 0; i + 1 < N_QM; i++) {
+		char text[128];
+
+		for (int end = 0; end < 2; end++) {
+			(void)snprintf(text, sizeof(text),
+			    "ALTER CHANNEL(QM%d.QM%d) CHLTYPE(%s) HBINT(1)\n",
+			    i + 1, i + 2, end == 0 ? "SDR" : "RCVR");
+			qm_mqsc(&f->qm[i + end], text);
+		}
+	}
+	warm_up(f);
+	for (int i = 0; i < N_QM; i++)
+		f->qm[i].control->delay_ms = 3 * DELAY_MS;
+	assert_int_equal(pthread_create(&thread, NULL, put_one, f), 0);
+	mqi_conn *conn = qm_connect(&f->qm[N_QM - 1]);
+	get_number(open_end(conn), 0);
+	for (int i = 0; i < N_QM; i++)
+		f->qm[i].control->delay_ms = 0;
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	OK(mqi_disconnect(conn));
+	for (int i = 0; i < N_QM; i++)
+		assert_false(log_has(&f->qm[i], "nothing was heard"));
+}
+
 int
 main(void)
 {
@@ -307,6 +354,7 @@ main(void)
 		test_messages_pass_a_chain_once_and_in_order_while_each_is_killed),
 	    TEST(test_no_channel_frame_leaves_before_its_flush),
 	    TEST(test_nothing_is_discarded_before_the_partner_has_flushed_it),
+	    TEST(test_heartbeats_do_not_wait_for_flushes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
