@@ -106,8 +106,8 @@ qmgr_close_all(struct qmgr *qm)
 {
 	qm->engine = engine_free(qm->engine);
 	/* its threads wake the loop: they end before it does */
-	if (qm->store != NULL)
-		qm->store->ops->close(qm->store);
+	if (qm->store != NULL && qm->store->ops->close(qm->store) != MQI_OK)
+		qm->failed = true;
 	qm->store = NULL;
 	listener_close(&qm->listener);
 	sessions_close(&qm->sessions);

@@ -234,6 +234,7 @@ op_submit(void *ctx, struct store_batch *b)
 	struct qmgr *qm = ctx;
 	const bool alone = qm->heard != NULL && !qm->crowd;
 
+	engine_alone(qm->engine, alone);
 	qm->busy = qm->crowd;
 	qm->heard = NULL;
 	qm->crowd = false;

@@ -8,7 +8,9 @@
  * is free and somebody waits for it, or when it is large, or when 10 ms have
  * passed since its first record.  A batch that has no room for the next run of
  * records is left as it is and another one is begun: engine_accepts() then
- * asks the caller to read no more requests, so that few of them pile up.  The
+ * asks the caller to read no more requests, so that few of them pile up.  While
+ * somebody puts one message at a time, the puts of others are parted into small
+ * batches (docs/decisions/0020).  The
  * pieces of large messages are stopped much earlier (engine_accepts_from()),
  * so that a small put never waits for more than two MiB of them.
  *
@@ -66,6 +68,26 @@ batch_room(struct engine *e, size_t n)
 	if (b == NULL || (b->len > 0 && b->len + n > STORE_BATCH_MAX))
 		b = batch_begin(e);
 	return &b->records->records;
+}
+
+void
+batch_part(struct engine *e)
+{
+	const struct batch *b = batch_filling(e);
+
+	if (b != NULL && b->len >= ENGINE_PART_BYTES &&
+	    e->mono_us < e->part_until)
+		(void)batch_begin(e);
+}
+
+void
+engine_alone(struct engine *e, bool alone)
+{
+	MQ_PRE(e->flushing != NULL);
+	if (!alone || e->flushing->n_records > ENGINE_ALONE_RECORDS)
+		e->n_alone = 0;
+	else if (++e->n_alone >= ENGINE_ALONE_BATCHES)
+		e->part_until = e->mono_us + ENGINE_PART_US;
 }
 
 uint64_t

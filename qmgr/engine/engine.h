@@ -155,6 +155,11 @@ uint64_t engine_next_tick(const struct engine *e);
 /* At the end of each loop turn: hands the batch to the store if none is being
  * flushed and it holds something that somebody waits for. */
 void engine_turn_end(struct engine *e);
+/* Said while a batch is submitted: whether it is all that anybody has asked for
+ * since the last one.  After some in a row batches stay small for a while, so
+ * that who puts one message at a time waits for little else, in the journal and
+ * in a checkpoint. */
+void engine_alone(struct engine *e, bool alone);
 void engine_durable(struct engine *e, uint64_t number);
 void engine_applied(struct engine *e, uint64_t number);
 void engine_loaded(struct engine *e, struct store_load *l); /* takes l */

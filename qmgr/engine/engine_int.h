@@ -37,6 +37,13 @@
  * however small: past this many no more requests are read. */
 #define ENGINE_BATCH_RECORDS 4096u
 #define ENGINE_EAGER_BYTES 1048576u /* a batch of this size goes at once */
+/* So many batches in a row that were alone, of so few records: somebody puts
+ * one message at a time.  A crowd's are alone by chance. */
+#define ENGINE_ALONE_BATCHES 8u
+#define ENGINE_ALONE_RECORDS 2u
+/* So long after them batches of many puts are parted here. */
+#define ENGINE_PART_US 100000u
+#define ENGINE_PART_BYTES 65536u
 /* What is durable but not applied costs memory: its bytes of records, and an
  * entry for each.  Behind half of the bound the store is asked to hurry. */
 #define ENGINE_UNAPPLIED_MAX 50331648u
@@ -548,6 +555,8 @@ struct engine {
 	size_t unapplied_bytes; /* their cost */
 	size_t queued_bytes;    /* of batches not durable */
 	size_t usual_batch;     /* bytes that the next one will likely have */
+	uint64_t part_until;    /* mono_us: batches stay small */
+	unsigned n_alone;       /* batches in a row */
 	uint64_t objects_pos;
 	uint64_t object_changes;        /* how often */
 	struct entry_list_head touched; /* by touch */
@@ -591,6 +600,8 @@ struct stamp_memory *stamp_forget(struct stamp_memory *m); /* NULL */
 
 /* The filling batch, with room for n more bytes. */
 struct mqbuf *batch_room(struct engine *e, size_t n);
+/* Between two runs of records: what follows may begin a batch. */
+void batch_part(struct engine *e);
 /* Makes what was appended since count; returns the position. */
 uint64_t batch_appended(struct engine *e);
 uint64_t batch_number(const struct engine *e);

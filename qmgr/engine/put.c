@@ -393,6 +393,8 @@ engine_put(struct engine *e, struct engine_session *s, uint32_t id,
 		err = MQI_E_SUPPRESSED;
 	if (err == MQI_OK)
 		err = put_prepare(&p);
+	if (err == MQI_OK && p.u == NULL)
+		batch_part(e);
 	if (err == MQI_OK && !pieces)
 		err = put_whole(&p);
 	else if (err == MQI_OK)

@@ -40,6 +40,8 @@
 /* A file that was written in large steps lies in the page cache in large
  * pieces, and each small write to one of them counts, and costs, as a whole. */
 #define FILL_STEP UINT64_C(16384)
+/* In service: a batch's flush waits for what is being written besides. */
+#define FILL_FLUSH (16 * FILL_STEP)
 
 static void
 lock(struct journal *j)
@@ -126,6 +128,8 @@ journal_fill(
 		n = iov.iov_len;
 		rc = j->disk->ops->write(j->disk, f, from, &iov, 1);
 		from += n;
+		if (rc == 0 && j->epoch != 0 && from % FILL_FLUSH == 0)
+			rc = j->disk->ops->flush(j->disk, f);
 	}
 	if (rc == 0)
 		rc = j->disk->ops->flush(j->disk, f);

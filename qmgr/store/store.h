@@ -128,8 +128,9 @@ struct store_ops {
 	/* True while puts may be accepted; false when the disk is nearly full
 	 * (then gets and deletes still work). */
 	bool (*has_room)(struct store *s);
-	/* Waits for what was submitted; frees the store. */
-	void (*close)(struct store *s);
+	/* Waits for what was submitted; frees the store.  An error: the store
+	 * failed meanwhile, which failed() has not told; the log says why. */
+	enum mqi_err (*close)(struct store *s);
 };
 
 struct store {

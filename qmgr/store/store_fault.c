@@ -221,18 +221,19 @@ fault_has_room(struct store *s)
 	return inner->ops->has_room(inner);
 }
 
-static void
+static enum mqi_err
 fault_close(struct store *s)
 {
 	struct store_fault *f = self(s);
 	struct fault_event *e;
+	enum mqi_err err = f->inner->ops->close(f->inner);
 
-	f->inner->ops->close(f->inner);
 	while ((e = STAILQ_FIRST(&f->events)) != NULL) {
 		STAILQ_REMOVE_HEAD(&f->events, entry);
 		event_free(e);
 	}
 	free(f);
+	return err;
 }
 
 static const struct store_ops fault_ops = {

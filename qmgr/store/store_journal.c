@@ -22,7 +22,9 @@
  * `checkpoint_keep` bytes, unless they are old or somebody waits: most of what
  * is put there will be removed before it ever reaches LMDB.  So the bytes that
  * a start has to replay are bounded, by that and by what the engine lets pile
- * up.
+ * up.  While batches come that are alone, and nothing presses, it pauses
+ *between small transactions: a flush of the journal that meets one of LMDB
+ *waits for it (docs/decisions/0020).
  *
  * The reader can see a commit before the checkpoint thread has said so; poll()
  * keeps such an answer until it has told applied().
@@ -52,6 +54,10 @@
 
 #define LOOK_BYTES (UINT64_C(32) << 20) /* of journal, at once, by a start */
 #define ALONE_BYTES 65536u              /* of a batch that the loop may write */
+/* So many in a row, this small, tell of one put at a time; by chance a crowd's
+ * are alone too. */
+#define LONELY_BATCHES 8u
+#define LONELY_MAX 65536u
 #define SLOW_FLUSH_US 300u
 #define SLOW_FLUSHES 3u /* of them, and the loop leaves it: p99 */
 
@@ -268,9 +274,13 @@ may_write(struct store_journal *m, const struct store_batch *b, bool alone)
 {
 	bool may;
 
+	m->n_lonely =
+	    alone && b->records.len <= LONELY_MAX ? m->n_lonely + 1 : 0;
 	if (!alone || b->records.len > ALONE_BYTES)
 		return false;
 	store_journal_lock(m);
+	if (m->n_lonely >= LONELY_BATCHES)
+		m->lonely_at = mqclock_mono_us();
 	may = !m->failed && STAILQ_EMPTY(&m->batches) &&
 	      m->noted == m->durable && m->durable + 1 == b->number &&
 	      m->flushes.n_slow < SLOW_FLUSHES &&
@@ -389,10 +399,11 @@ journal_ops_has_room(struct store *s)
 	return atomic_load_explicit(&self(s)->e.has_room, memory_order_relaxed);
 }
 
-static void
+static enum mqi_err
 journal_ops_close(struct store *s)
 {
 	struct store_journal *m = self(s);
+	enum mqi_err err = MQI_OK;
 
 	store_journal_lock(m);
 	m->stop = true;
@@ -403,11 +414,13 @@ journal_ops_close(struct store *s)
 	for (unsigned i = 0; i < m->n_threads; i++)
 		MQ_INVARIANT(pthread_join(m->threads[i], NULL) == 0);
 	/* nobody polls any more */
-	if (m->failed && !m->told_failed)
-		mqlog(MQLOG_ERROR, "store.failed",
+	if (m->failed && !m->told_failed) {
+		err = m->why.err;
+		mqlog(MQLOG_FATAL, "store.failed",
 		    "%s while the store was closed; what was acknowledged is "
 		    "in the journal, for the next start: %s",
 		    mqi_strerror(m->why.err), m->why.text);
+	}
 	free_batches(&m->batches);
 	free_loads(&m->loads);
 	free_loads(&m->answers);
@@ -423,6 +436,7 @@ journal_ops_close(struct store *s)
 	(void)pthread_cond_destroy(&m->reader_cond);
 	(void)pthread_mutex_destroy(&m->mutex);
 	free(m);
+	return err;
 }
 
 static const struct store_ops journal_ops = {
@@ -636,7 +650,7 @@ store_open_with(const char *dir, const struct store_options *options,
 		return MQI_OK;
 	}
 	*ret_why = mqmem_strdup(m->why.text);
-	journal_ops_close(&m->base);
+	(void)journal_ops_close(&m->base);
 	return err;
 }
 
@@ -658,5 +672,6 @@ store_options_init(struct store_options *ret)
 	    .checkpoint_bytes = STORE_CHECKPOINT_BYTES,
 	    .checkpoint_keep = STORE_CHECKPOINT_KEEP,
 	    .checkpoint_ms = STORE_CHECKPOINT_MS,
+	    .pause_us = STORE_PAUSE_US,
 	};
 }

@@ -14,6 +14,7 @@
 #define STORE_CHECKPOINT_BYTES (UINT64_C(16) << 20)
 #define STORE_CHECKPOINT_KEEP (UINT64_C(8) << 20)
 #define STORE_CHECKPOINT_MS 1000u
+#define STORE_PAUSE_US 1000u
 
 struct store_options {
 	struct store_lmdb_options lmdb;
@@ -23,6 +24,8 @@ struct store_options {
 	uint64_t checkpoint_bytes;
 	uint64_t checkpoint_keep; /* the youngest of it are left for the next */
 	uint32_t checkpoint_ms;   /* or has held something for so long. */
+	/* Between its transactions, while batches come that are alone. */
+	uint32_t pause_us;
 	struct disk *disk; /* the journal's, borrowed; NULL: DIR/journal */
 };
 

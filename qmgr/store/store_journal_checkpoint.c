@@ -7,6 +7,8 @@
  * Neighbours: checkpoint.c reads the journal, store_lmdb_apply.c writes LMDB.
  * Invariants: a batch is said to be applied, and its place in the journal given
  * back, only when LMDB has committed it.
+ * Between its transactions it pauses while puts come one at a time, so that
+ * their flushes meet few of LMDB's.
  * Between checkpoints the thread sweeps what was purged, and looks for room on
  * a disk that had none.
  * Failure: the first one ends the store.
@@ -18,15 +20,61 @@
 #include "base/log.h"
 #include "qmgr/store/store_journal_int.h"
 
-/* A commit's flush holds up the journal's: while there is time, small ones. */
+/* A commit's flush holds up the journal's: while there is time, small ones, and
+ * smaller ones so long after a batch that was alone. */
 #define GENTLE_BYTES (UINT64_C(256) << 10)
+#define LONELY_BYTES (UINT64_C(64) << 10)
+#define LONELY_US 100000u
 #define RECHECK_MS 1000u /* of room, while there is none */
+
+/* Until then, or until something is said.  The mutex is held. */
+static void
+wait_until_us(struct store_journal *m, uint64_t mono_us)
+{
+	const struct timespec until = {
+	    .tv_sec = (time_t)(mono_us / 1000000),
+	    .tv_nsec = (long)(mono_us % 1000000) * 1000,
+	};
+	int rc = pthread_cond_timedwait(&m->checkpoint_cond, &m->mutex, &until);
+
+	MQ_INVARIANT(rc == 0 || rc == ETIMEDOUT);
+}
+
+/* Somebody waits for more than the flush of one batch.  The mutex is held. */
+static bool
+is_pressed(const struct store_journal *m)
+{
+	return m->stop || m->failed || m->starved || m->recovering ||
+	       m->unapplied_bytes >= m->o.checkpoint_bytes / 4 * 5;
+}
+
+/* The mutex is held. */
+static bool
+is_lonely(const struct store_journal *m)
+{
+	return m->lonely_at != 0 &&
+	       mqclock_mono_us() < m->lonely_at + LONELY_US;
+}
+
+/* Who puts one message at a time meets one commit, and then none for a while.
+ */
+static void
+pause_between(struct store_journal *m)
+{
+	const uint64_t until = mqclock_mono_us() + m->o.pause_us;
+
+	store_journal_lock(m);
+	while (mqclock_mono_us() < until && is_lonely(m) && !is_pressed(m))
+		wait_until_us(m, until);
+	store_journal_unlock(m);
+}
 
 static enum mqi_err
 target_begin(void *ctx)
 {
 	struct store_journal *m = ctx;
 
+	pause_between(m);
 	return lmdb_writer_begin(&m->writer);
 }
 
@@ -42,15 +90,19 @@ static bool
 target_is_full(void *ctx)
 {
 	struct store_journal *m = ctx;
+	const uint64_t size = lmdb_writer_size(&m->writer);
 	bool pressed;
+	bool lonely;
 
-	if (lmdb_writer_size(&m->writer) < GENTLE_BYTES)
+	if (size < LONELY_BYTES)
 		return false;
 	store_journal_lock(m);
-	pressed = m->stop || m->starved || m->recovering ||
-		  m->unapplied_bytes >= m->o.checkpoint_bytes / 4 * 5;
+	lonely = is_lonely(m);
+	pressed = is_pressed(m);
 	store_journal_unlock(m);
-	return !pressed || lmdb_writer_is_full(&m->writer);
+	if (!pressed)
+		return lonely || size >= GENTLE_BYTES;
+	return lmdb_writer_is_full(&m->writer);
 }
 
 /* LMDB has it durably: the journal may go, the engine may know. */
@@ -121,23 +173,11 @@ until_due_ms(const struct store_journal *m)
 static void
 wait_ms(struct store_journal *m, uint64_t ms)
 {
-	struct timespec until;
-	int rc;
-
-	if (ms == UINT64_MAX) {
-		rc = pthread_cond_wait(&m->checkpoint_cond, &m->mutex);
-		MQ_INVARIANT(rc == 0);
-		return;
-	}
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (time_t)(ms / 1000);
-	until.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
-	rc = pthread_cond_timedwait(&m->checkpoint_cond, &m->mutex, &until);
-	MQ_INVARIANT(rc == 0 || rc == ETIMEDOUT);
+	if (ms == UINT64_MAX)
+		MQ_INVARIANT(
+		    pthread_cond_wait(&m->checkpoint_cond, &m->mutex) == 0);
+	else
+		wait_until_us(m, mqclock_mono_us() + ms * 1000);
 }
 
 /* A file more, if the journal would like one and the disk has it, with what it

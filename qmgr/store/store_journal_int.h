@@ -59,6 +59,7 @@ struct store_journal {
 	uint64_t told_durable;
 	uint64_t told_applied;
 	bool told_failed;
+	uint64_t n_lonely;     /* batches in a row that were alone */
 	struct load_list held; /* read, not yet told */
 
 	pthread_mutex_t mutex;
@@ -76,6 +77,7 @@ struct store_journal {
 	uint64_t unapplied_since;      /* mono_us of the oldest */
 	uint64_t wanted;               /* to be applied at once, up to here */
 	bool starved;                  /* the store thread waits for a file */
+	uint64_t lonely_at; /* mono_us of the last batch that was alone */
 	struct flushes flushes;
 	struct store_why why; /* of the first failure */
 	bool failed;

@@ -314,7 +314,7 @@ mem_has_room(struct store *s)
 	return self(s)->room;
 }
 
-static void
+static enum mqi_err
 mem_close(struct store *s)
 {
 	struct store_mem *m = self(s);
@@ -323,6 +323,7 @@ mem_close(struct store *s)
 	drop_events(m);
 	m->state = mem_state_free(m->state);
 	free(m);
+	return MQI_OK;
 }
 
 static const struct store_ops mem_ops = {

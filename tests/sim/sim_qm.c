@@ -101,11 +101,13 @@ on_submit(void *ctx, struct store_batch *b)
 {
 	struct sim_qm *qm = ctx;
 	struct sim_batch *k = mqmem_alloc(sizeof(*k));
+	const bool alone = sim_roll(qm->sim, 8) != 0;
 
 	k->number = qm->submitted = b->number;
 	k->records = mqref_copy(b->records.data, b->records.len);
 	STAILQ_INSERT_TAIL(&qm->undurable, k, link);
-	(void)qm->store->ops->submit(qm->store, b, sim_roll(qm->sim, 2) == 0);
+	engine_alone(qm->e, alone);
+	(void)qm->store->ops->submit(qm->store, b, alone);
 	twin_follow(qm);
 }
 
@@ -440,9 +442,9 @@ sim_qm_fini(struct sim_qm *qm)
 	qm->e = engine_free(qm->e);
 	drop_undurable(qm);
 	if (qm->store != NULL)
-		qm->store->ops->close(qm->store);
+		(void)qm->store->ops->close(qm->store);
 	if (qm->twin != NULL)
-		qm->twin->ops->close(qm->twin);
+		(void)qm->twin->ops->close(qm->twin);
 }
 
 /* ---- turns ---- */

@@ -341,7 +341,7 @@ op_has_room(struct store *s)
 	return self(s)->room;
 }
 
-static void
+static enum mqi_err
 op_close(struct store *s)
 {
 	struct sim_store *m = self(s);
@@ -353,6 +353,7 @@ op_close(struct store *s)
 	m->disk = sim_disk_free(m->disk);
 	mqbuf_fini(&m->txn);
 	free(m);
+	return MQI_OK;
 }
 
 static const struct store_ops ops = {

@@ -204,10 +204,10 @@ suffer(struct fixture *f, const struct fault *fault, uint64_t n)
 	}
 	status = proc_wait(&f->qm.proc);
 	/* it strikes in service, at the end, or what is not needed */
-	if (w->broken != 0 || status != 0)
+	if (w->broken != 0 || status != 0 ||
+	    count_lines(f, "store.failed", why) > 0)
 		check_last_words(f, fault, n, status, true);
 	else if (f->qm.control->fail_calls >= n &&
-		 count_lines(f, "store.failed", why) == 0 &&
 		 count_lines(f, "journal.no_file", why) == 0)
 		fail_round(f, fault, n, "it went on as if nothing had been");
 }
@@ -245,6 +245,39 @@ test_writes_and_flushes_fail(void **state)
 		/* else the sweep did not sweep */
 		assert_true(f->at_start > 0 && f->ended > 0);
 	}
+}
+
+/* ---- a stop ---- */
+
+/* The journal has everything, LMDB gets nothing: that is no clean stop. */
+static void
+test_the_last_checkpoint_fails(void **state)
+{
+	struct fixture *f = *state;
+	const struct fault *broken = &faults[0];
+	mqi_queue *queue = NULL;
+	mqi_msg *msg = NULL;
+	mqi_conn *conn;
+
+	qm_start(&f->qm);
+	conn = qm_connect(&f->qm);
+	assert_int_equal(
+	    mqi_open(conn, "L", NULL, MQI_OO_OUTPUT, &queue), MQI_OK);
+	assert_int_equal(mqi_put(queue, NULL, NULL, "x", 1), MQI_OK);
+	set_fault(f, broken, 1);
+	mark_log(f);
+	(void)kill(f->qm.proc.pid, SIGTERM);
+	check_last_words(f, broken, 1, proc_wait(&f->qm.proc), true);
+	(void)mqi_disconnect(conn);
+	set_fault(f, NULL, 0);
+	qm_start(&f->qm);
+	conn = qm_connect(&f->qm);
+	assert_int_equal(
+	    mqi_open(conn, "L", NULL, MQI_OO_INPUT_SHARED, &queue), MQI_OK);
+	assert_int_equal(mqi_poll(queue, NULL, &msg), MQI_OK);
+	mqi_msg_free(msg);
+	(void)mqi_disconnect(conn);
+	proc_stop(&f->qm.proc);
 }
 
 /* ---- allocations, which come when the file grows ---- */
@@ -341,6 +374,7 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_writes_and_flushes_fail),
+	    TEST(test_the_last_checkpoint_fails),
 	    TEST(test_an_allocation_fails),
 	    TEST(test_an_allocation_finds_no_room),
 	};

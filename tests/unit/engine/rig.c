@@ -121,6 +121,7 @@ rig_on_submit(void *ctx, struct store_batch *b)
 {
 	struct rig *r = ctx;
 
+	engine_alone(r->e, r->alone);
 	(void)r->store->ops->submit(r->store, b, false);
 }
 
@@ -244,7 +245,7 @@ rig_stop(struct rig *r)
 		free(r->sessions[i].replies);
 	}
 	rig_end_engine(r);
-	r->store->ops->close(r->store);
+	(void)r->store->ops->close(r->store);
 }
 
 void

@@ -46,6 +46,7 @@ struct rig {
 	uint32_t stream_work;
 	uint8_t incarnation;
 	enum mqi_err failed;
+	bool alone; /* what is said of batches */
 };
 
 /* With QMGR "QM" and no queue; ready. */

@@ -469,6 +469,56 @@ test_small_put_has_few_pieces_before_it(void **state)
 	assert_true(engine_accepts_from(rig.e, rig.sessions[0].s));
 }
 
+/* Batches that wait when 100 puts of 4 KiB have been made. */
+static unsigned
+batches_of_puts(uint32_t h)
+{
+	struct rig_put p = RIG_PUT(h, "");
+	const struct batch *b;
+	unsigned n = 0;
+
+	p.body = long_body;
+	p.len = 4096;
+	store_mem_set_automatic(rig.store, false);
+	for (unsigned i = 0; i < 100; i++)
+		(void)rig_ask_put(&rig, 0, &p);
+	TAILQ_FOREACH (b, &rig.e->batches, link) {
+		assert_true(b->len > 0);
+		n++;
+	}
+	store_mem_set_automatic(rig.store, true);
+	rig_settle(&rig);
+	return n;
+}
+
+/* One put after another; then one of which that is not said. */
+static void
+alone_in_a_row(uint32_t h, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		rig.alone = true;
+		assert_int_equal(rig_put(&rig, 0, h, 0, "x"), MQI_OK);
+	}
+	rig.alone = false;
+}
+
+static void
+test_batches_are_small_beside_one_put_at_a_time(void **state)
+{
+	uint32_t h = open_q(0);
+	unsigned n;
+
+	(void)state;
+	assert_int_equal(batches_of_puts(h), 1);
+	alone_in_a_row(h, ENGINE_ALONE_BATCHES - 1);
+	assert_int_equal(batches_of_puts(h), 1);
+	alone_in_a_row(h, ENGINE_ALONE_BATCHES);
+	n = batches_of_puts(h);
+	assert_true(n >= 100 * 4096 / (ENGINE_PART_BYTES + 8192) && n <= 7);
+	rig_advance_ms(&rig, ENGINE_PART_US / 1000 + 1);
+	assert_int_equal(batches_of_puts(h), 1);
+}
+
 static uint64_t
 first_body_id(void)
 {
@@ -575,6 +625,7 @@ main(void)
 	    T(test_session_that_does_not_read_is_given_no_more),
 	    T(test_engine_accepts_no_more_than_two_batches),
 	    T(test_small_put_has_few_pieces_before_it),
+	    T(test_batches_are_small_beside_one_put_at_a_time),
 	    T(test_damaged_message_is_set_aside_and_others_served),
 	    T(test_damaged_row_is_told_once),
 	    T(test_lost_messages_give_2101_and_not_2033),

@@ -166,7 +166,7 @@ harness_close(struct harness *h)
 	h->batch = store_batch_free(h->batch);
 	if (h->kind == HARNESS_LMDB) {
 		if (h->s != NULL)
-			h->s->ops->close(h->s);
+			(void)h->s->ops->close(h->s);
 		h->s = NULL;
 	} else {
 		h->s = store_mem_crash(h->s, UINT32_MAX);
@@ -186,7 +186,7 @@ harness_free(struct harness *h)
 	(void)store_batch_free(h->batch);
 	(void)store_load_free(h->answer);
 	if (h->s != NULL)
-		h->s->ops->close(h->s);
+		(void)h->s->ops->close(h->s);
 	if (h->kind == HARNESS_LMDB)
 		tmpdir_free(&h->dir);
 	(void)pthread_cond_destroy(&h->cond);

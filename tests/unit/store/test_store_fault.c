@@ -84,7 +84,7 @@ teardown(void **state)
 	struct fixture *f = *state;
 
 	(void)store_load_free(f->told.loaded);
-	f->s->ops->close(f->s);
+	(void)f->s->ops->close(f->s);
 	free(f);
 	return 0;
 }
