@@ -48,6 +48,7 @@ recode(const struct mqframe *f, struct mqbuf *out)
 		RECODE(ACK, ack)
 		RECODE(ERROR, error)
 		RECODE(CLOSE, close)
+		RECODE(OPTIONS, options)
 	default:
 		if (mqchan_decode_empty(f) != MQI_OK)
 			return false;
@@ -233,17 +234,19 @@ try_sender(const uint8_t *data, size_t size)
 {
 	const struct sender_io io = {
 	    .bind = on_bind, .credit = on_number, .ack = on_number};
-	const struct channel_def def = {.channel = "QM1.TO.QM2",
-	    .qmgr = "QM1",
-	    .qmid = {0xfd},
-	    .heartbeat_ms = 1000,
-	    .batch_size = 50,
-	    .max_msg_len = MAX_MSG};
+	const struct sender_def def = {.def = {.channel = "QM1.TO.QM2",
+					   .qmgr = "QM1",
+					   .qmid = {0xfd},
+					   .heartbeat_ms = 1000,
+					   .batch_size = 50,
+					   .max_msg_len = MAX_MSG},
+	    .identity = "CN=QM2",
+	    .disc_ms = 1000};
 	struct sender_stream stream = {.handed = UINT64_MAX};
 	struct sender s;
 
 	stream.history.n_incarnations = 1;
-	sender_init(&s, &def, &stream, &io, "CN=QM2", 1000, 0);
+	sender_init(&s, &def, &stream, &io, 0);
 	sender_input(&s, data, size);
 	sender_tick(&s, 1);
 	sender_stop(&s);

@@ -6,11 +6,11 @@
  * own mistake and aborts.  Whatever ends a channel goes through end_with(): the
  * first reason counts, later ones are consequences.
  *
- * Happy path: HELLO both ways within CHANNEL_HELLO_MS, frames to the end's own
- * handler, a heartbeat when nothing was sent for the negotiated interval.
- * Failure modes: a frame that cannot be parsed or does not belong here (ERROR
- * to the partner, then the end), silence for two intervals (the link is dead),
- * the partner's ERROR (its reason and text become ours).
+ * Happy path: HELLO and OPTIONS both ways within CHANNEL_HELLO_MS, frames to
+ * the end's own handler, a heartbeat when nothing was sent for the negotiated
+ * interval. Failure modes: a frame that cannot be parsed or does not belong
+ * here (ERROR to the partner, then the end), silence for two intervals (the
+ * link is dead), the partner's ERROR (its reason and text become ours).
  */
 #include "mca/channel.h"
 
@@ -25,9 +25,12 @@
 #define OUT_MAX ((size_t)1024 * 1024 * 1024)
 
 static const struct mqsm_state states[] = {
-    [CHANNEL_BINDING] = {"BINDING", MQ_BIT(CHANNEL_RUNNING) |
-					MQ_BIT(CHANNEL_STOPPING) |
-					MQ_BIT(CHANNEL_ENDED)},
+    [CHANNEL_BINDING] = {"BINDING",
+	MQ_BIT(CHANNEL_REQUESTING) | MQ_BIT(CHANNEL_RUNNING) |
+	    MQ_BIT(CHANNEL_STOPPING) | MQ_BIT(CHANNEL_ENDED)},
+    [CHANNEL_REQUESTING] = {"REQUESTING", MQ_BIT(CHANNEL_RUNNING) |
+					      MQ_BIT(CHANNEL_STOPPING) |
+					      MQ_BIT(CHANNEL_ENDED)},
     [CHANNEL_RUNNING] = {"RUNNING", MQ_BIT(CHANNEL_PAUSED) |
 					MQ_BIT(CHANNEL_STOPPING) |
 					MQ_BIT(CHANNEL_ENDED)},
@@ -39,11 +42,14 @@ static const struct mqsm_state states[] = {
 };
 
 void
-channel_init(struct channel *c, enum mqchan_role role, uint64_t now_ms)
+channel_init(struct channel *c, enum mqchan_role role, enum channel_end end,
+    uint64_t now_ms)
 {
 	memset(c, 0, sizeof(*c));
 	mqsm_init(&c->sm, states, MQ_ARRAY_LEN(states), CHANNEL_BINDING);
 	c->role = role;
+	c->end = end;
+	channel_options_init(&c->theirs);
 	mqbuf_init(&c->in, IN_MAX);
 	mqbuf_init(&c->out, OUT_MAX);
 	c->now_ms = c->started_ms = c->heard_ms = c->sent_ms = now_ms;
@@ -72,6 +78,14 @@ void
 channel_move(struct channel *c, enum channel_state next)
 {
 	mqsm_move(&c->sm, next);
+}
+
+bool
+channel_is_binding(const struct channel *c)
+{
+	enum channel_state state = channel_state(c);
+
+	return state == CHANNEL_BINDING || state == CHANNEL_REQUESTING;
 }
 
 static void
@@ -141,6 +155,7 @@ channel_send_hello(struct channel *c)
 	struct mqchan_hello h = {
 	    .version_min = MQCHAN_VERSION_MIN,
 	    .version_max = MQCHAN_VERSION,
+	    .features = MQCHAN_FEATURES,
 	    .role = (uint8_t)c->role,
 	    .heartbeat_ms = c->def.heartbeat_ms,
 	    .batch_size = c->def.batch_size,
@@ -153,8 +168,9 @@ channel_send_hello(struct channel *c)
 	mqchan_encode_hello(&c->out, &h);
 }
 
-bool
-channel_take_hello(struct channel *c, const struct mqframe *f)
+/* Versions and role. */
+static bool
+take_hello(struct channel *c, const struct mqframe *f)
 {
 	struct mqchan_hello h;
 
@@ -177,6 +193,29 @@ channel_take_hello(struct channel *c, const struct mqframe *f)
 		return false;
 	}
 	c->partner = h;
+	c->has_hello = true;
+	return true;
+}
+
+static bool
+partner_is_ours(struct channel *c)
+{
+	const struct mqchan_hello *p = &c->partner;
+	char hex[33];
+
+	channel_hex(p->qmid, hex);
+	if (strcmp(p->channel, c->def.channel) != 0) {
+		channel_fail(c, MQI_E_UNKNOWN_CHANNEL, 0, 0,
+		    "the partner answers for channel %s", p->channel);
+		return false;
+	}
+	if (memcmp(p->qmid, c->def.qmid, 16) == 0) {
+		channel_fail(c, MQI_E_NOT_CURRENT, 0, 0,
+		    "the partner %s has this queue manager's own id %s: it "
+		    "is this one, or a copy of its disk",
+		    p->qmgr, hex);
+		return false;
+	}
 	return true;
 }
 
@@ -186,8 +225,9 @@ lower(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
-void
-channel_negotiate(struct channel *c)
+/* Brings def to what counts for both. */
+static void
+negotiate(struct channel *c)
 {
 	if (c->partner.heartbeat_ms > c->def.heartbeat_ms)
 		c->def.heartbeat_ms = c->partner.heartbeat_ms;
@@ -205,6 +245,51 @@ partner_error(struct channel *c, const struct mqchan_error *e)
 	    mqi_err_name((enum mqi_err)e->reason), e->text,
 	    both && c->stands[0] != '\0' ? "; here: " : "",
 	    both ? c->stands : "");
+}
+
+static bool
+greet_hello(struct channel *c, const struct mqframe *f, channel_judge_fn judge,
+    void *arg)
+{
+	char text[CHANNEL_TEXT_LEN] = "";
+	enum mqi_err err = MQI_OK;
+
+	if (!take_hello(c, f))
+		return false;
+	if (c->end == CHANNEL_ACCEPTED)
+		err = judge(arg, text);
+	if (err != MQI_OK) {
+		channel_fail(c, err, 0, 0, "%s", text);
+		return false;
+	}
+	if (!partner_is_ours(c))
+		return false;
+	if (c->end == CHANNEL_ACCEPTED)
+		channel_send_hello(c);
+	negotiate(c);
+	if ((c->partner.features & MQCHAN_FEATURE_OPTIONS) != 0)
+		channel_options_send(&c->def.options, &c->out);
+	else
+		c->greeted = true;
+	return c->greeted;
+}
+
+bool
+channel_greet(struct channel *c, const struct mqframe *f,
+    channel_judge_fn judge, void *arg)
+{
+	if (c->greeted) {
+		channel_unexpected(c, f);
+		return false;
+	}
+	if (!c->has_hello)
+		return greet_hello(c, f, judge, arg);
+	if (channel_options_take(f, &c->theirs) != MQI_OK) {
+		channel_unexpected(c, f);
+		return false;
+	}
+	c->greeted = true;
+	return true;
 }
 
 /* A frame that both ends treat alike; false: it is the end's own. */
@@ -313,7 +398,7 @@ channel_tick(struct channel *c, uint64_t now_ms, bool reading)
 		return;
 	if (!reading)
 		c->heard_ms = now_ms;
-	if (channel_state(c) == CHANNEL_BINDING) {
+	if (channel_is_binding(c)) {
 		if (now_ms - c->started_ms >= CHANNEL_HELLO_MS)
 			channel_fail(c, MQI_E_CHANNEL_NOT_AVAILABLE, 0, 0,
 			    "the channel did not start within %u s",

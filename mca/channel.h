@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * channel.h - what both ends of a channel share: states, the cutting of bytes
- * into frames, heartbeats, negotiation, how an end is reported, and the check
- * of a position against a stream's incarnations.
+ * channel.h - what both ends of a channel share: states, the greeting, the
+ * cutting of bytes into frames, heartbeats, negotiation, how an end is
+ * reported, and the check of a position against a stream's incarnations.
+ *
+ * Who dialled (enum channel_end) and who has the messages (enum mqchan_role)
+ * are independent: each role's machine can stand at either end.
  *
  * Pure: bytes and ticks in, bytes (in `out`) and requests out.  No descriptor,
  * no clock, no libmq, no TLS.  One thread.
@@ -15,15 +18,30 @@
 
 #define CHANNEL_TEXT_LEN 512u
 #define CHANNEL_IDENTITY_LEN 257u
+#define CHANNEL_PRODUCT_LEN 65u
 #define CHANNEL_INPUT_MAX 262144u /* bytes per channel_input() */
 #define CHANNEL_HELLO_MS 10000u   /* from the first byte to RUNNING */
 
 enum channel_state {
-	CHANNEL_BINDING,  /* hello, stream, position */
-	CHANNEL_RUNNING,  /* messages flow */
-	CHANNEL_PAUSED,   /* receiver: waits before it retries a put */
-	CHANNEL_STOPPING, /* finishes what is under way */
+	CHANNEL_BINDING,    /* hello, stream, position */
+	CHANNEL_REQUESTING, /* a receiver that dialled: waits for STREAM */
+	CHANNEL_RUNNING,    /* messages flow */
+	CHANNEL_PAUSED,     /* receiver: waits before it retries a put */
+	CHANNEL_STOPPING,   /* finishes what is under way */
 	CHANNEL_ENDED,
+};
+
+enum channel_end {
+	CHANNEL_DIALLED,  /* greets first */
+	CHANNEL_ACCEPTED, /* looks up who it is by the dialler's HELLO */
+};
+
+/* What an end tells in OPTIONS, read.  The values of an end that sends none
+ * are those of channel_options_init().  To add one: a number in proto/chan.h,
+ * a field here, a row in channel_options.c, docs/formats/channel.md. */
+struct channel_options {
+	uint8_t purpose; /* enum mqchan_purpose; the dialler's counts */
+	char product[CHANNEL_PRODUCT_LEN];
 };
 
 struct channel_def {
@@ -33,6 +51,7 @@ struct channel_def {
 	uint32_t heartbeat_ms;       /* 0: none */
 	uint32_t batch_size;
 	uint32_t max_msg_len;
+	struct channel_options options; /* own */
 };
 
 struct channel_stats {
@@ -46,6 +65,10 @@ struct channel_stats {
 struct channel {
 	struct mqsm sm;
 	enum mqchan_role role;
+	enum channel_end end;
+	bool greeted;   /* HELLOs, and OPTIONS if both have them, are done */
+	bool has_hello; /* the partner's has come */
+	struct channel_options theirs;
 	struct channel_def def; /* negotiated values after the hellos */
 	struct mqbuf in;        /* a frame that is not whole yet */
 	struct mqbuf out;       /* for the partner; the caller empties it */
@@ -63,20 +86,33 @@ struct channel {
 	char text[CHANNEL_TEXT_LEN];
 };
 
-void channel_init(struct channel *c, enum mqchan_role role, uint64_t now_ms);
+void channel_init(struct channel *c, enum mqchan_role role,
+    enum channel_end end, uint64_t now_ms);
 void channel_fini(struct channel *c);
 
 enum channel_state channel_state(const struct channel *c);
 const char *channel_state_name(const struct channel *c);
 void channel_move(struct channel *c, enum channel_state next);
 
-/* Sends our HELLO from def. */
+/* Before RUNNING. */
+bool channel_is_binding(const struct channel *c);
+
+/* Sends our HELLO from def: the dialler's first word. */
 void channel_send_hello(struct channel *c);
-/* Takes the partner's HELLO into `partner`: versions and role.  Ends the
- * channel and returns false if it does not fit. */
-bool channel_take_hello(struct channel *c, const struct mqframe *f);
-/* After both HELLOs: puts into def what counts for both. */
-void channel_negotiate(struct channel *c);
+/* An accepted end: fills c->def for the HELLO in c->partner, or says in text
+ * (CHANNEL_TEXT_LEN) why not. */
+typedef enum mqi_err (*channel_judge_fn)(void *arg, char *text);
+/* Takes the partner's HELLO or OPTIONS, whichever is due, answers, and brings
+ * def to what counts for both.  True: with this frame the greeting is over.
+ * Ends the channel if something does not fit.  judge: NULL for a dialler. */
+bool channel_greet(struct channel *c, const struct mqframe *f,
+    channel_judge_fn judge, void *arg);
+
+void channel_options_init(struct channel_options *o);
+void channel_options_send(const struct channel_options *o, struct mqbuf *ret);
+/* Errors: PROTOCOL. */
+MQ_MUST_CHECK enum mqi_err channel_options_take(
+    const struct mqframe *f, struct channel_options *ret);
 
 /* Cuts data into frames and gives each to fn until the channel has ended.
  * Heartbeats and the partner's ERROR are dealt with here. */

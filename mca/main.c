@@ -2,9 +2,9 @@
 /*
  * main.c - mca: reads the arguments and becomes one kind of agent.
  *
- *   mca sender   --qmgr QM --channel NAME
+ *   mca dial     --qmgr QM --channel NAME
  *   mca listener --qmgr QM --listener NAME
- *   mca receiver --qmgr QM --keys DIR --address A --fd N [--ready-fd N]
+ *   mca answer   --qmgr QM --keys DIR --address A --fd N [--ready-fd N]
  *                [--label LABEL] [--tls12]
  *   mca clients  --qmgr QM --keys DIR --fd N [--label LABEL] [--tls12]
  * each with [--root DIR] [--log text|json].
@@ -22,9 +22,9 @@
 #define PROGRAM_MAX 4096u
 
 static const char usage_text[] =
-    "usage: mca sender   --qmgr QM --channel NAME [--root DIR]\n"
+    "usage: mca dial     --qmgr QM --channel NAME [--root DIR]\n"
     "       mca listener --qmgr QM --listener NAME [--root DIR]\n"
-    "       mca receiver --qmgr QM --keys DIR --address TEXT --fd N\n"
+    "       mca answer   --qmgr QM --keys DIR --address TEXT --fd N\n"
     "                    [--label LABEL] [--tls12] [--ready-fd N]\n"
     "                    [--root DIR]\n"
     "       mca clients  --qmgr QM --keys DIR --fd N [--label LABEL]\n"
@@ -125,22 +125,21 @@ run_mode(const char *mode, const struct run_args *a)
 	if (a->qmgr == NULL || !mqname_is_valid(a->qmgr, MQI_NAME_LEN))
 		return usage("--qmgr with a valid name is needed");
 	mqlog_init(a->qmgr, a->json);
-	if (strcmp(mode, "sender") == 0)
-		return a->channel != NULL ? run_sender(a)
+	if (strcmp(mode, "dial") == 0)
+		return a->channel != NULL ? run_dial(a)
 					  : usage("--channel is needed");
 	if (strcmp(mode, "listener") == 0)
 		return a->listener != NULL ? run_listener(a)
 					   : usage("--listener is needed");
-	if (strcmp(mode, "receiver") == 0)
+	if (strcmp(mode, "answer") == 0)
 		return a->fd >= 0 && a->keys != NULL && a->address != NULL
-			   ? run_receiver(a)
+			   ? run_answer(a)
 			   : usage("--fd, --keys and --address are needed");
 	if (strcmp(mode, "clients") == 0)
 		return a->fd >= 0 && a->keys != NULL
 			   ? run_clients(a)
 			   : usage("--fd and --keys are needed");
-	return usage(
-	    "the first argument is sender, listener, receiver or clients");
+	return usage("the first argument is dial, listener, answer or clients");
 }
 
 int

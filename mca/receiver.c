@@ -31,15 +31,32 @@ ull(uint64_t v)
 	return v;
 }
 
-void
-receiver_init(struct receiver *r, const struct receiver_io *io, uint64_t now_ms)
+static void
+init(struct receiver *r, enum channel_end end, const struct receiver_io *io,
+    uint64_t now_ms)
 {
 	memset(r, 0, sizeof(*r));
-	channel_init(&r->c, MQCHAN_ROLE_RECEIVER, now_ms);
+	channel_init(&r->c, MQCHAN_ROLE_RECEIVER, end, now_ms);
 	r->io = *io;
 	TAILQ_INIT(&r->arrived);
 	TAILQ_INIT(&r->units);
 	r->mem = msgmem_new();
+}
+
+void
+receiver_init(struct receiver *r, const struct receiver_io *io, uint64_t now_ms)
+{
+	init(r, CHANNEL_ACCEPTED, io, now_ms);
+}
+
+void
+receiver_init_dialled(struct receiver *r, const struct receiver_def *def,
+    const struct receiver_io *io, uint64_t now_ms)
+{
+	init(r, CHANNEL_DIALLED, io, now_ms);
+	r->def = *def;
+	r->c.def = def->def;
+	channel_send_hello(&r->c);
 }
 
 void
@@ -105,30 +122,22 @@ receiver_msg_replace(struct receiver_msg *m, uint8_t *desc, uint32_t desc_len,
 
 /* ---- binding ---- */
 
-static void
-on_hello(struct receiver *r, const struct mqframe *f)
+static enum mqi_err
+judge_hello(void *arg, char *text)
 {
-	char text[CHANNEL_TEXT_LEN] = "";
-	enum mqi_err err;
+	struct receiver *r = arg;
+	enum mqi_err err = r->io.hello(r->io.arg, &r->c.partner, &r->def, text);
 
-	if (!channel_take_hello(&r->c, f))
-		return;
-	err = r->io.hello(r->io.arg, &r->c.partner, &r->def, text);
-	if (err != MQI_OK) {
-		channel_fail(&r->c, err, 0, 0, "%s", text);
-		return;
-	}
 	r->c.def = r->def.def;
-	if (memcmp(r->c.partner.qmid, r->c.def.qmid, 16) == 0) {
-		channel_fail(&r->c, MQI_E_NOT_CURRENT, 0, 0,
-		    "the partner %s has this queue manager's own id: it is "
-		    "this one, or a copy of its disk",
-		    r->c.partner.qmgr);
-		return;
-	}
-	channel_send_hello(&r->c);
-	channel_negotiate(&r->c);
-	r->greeted = true;
+	return err;
+}
+
+static void
+on_greeting(struct receiver *r, const struct mqframe *f)
+{
+	if (channel_greet(&r->c, f, judge_hello, r) &&
+	    r->c.end == CHANNEL_DIALLED)
+		channel_move(&r->c, CHANNEL_REQUESTING);
 }
 
 static void
@@ -303,6 +312,9 @@ on_close(struct receiver *r, const struct mqframe *f)
 
 	if (mqchan_decode_close(f, &v) != MQI_OK)
 		channel_unexpected(&r->c, f);
+	else if (v.reason == MQI_E_CALLS_BACK &&
+		 channel_state(&r->c) == CHANNEL_REQUESTING)
+		channel_cut(&r->c, MQI_E_CALLS_BACK, "the partner calls back");
 	else
 		receiver_stop(r);
 }
@@ -312,15 +324,16 @@ on_frame(void *arg, const struct mqframe *f)
 {
 	struct receiver *r = arg;
 	enum channel_state state = channel_state(&r->c);
-	bool binding = state == CHANNEL_BINDING;
+	bool binding = channel_is_binding(&r->c);
 
 	if (state == CHANNEL_STOPPING)
 		return; /* it stays at the sender */
 	if (f->type == MQCHAN_CLOSE)
 		on_close(r, f);
-	else if (f->type == MQCHAN_HELLO && binding && !r->greeted)
-		on_hello(r, f);
-	else if (f->type == MQCHAN_STREAM && binding && r->greeted)
+	else if (f->type == MQCHAN_HELLO || f->type == MQCHAN_OPTIONS)
+		on_greeting(r, f);
+	else if (f->type == MQCHAN_STREAM && binding && r->c.greeted &&
+		 r->c.theirs.purpose == MQCHAN_PURPOSE_MESSAGES)
 		on_stream(r, f);
 	else if (f->type == MQCHAN_MSG && !binding)
 		on_msg(r, f);

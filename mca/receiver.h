@@ -84,7 +84,8 @@ TAILQ_HEAD(receiver_unit_list, receiver_unit);
 /* What a receiver asks of its queue manager.  text has CHANNEL_TEXT_LEN
  * bytes and gets a sentence on a failure. */
 struct receiver_io {
-	/* Judges the partner's HELLO: channel, certificate; connects. */
+	/* An accepted one only.  Judges the partner's HELLO: channel,
+	 * certificate; connects. */
 	enum mqi_err (*hello)(void *arg, const struct mqchan_hello *h,
 	    struct receiver_def *ret, char *text);
 	/* Takes a new fencing number; waits for the answer. */
@@ -120,7 +121,6 @@ struct receiver {
 	struct receiver_def def;
 	struct mqchan_stream stream;
 	struct msgmem *mem; /* of messages */
-	bool greeted;       /* HELLOs are done */
 	uint64_t tail;      /* number of the last message that arrived whole */
 	uint64_t position;  /* durable */
 	uint64_t put_to;    /* `to` of the last unit made */
@@ -139,8 +139,12 @@ struct receiver {
 	bool look_again;      /* a put failed at once */
 };
 
+/* One that was called: it learns its definition by io.hello. */
 void receiver_init(
     struct receiver *r, const struct receiver_io *io, uint64_t now_ms);
+/* One that dialled, to ask for messages. */
+void receiver_init_dialled(struct receiver *r, const struct receiver_def *def,
+    const struct receiver_io *io, uint64_t now_ms);
 void receiver_fini(struct receiver *r); /* backs out what is open */
 
 void receiver_input(struct receiver *r, const void *data, size_t len);

@@ -313,8 +313,7 @@ static void
 pump_once(struct receiver *r)
 {
 	finish_units(r);
-	if (channel_state(&r->c) == CHANNEL_ENDED ||
-	    channel_state(&r->c) == CHANNEL_BINDING)
+	if (channel_state(&r->c) == CHANNEL_ENDED || channel_is_binding(&r->c))
 		return;
 	commit_units(r);
 	if (r->rolling_back)

@@ -429,6 +429,8 @@ run_channel_def(struct run *r, const struct mqctl_list *row,
 	ret->heartbeat_ms = (uint32_t)(run_get_uint(row, "HBINT") * 1000);
 	ret->batch_size = (uint32_t)run_get_uint(row, "BATCHSZ");
 	ret->max_msg_len = (uint32_t)run_get_uint(row, "MAXMSGL");
+	(void)snprintf(ret->options.product, sizeof(ret->options.product), "%s",
+	    MQ_PRODUCT);
 	if (ret->batch_size == 0)
 		ret->batch_size = 1;
 	if (ret->max_msg_len == 0) /* IBM: as the queue manager's */

@@ -5,7 +5,7 @@
  * One per process; main thread only.
  *
  * Exit status: RUN_DONE, nothing more to do; RUN_FAILED, try again later;
- * RUN_USAGE, wrong arguments.
+ * RUN_USAGE, wrong arguments; RUN_CALLED_BACK, the partner dials.
  */
 #ifndef MQ_MCA_RUN_H
 #define MQ_MCA_RUN_H
@@ -20,20 +20,21 @@
 #define RUN_DONE 0
 #define RUN_FAILED 1
 #define RUN_USAGE 2
+#define RUN_CALLED_BACK 3
 
 struct run_args {
 	const char *qmgr;
 	const char *root;
-	const char *channel;  /* sender */
+	const char *channel;  /* dial */
 	const char *listener; /* listener */
-	const char *address;  /* receiver: the partner's */
-	const char *keys;    /* receiver, clients: directory of the PEM files */
-	const char *label;   /* receiver, clients: CERTLABL */
-	const char *program; /* listener: to start those with */
-	/* receiver: the accepted socket; clients: the pair that brings them */
+	const char *address;  /* answer: the partner's */
+	const char *keys;     /* answer, clients: directory of the PEM files */
+	const char *label;    /* answer, clients: CERTLABL */
+	const char *program;  /* listener: to start those with */
+	/* answer: the accepted socket; clients: the pair that brings them */
 	int fd;
-	int ready_fd; /* receiver: told when it is authenticated */
-	bool old_tls; /* receiver, clients: some channel lets TLS 1.2 in */
+	int ready_fd; /* answer: told when it is authenticated */
+	bool old_tls; /* answer, clients: some channel lets TLS 1.2 in */
 	bool json;
 };
 
@@ -121,8 +122,8 @@ void run_channel_def(struct run *r, const struct mqctl_list *row,
 
 /* ---- the agents ---- */
 
-int run_sender(const struct run_args *args);
-int run_receiver(const struct run_args *args);
+int run_dial(const struct run_args *args);
+int run_answer(const struct run_args *args);
 int run_listener(const struct run_args *args);
 int run_clients(const struct run_args *args);
 

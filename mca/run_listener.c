@@ -176,10 +176,10 @@ static int
 spawn(struct child *c, int fd, int ready_fd)
 {
 	const struct run_args *a = me.run.args;
-	const char *argv[] = {a->program, "receiver", "--qmgr", a->qmgr,
-	    "--keys", me.certs.dir, "--label", me.certs.label, "--address",
-	    c->address, "--fd", "3", "--ready-fd", "4", "--log",
-	    a->json ? "json" : "text", NULL, NULL, NULL, NULL};
+	const char *argv[] = {a->program, "answer", "--qmgr", a->qmgr, "--keys",
+	    me.certs.dir, "--label", me.certs.label, "--address", c->address,
+	    "--fd", "3", "--ready-fd", "4", "--log", a->json ? "json" : "text",
+	    NULL, NULL, NULL, NULL};
 	size_t n = 0;
 	uv_stdio_container_t stdio[5] = {{.flags = UV_IGNORE},
 	    {.flags = UV_INHERIT_FD, .data.fd = 1},

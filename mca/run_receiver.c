@@ -1,52 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * run_receiver.c - `mca receiver`: one connection that a listener accepted.
+ * run_receiver.c - the role that takes messages: what the partner sends goes
+ * through the receiving machine to the queue manager, at either end of the
+ * link.
  *
- * Neighbours: run.c has the loop, link.c the socket, receiver.c decides,
- * target.c keeps the queues open.
- *
- * Until the partner's HELLO has named a channel and its certificate fits that
- * channel's SSLPEER, this process has no connection to the queue manager's
- * queues, and CHANNEL_HELLO_MS to get there; then the listener hears (one byte
- * on ready_fd) that this connection counts as authenticated.
+ * Neighbours: run_channel.c has the process, receiver.c decides, target.c
+ * keeps the queues open; run_dial.c and run_answer.c begin it.
  *
  * A body that is larger than BIG is given to the queue manager in parts, as
  * its socket takes them; meanwhile no other put begins (a report about that
  * message waits), and its result is kept back until the last part is out, since
  * the message's bytes are in use.
- *
- * Failure modes: everything ends in finish(): a line that says what and from
- * whom, the partner told, RUN_FAILED unless the channel ended cleanly.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/name.h"
-#include "mca/netlimit.h"
-#include "mca/receiver.h"
-#include "mca/run.h"
+#include "mca/run_channel.h"
 #include "mca/target.h"
 
-#define FINISH_MS 2000u
 #define BIG 1048576u              /* bytes of a body */
 #define LOCAL_HIGH_WATER 8388608u /* bytes waiting for the queue manager */
 #define PART MQFRAME_PIECE
 
 static struct {
-	struct run run;
+	struct run_channel *rc;
 	struct receiver receiver;
-	struct receiver_io io;
-	struct certs certs;
-	struct link *link;
+	run_receiver_hello_fn hello;
 	struct targets targets;
 	struct mqagent_position position;
 	uint64_t fence;
-	char channel[MQI_CHANNEL_NAME_LEN + 1];
-	char partner[CHANNEL_IDENTITY_LEN];
 	/* the large body on its way */
 	struct receiver_msg *big;
 	mqi_queue *big_handle;
@@ -56,132 +41,17 @@ static struct {
 	struct receiver_msg *behind_big; /* its report */
 	void *behind_unit;
 	bool stale; /* a put failed: open the queues anew */
-	enum channel_state told;
 } me;
 
-/* ---- the end ---- */
-
-static void
-finish(enum mqi_err reason, const char *text)
-{
-	const struct channel *c = &me.receiver.c;
-	struct mqlog_line l;
-
-	if (me.run.ended)
-		return;
-	mqlog_begin(&l, reason == MQI_OK ? MQLOG_INFO : MQLOG_WARN,
-	    reason == MQI_OK ? "channel.end" : "channel.failed");
-	mqlog_str(&l, "channel", me.channel);
-	mqlog_str(&l, "address", me.run.args->address);
-	mqlog_str(&l, "partner", me.partner);
-	if (c->partner.qmgr[0] != '\0')
-		mqlog_str(&l, "qmgr", c->partner.qmgr);
-	mqlog_uint(&l, "msgs", c->stats.msgs);
-	if (reason != MQI_OK)
-		mqlog_uint(&l, "reason", (uint64_t)reason);
-	mqlog_str(&l, "text", text);
-	mqlog_end(&l);
-	run_tell(&me.run);
-	if (me.link != NULL && !me.run.local_gone) {
-		link_write(me.link, c->out.data, c->out.len);
-		link_finish(me.link, FINISH_MS);
-	}
-	run_flush_local(&me.run);
-	run_end(&me.run, reason == MQI_OK ? RUN_DONE : RUN_FAILED);
-}
-
-/* ---- who the partner is ---- */
-
-static enum mqi_err
-check_peer(const char *pattern, char *text)
-{
-	const struct mqtls_conn *tls = link_tls(me.link);
-	char why[MQTLS_WHY_LEN];
-	bool match = false;
-	enum mqi_err err;
-
-	if (pattern[0] == '\0') {
-		(void)snprintf(text, CHANNEL_TEXT_LEN,
-		    "channel %s has no SSLPEER, so nobody may use it",
-		    me.channel);
-		return MQI_E_CHANNEL_CONFIG;
-	}
-	err = mqtls_peer_match(tls, pattern, &match, why);
-	if (err != MQI_OK) {
-		(void)snprintf(text, CHANNEL_TEXT_LEN, "channel %s: %.400s",
-		    me.channel, why);
-		return err;
-	}
-	if (!match) {
-		(void)snprintf(text, CHANNEL_TEXT_LEN,
-		    "certificate %.256s does not fit the SSLPEER of channel "
-		    "%s",
-		    me.partner, me.channel);
-		return MQI_E_NOT_AUTHORIZED;
-	}
-	return MQI_OK;
-}
-
-static void
-fill_def(const struct mqctl_list *row, struct receiver_def *ret)
-{
-	memset(ret, 0, sizeof(*ret));
-	run_channel_def(&me.run, row, me.channel, &ret->def);
-	(void)snprintf(ret->identity, sizeof(ret->identity), "%s", me.partner);
-	ret->retries = (uint32_t)run_get_uint(row, "MRRTY");
-	ret->retry_ms = (uint32_t)run_get_uint(row, "MRTMR");
-	ret->use_dead_queue = strcmp(run_get(row, "USEDLQ"), "NO") != 0;
-}
-
-static void
-authenticated(void)
-{
-	int fd = me.run.args->ready_fd;
-
-	if (fd >= 0 && write(fd, "1", 1) == 1)
-		(void)close(fd);
-}
+/* ---- requests of the machine ---- */
 
 static enum mqi_err
 io_hello(void *arg, const struct mqchan_hello *h, struct receiver_def *ret,
     char *text)
 {
-	struct mqctl_list row;
-	enum mqi_err err;
-
 	(void)arg;
-	(void)snprintf(me.channel, sizeof(me.channel), "%s", h->channel);
-	if (!mqname_is_valid(h->channel, MQI_CHANNEL_NAME_LEN) ||
-	    !mqname_is_valid(h->qmgr, MQI_NAME_LEN)) {
-		(void)snprintf(text, CHANNEL_TEXT_LEN,
-		    "the name of the channel or queue manager is not valid");
-		return MQI_E_OBJECT_NAME;
-	}
-	err = run_connect(&me.run, h->channel, me.run.args->address, text);
-	if (err != MQI_OK)
-		return err;
-	err = run_display(&me.run, MQCTL_CHANNEL, h->channel, &row, text);
-	if (err != MQI_OK)
-		return MQI_E_UNKNOWN_CHANNEL;
-	if (strcmp(run_get(&row, "CHLTYPE"), "RCVR") != 0) {
-		(void)snprintf(text, CHANNEL_TEXT_LEN,
-		    "channel %s is not a receiver here", h->channel);
-		err = MQI_E_CHANNEL_CONFIG;
-	}
-	if (err == MQI_OK)
-		err = certs_check_cipher(
-		    link_tls(me.link), run_get(&row, "SSLCIPH"), text);
-	if (err == MQI_OK)
-		err = check_peer(run_get(&row, "SSLPEER"), text);
-	if (err == MQI_OK) {
-		fill_def(&row, ret);
-		authenticated();
-	}
-	mqctl_list_fini(&row);
-	return err;
+	return me.hello(h, ret, text);
 }
-
-/* ---- requests of the machine ---- */
 
 static enum mqi_err
 io_position_open(void *arg, const uint8_t partner[16], const uint8_t stream[16],
@@ -196,10 +66,10 @@ io_position_open(void *arg, const uint8_t partner[16], const uint8_t stream[16],
 	(void)snprintf(
 	    me.position.partner, sizeof(me.position.partner), "%s", hex);
 	(void)snprintf(me.position.identity, sizeof(me.position.identity), "%s",
-	    me.partner);
+	    me.rc->partner);
 	memcpy(me.position.stream, stream, 16);
 	memset(me.position.incarnation, 0, 16); /* judged by the machine */
-	err = mqagent_position_open(me.run.conn, &me.position, &pos);
+	err = mqagent_position_open(me.rc->run.conn, &me.position, &pos);
 	if (err != MQI_OK)
 		return err;
 	me.fence = pos.fence;
@@ -213,14 +83,14 @@ io_ready(void *arg)
 {
 	(void)arg;
 	return me.big == NULL &&
-	       mqagent_pending(me.run.conn) < LOCAL_HIGH_WATER;
+	       mqagent_pending(me.rc->run.conn) < LOCAL_HIGH_WATER;
 }
 
 static enum mqi_err
 io_begin(void *arg, void **ret_unit)
 {
 	mqi_unit *unit = NULL;
-	enum mqi_err err = mqi_begin(me.run.conn, &unit);
+	enum mqi_err err = mqi_begin(me.rc->run.conn, &unit);
 
 	(void)arg;
 	if (err == MQI_OK)
@@ -254,8 +124,8 @@ begin_put(void *unit, struct receiver_msg *m)
 		me.stale = false;
 		targets_forget(&me.targets);
 	}
-	err = targets_get(
-	    &me.targets, me.run.conn, m->route.queue, m->route.qmgr, &handle);
+	err = targets_get(&me.targets, me.rc->run.conn, m->route.queue,
+	    m->route.qmgr, &handle);
 	if (err != MQI_OK)
 		return err;
 	if (big) {
@@ -291,7 +161,7 @@ feed_big(void)
 	struct receiver_msg *m = me.big;
 
 	while (me.big_at < m->body_len &&
-	       mqagent_pending(me.run.conn) < LOCAL_HIGH_WATER) {
+	       mqagent_pending(me.rc->run.conn) < LOCAL_HIGH_WATER) {
 		uint32_t left = m->body_len - me.big_at;
 		uint32_t n = left < PART ? left : PART;
 		enum mqi_err err =
@@ -366,7 +236,7 @@ io_dead_queue(void *arg, char ret_name[MQI_NAME_LEN + 1])
 {
 	char text[CHANNEL_TEXT_LEN];
 	struct mqctl_list row;
-	enum mqi_err err = run_display(&me.run, MQCTL_QMGR, "", &row, text);
+	enum mqi_err err = run_display(&me.rc->run, MQCTL_QMGR, "", &row, text);
 
 	(void)arg;
 	if (err != MQI_OK)
@@ -385,7 +255,7 @@ io_report(void *arg, const struct receiver_msg *m, enum mqi_err reason,
 
 	(void)arg;
 	mqlog_begin(&l, MQLOG_WARN, "channel.undelivered");
-	mqlog_str(&l, "channel", me.channel);
+	mqlog_str(&l, "channel", me.rc->name);
 	mqlog_str(&l, "what", what);
 	mqlog_uint(&l, "number", m->number);
 	mqlog_str(&l, "queue", m->route.queue);
@@ -402,174 +272,95 @@ io_wall_us(void *arg)
 	return mqclock_wall_us();
 }
 
-/* ---- events of the link ---- */
+/* ---- in the loop ---- */
 
 static void
-on_up(void *arg)
+input(const void *data, size_t len)
 {
-	char text[CHANNEL_TEXT_LEN];
-	enum mqi_err err = certs_partner(&me.certs, link_tls(me.link), text);
-
-	(void)arg;
-	if (err != MQI_OK) {
-		finish(err, text);
-		return;
-	}
-	(void)snprintf(
-	    me.partner, sizeof(me.partner), "%s", me.certs.partner.subject);
-}
-
-static void
-on_input(void *arg, const void *data, size_t len)
-{
-	(void)arg;
 	receiver_input(&me.receiver, data, len);
 }
 
-static void
-on_down(void *arg, enum mqi_err reason, const char *text)
-{
-	(void)arg;
-	channel_cut(&me.receiver.c, reason, "%s", text);
-}
-
 static bool
-link_wants_input(void *arg)
+turn(void)
 {
-	(void)arg;
-	/* a partner that does not take our answers is not asked for more */
-	return receiver_wants_input(&me.receiver) &&
-	       link_pending(me.link) < LINK_HIGH_WATER &&
-	       channel_state(&me.receiver.c) != CHANNEL_ENDED;
-}
-
-/* ---- the loop's events ---- */
-
-static bool
-turn(struct run *r)
-{
-	struct channel *c = &me.receiver.c;
 	bool moved = me.big != NULL && feed_big();
 
 	receiver_pump(&me.receiver);
-	link_update(me.link);
-	if (channel_state(c) == CHANNEL_ENDED) {
-		finish(c->reason, c->text);
-		return false;
-	}
-	moved = moved || c->out.len > 0;
-	link_write(me.link, c->out.data, c->out.len);
-	channel_drained(c);
-	if (channel_state(c) != me.told) {
-		if (channel_state(c) == CHANNEL_RUNNING &&
-		    me.told == CHANNEL_BINDING) {
-			mqlog(MQLOG_INFO, "channel.running",
-			    "channel %s from %s at %s (%s), %s", me.channel,
-			    c->partner.qmgr, me.run.args->address, me.partner,
-			    mqtls_cipher(link_tls(me.link)));
-			netlimit_check(link_fd(me.link), false, me.channel);
-		}
-		me.told = channel_state(c);
-		run_tell(r);
-	}
 	return moved;
 }
 
 static void
-tick(struct run *r, uint64_t now_ms)
+tick(uint64_t now_ms)
 {
-	(void)r;
-	if (run_check_certs(&me.receiver.c, &me.certs))
-		receiver_stop(&me.receiver);
 	receiver_tick(&me.receiver, now_ms);
 }
 
 static void
-stop(struct run *r)
+stop(void)
 {
-	(void)r;
 	receiver_stop(&me.receiver);
 }
 
-/* REFRESH SECURITY: the partner is judged anew; the connection stays if it
- * may. */
-static void
-refresh(struct run *r)
-{
-	char text[CHANNEL_TEXT_LEN];
-	struct mqctl_list row;
-	enum mqi_err err;
-
-	if (channel_state(&me.receiver.c) == CHANNEL_ENDED)
-		return;
-	err = run_display(r, MQCTL_CHANNEL, me.channel, &row, text);
-	if (err == MQI_OK) {
-		err = certs_refresh(&me.certs, link_tls(me.link), text);
-		if (err == MQI_OK)
-			err = check_peer(run_get(&row, "SSLPEER"), text);
-		mqctl_list_fini(&row);
-	}
-	if (err != MQI_OK)
-		channel_fail(
-		    &me.receiver.c, err, 0, me.receiver.position, "%s", text);
-}
-
 static bool
-wants_local(struct run *r)
+wants_local(void)
 {
-	(void)r;
 	return true;
 }
 
-static void
-status(struct run *r, struct mqctl_list *l)
+static bool
+wants_input(void)
 {
-	run_status_channel(l, &me.receiver.c);
-	run_status_str(l, "conname", r->args->address);
-	if (me.partner[0] != '\0')
-		run_status_str(l, "partner_name", me.partner);
+	/* a partner that does not take our answers is not asked for more */
+	return receiver_wants_input(&me.receiver) &&
+	       link_pending(me.rc->link) < LINK_HIGH_WATER &&
+	       channel_state(&me.receiver.c) != CHANNEL_ENDED;
 }
 
-static const struct run_kind kind = {.turn = turn,
+static const struct run_role role = {.input = input,
+    .turn = turn,
     .tick = tick,
     .stop = stop,
-    .refresh = refresh,
     .wants_local = wants_local,
-    .status = status};
+    .wants_input = wants_input};
 
-int
-run_receiver(const struct run_args *args)
+/* ---- the start ---- */
+
+void
+run_receiver_def(struct run_channel *rc, const struct mqctl_list *row,
+    struct receiver_def *ret)
 {
-	static const struct link_events events = {.up = on_up,
-	    .input = on_input,
-	    .down = on_down,
-	    .wants_input = link_wants_input};
-	char why[CHANNEL_TEXT_LEN] = "the socket cannot be used";
-	enum mqi_err err;
+	memset(ret, 0, sizeof(*ret));
+	run_channel_def(&rc->run, row, rc->name, &ret->def);
+	ret->retries = (uint32_t)run_get_uint(row, "MRRTY");
+	ret->retry_ms = (uint32_t)run_get_uint(row, "MRTMR");
+	ret->use_dead_queue = strcmp(run_get(row, "USEDLQ"), "NO") != 0;
+}
 
-	me.io = (struct receiver_io){.hello = io_hello,
-	    .position_open = io_position_open,
-	    .ready = io_ready,
-	    .begin = io_begin,
-	    .put = io_put,
-	    .position = io_position,
-	    .commit = io_commit,
-	    .backout = io_backout,
-	    .dead_queue = io_dead_queue,
-	    .report = io_report,
-	    .wall_us = io_wall_us};
-	err = run_init(&me.run, args, &kind);
-	if (err != MQI_OK)
-		return RUN_FAILED;
-	receiver_init(&me.receiver, &me.io, run_now_ms());
-	me.told = channel_state(&me.receiver.c);
-	certs_init(&me.certs, args->address, args->keys, args->label,
-	    args->old_tls ? MQCIPHER_ANY_TLS12_OR_HIGHER : "");
-	err = certs_load(&me.certs, why);
-	if (err == MQI_OK)
-		err = link_new(&me.run.loop, args->fd, me.certs.tls, true,
-		    &events, &me.link);
-	if (err != MQI_OK)
-		finish(err, why);
-	return run_loop(&me.run);
+static const struct receiver_io io = {.hello = io_hello,
+    .position_open = io_position_open,
+    .ready = io_ready,
+    .begin = io_begin,
+    .put = io_put,
+    .position = io_position,
+    .commit = io_commit,
+    .backout = io_backout,
+    .dead_queue = io_dead_queue,
+    .report = io_report,
+    .wall_us = io_wall_us};
+
+void
+run_receiver_dialled(struct run_channel *rc, const struct receiver_def *def)
+{
+	me.rc = rc;
+	receiver_init_dialled(&me.receiver, def, &io, run_now_ms());
+	run_channel_begin(rc, &role, &me.receiver.c);
+}
+
+void
+run_receiver_accepted(struct run_channel *rc, run_receiver_hello_fn hello)
+{
+	me.rc = rc;
+	me.hello = hello;
+	receiver_init(&me.receiver, &io, run_now_ms());
+	run_channel_begin(rc, &role, &me.receiver.c);
 }

@@ -34,26 +34,45 @@ ull(uint64_t v)
 	return v;
 }
 
-void
-sender_init(struct sender *s, const struct channel_def *def,
-    const struct sender_stream *stream, const struct sender_io *io,
-    const char *identity, uint64_t disc_ms, uint64_t now_ms)
+static void
+init(struct sender *s, enum channel_end end, const struct sender_io *io,
+    uint64_t now_ms)
 {
 	memset(s, 0, sizeof(*s));
-	channel_init(&s->c, MQCHAN_ROLE_SENDER, now_ms);
-	s->c.def = *def;
+	channel_init(&s->c, MQCHAN_ROLE_SENDER, end, now_ms);
 	s->io = *io;
-	s->stream = *stream;
-	(void)snprintf(s->identity, sizeof(s->identity), "%s", identity);
-	(void)snprintf(s->c.stands, sizeof(s->c.stands),
-	    "acknowledged %llu, handed out %llu", ull(stream->acked),
-	    ull(stream->handed));
-	s->disc_ms = disc_ms;
-	s->acked = s->sent = stream->acked;
 	s->busy_ms = now_ms;
 	mqbuf_init(&s->desc, MQCHAN_MAX_DESC);
 	mqbuf_init(&s->chunk, MQFRAME_PIECE);
+}
+
+static void
+set_stream(struct sender *s, const struct sender_stream *stream)
+{
+	s->stream = *stream;
+	s->acked = s->sent = stream->acked;
+	(void)snprintf(s->c.stands, sizeof(s->c.stands),
+	    "acknowledged %llu, handed out %llu", ull(stream->acked),
+	    ull(stream->handed));
+}
+
+void
+sender_init(struct sender *s, const struct sender_def *def,
+    const struct sender_stream *stream, const struct sender_io *io,
+    uint64_t now_ms)
+{
+	init(s, CHANNEL_DIALLED, io, now_ms);
+	s->def = *def;
+	s->c.def = def->def;
+	set_stream(s, stream);
 	channel_send_hello(&s->c);
+}
+
+void
+sender_init_accepted(
+    struct sender *s, const struct sender_io *io, uint64_t now_ms)
+{
+	init(s, CHANNEL_ACCEPTED, io, now_ms);
 }
 
 void
@@ -67,55 +86,70 @@ sender_fini(struct sender *s)
 /* ---- binding ---- */
 
 static bool
-partner_is_ours(struct sender *s)
+open_stream(struct sender *s)
 {
-	const struct mqchan_hello *p = &s->c.partner;
-	char hex[33];
+	char text[CHANNEL_TEXT_LEN] = "";
+	struct sender_stream stream;
+	enum mqi_err err = s->io.open(s->io.arg, &stream, text);
 
-	channel_hex(p->qmid, hex);
-	if (strcmp(p->channel, s->c.def.channel) != 0) {
-		channel_fail(&s->c, MQI_E_UNKNOWN_CHANNEL, 0, 0,
-		    "the partner answers for channel %s", p->channel);
+	if (err != MQI_OK) {
+		channel_fail(&s->c, err, 0, 0, "%s", text);
 		return false;
 	}
-	if (memcmp(p->qmid, s->c.def.qmid, 16) == 0) {
-		channel_fail(&s->c, MQI_E_NOT_CURRENT, 0, 0,
-		    "the partner %s has this queue manager's own id %s: it "
-		    "is this one, or a copy of its disk",
-		    p->qmgr, hex);
-		return false;
-	}
+	set_stream(s, &stream);
 	return true;
 }
 
-static void
-on_hello(struct sender *s, const struct mqframe *f)
+static bool
+bind_stream(struct sender *s)
 {
 	struct sender_stream *st = &s->stream;
+	char is[33], was[33];
 	enum mqi_err err;
 
-	if (!channel_take_hello(&s->c, f) || !partner_is_ours(s))
-		return;
-	channel_negotiate(&s->c);
-	if (memcmp(st->bound_qmid, s->c.partner.qmid, 16) != 0 ||
-	    strcmp(st->bound_identity, s->identity) != 0) {
-		s->rebound = memcmp(st->bound_qmid, s->c.partner.qmid, 16) != 0;
-		err = s->io.bind(s->io.arg, s->c.partner.qmid, s->identity);
-		if (err != MQI_OK) {
-			char is[33], was[33];
+	if (memcmp(st->bound_qmid, s->c.partner.qmid, 16) == 0 &&
+	    strcmp(st->bound_identity, s->def.identity) == 0)
+		return true;
+	s->rebound = memcmp(st->bound_qmid, s->c.partner.qmid, 16) != 0;
+	err = s->io.bind(s->io.arg, s->c.partner.qmid, s->def.identity);
+	if (err == MQI_OK)
+		return true;
+	channel_hex(s->c.partner.qmid, is);
+	channel_hex(st->bound_qmid, was);
+	channel_fail(&s->c, err, st->acked, 0,
+	    "the stream belongs to queue manager %s (%.100s) and cannot be "
+	    "bound to %s (%.100s): %s",
+	    was, st->bound_identity, is, s->def.identity, mqi_strerror(err));
+	return false;
+}
 
-			channel_hex(s->c.partner.qmid, is);
-			channel_hex(st->bound_qmid, was);
-			channel_fail(&s->c, err, st->acked, 0,
-			    "the stream belongs to queue manager %s (%.100s) "
-			    "and cannot be bound to %s (%.100s): %s",
-			    was, st->bound_identity, is, s->identity,
-			    mqi_strerror(err));
-			return;
-		}
+static void
+on_greeted(struct sender *s)
+{
+	if (s->c.theirs.purpose != MQCHAN_PURPOSE_MESSAGES)
+		return; /* it says what it wants */
+	if (s->def.calls_back) {
+		s->called_back = true;
+		channel_close(
+		    &s->c, MQI_E_CALLS_BACK, "the partner is called back");
+		return;
 	}
-	mqchan_encode_stream(&s->c.out, &st->history);
+	if (s->c.end == CHANNEL_ACCEPTED && !open_stream(s))
+		return;
+	if (!bind_stream(s))
+		return;
+	mqchan_encode_stream(&s->c.out, &s->stream.history);
 	s->asked = true;
+}
+
+static enum mqi_err
+judge_hello(void *arg, char *text)
+{
+	struct sender *s = arg;
+	enum mqi_err err = s->io.hello(s->io.arg, &s->c.partner, &s->def, text);
+
+	s->c.def = s->def.def;
+	return err;
 }
 
 /* Whether the partner's position is one that our own history can have led to;
@@ -230,27 +264,32 @@ on_close(struct sender *s, const struct mqframe *f)
 		channel_unexpected(&s->c, f);
 		return;
 	}
-	channel_cut(&s->c, MQI_E_CHANNEL_NOT_AVAILABLE,
-	    "the partner closed the channel: %s",
-	    mqi_strerror((enum mqi_err)cl.reason));
+	if (s->c.theirs.purpose != MQCHAN_PURPOSE_MESSAGES)
+		channel_close(&s->c, MQI_OK, "the partner has its answer");
+	else
+		channel_cut(&s->c, MQI_E_CHANNEL_NOT_AVAILABLE,
+		    "the partner closed the channel: %s",
+		    mqi_strerror((enum mqi_err)cl.reason));
 }
 
 static void
 on_frame(void *arg, const struct mqframe *f)
 {
 	struct sender *s = arg;
-	bool binding = channel_state(&s->c) == CHANNEL_BINDING;
+	bool binding = channel_is_binding(&s->c);
 
-	if (f->type == MQCHAN_CLOSE)
+	if (f->type == MQCHAN_CLOSE) {
 		on_close(s, f);
-	else if (f->type == MQCHAN_HELLO && binding && !s->asked)
-		on_hello(s, f);
-	else if (f->type == MQCHAN_RESUME && binding)
+	} else if (f->type == MQCHAN_HELLO || f->type == MQCHAN_OPTIONS) {
+		if (channel_greet(&s->c, f, judge_hello, s))
+			on_greeted(s);
+	} else if (f->type == MQCHAN_RESUME && binding) {
 		on_resume(s, f);
-	else if (f->type == MQCHAN_ACK && !binding)
+	} else if (f->type == MQCHAN_ACK && !binding) {
 		on_ack(s, f);
-	else
+	} else {
 		channel_unexpected(&s->c, f);
+	}
 }
 
 static void
@@ -373,8 +412,8 @@ sender_tick(struct sender *s, uint64_t now_ms)
 	channel_tick(&s->c, now_ms, true);
 	if (s->acked < s->sent || s->in_body)
 		s->busy_ms = now_ms;
-	if (channel_state(&s->c) == CHANNEL_RUNNING && s->disc_ms > 0 &&
-	    now_ms - s->busy_ms >= s->disc_ms)
+	if (channel_state(&s->c) == CHANNEL_RUNNING && s->def.disc_ms > 0 &&
+	    now_ms - s->busy_ms >= s->def.disc_ms)
 		channel_close(&s->c, MQI_OK, "nothing to send for DISCINT");
 	check_stopped(s);
 }

@@ -11,8 +11,24 @@
 
 #include "mca/channel.h"
 
-/* What a sender asks of its queue manager. */
+struct sender_def {
+	struct channel_def def;
+	char identity[CHANNEL_IDENTITY_LEN]; /* the partner's certificate */
+	uint64_t disc_ms;                    /* DISCINT; 0: never */
+	bool calls_back; /* accepted: it does not send here, but dials */
+};
+
+struct sender_stream;
+
+/* What a sender asks of its queue manager.  text has CHANNEL_TEXT_LEN bytes
+ * and gets a sentence on a failure. */
 struct sender_io {
+	/* An accepted one only.  Judges the partner's HELLO: fills the
+	 * definition, the partner's certificate, disc_ms and calls_back. */
+	enum mqi_err (*hello)(void *arg, const struct mqchan_hello *h,
+	    struct sender_def *ret, char *text);
+	/* An accepted one only.  Opens the stream; waits for the answer. */
+	enum mqi_err (*open)(void *arg, struct sender_stream *ret, char *text);
 	/* Binds the stream durably to the partner; waits for the answer. */
 	enum mqi_err (*bind)(
 	    void *arg, const uint8_t qmid[16], const char *identity);
@@ -45,14 +61,14 @@ struct sender {
 	struct channel c;
 	struct sender_io io;
 	struct sender_stream stream;
-	char identity[CHANNEL_IDENTITY_LEN]; /* the partner's certificate */
-	uint64_t disc_ms;                    /* DISCINT; 0: never */
+	struct sender_def def; /* as it was before the negotiation */
 	uint64_t acked;   /* by the partner, on this connection or before */
 	uint64_t sent;    /* last number sent whole, or the position */
 	uint64_t busy_ms; /* when there was something to do last */
 	uint64_t stop_ms; /* when it was told to stop */
 	bool rebound;     /* the stream had another partner before */
 	bool asked;       /* STREAM was sent */
+	bool called_back; /* the partner was told that this end dials */
 	/* the message under way */
 	bool in_body;
 	struct mqchan_msg msg;
@@ -61,10 +77,13 @@ struct sender {
 	uint32_t left; /* bytes of its body to come */
 };
 
-/* def, stream and io are copied.  identity: of the partner's certificate. */
-void sender_init(struct sender *s, const struct channel_def *def,
+/* One that dialled.  def, stream and io are copied. */
+void sender_init(struct sender *s, const struct sender_def *def,
     const struct sender_stream *stream, const struct sender_io *io,
-    const char *identity, uint64_t disc_ms, uint64_t now_ms);
+    uint64_t now_ms);
+/* One that was called: it learns all of that by io. */
+void sender_init_accepted(
+    struct sender *s, const struct sender_io *io, uint64_t now_ms);
 void sender_fini(struct sender *s);
 
 void sender_input(struct sender *s, const void *data, size_t len);

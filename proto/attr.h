@@ -38,7 +38,9 @@ enum mqattr_object {
 enum mqattr_chltype {
 	MQATTR_SDR = 0,
 	MQATTR_RCVR = 1,
-	MQATTR_SVRCONN = 2,
+	MQATTR_SVR = 2,
+	MQATTR_RQSTR = 3,
+	MQATTR_SVRCONN = 4,
 };
 
 /* Never renumber: stored.  Add at the end.  32, 50 and 52 to 56 are

@@ -31,15 +31,21 @@
 
 #define SDR MQ_BIT(MQATTR_SDR)
 #define RCVR MQ_BIT(MQATTR_RCVR)
-#define BOTH (SDR | RCVR)
+#define SVR MQ_BIT(MQATTR_SVR)
+#define RQSTR MQ_BIT(MQATTR_RQSTR)
 #define SVRCONN MQ_BIT(MQATTR_SVRCONN)
-#define EVERY (BOTH | SVRCONN)
+#define SENDS (SDR | SVR)
+#define TAKES (RCVR | RQSTR)
+#define DIALS (SDR | SVR | RQSTR)
+#define MSGS (SENDS | TAKES)
+#define EVERY (MSGS | SVRCONN)
 
 #define MANY 999999999
 
 static const char *const words_able[] = {"ENABLED", "DISABLED", NULL};
 static const char *const words_yes_no[] = {"YES", "NO", NULL};
-static const char *const words_chltype[] = {"SDR", "RCVR", "SVRCONN", NULL};
+static const char *const words_chltype[] = {
+    "SDR", "RCVR", "SVR", "RQSTR", "SVRCONN", NULL};
 static const char *const words_control[] = {
     "MANUAL", "QMGR", "STARTONLY", NULL};
 static const char *const words_defsopt[] = {"SHARED", "EXCL", NULL};
@@ -80,13 +86,13 @@ const struct mqattr_def mqattr_table[] = {
     TEXT(AUTHLIST, 256, AR, 0, "the rights that are given, with commas"),
     INT(BACKLOG, 0, 9999, "0", LS, 0,
 	"connections that may wait to be accepted; 0: 100"),
-    INT(BATCHSZ, 1, 9999, "50", CH, BOTH,
+    INT(BATCHSZ, 1, 9999, "50", CH, MSGS,
 	"messages that one unit of work of the receiver may cover"),
-    TEXT(CERTLABL, MQNAME_LABEL_LEN, QM | CH, SDR,
+    TEXT(CERTLABL, MQNAME_LABEL_LEN, QM | CH, DIALS,
 	"certificate to use, LABEL.cert.pem; blank: cert.pem"),
     WORD(CHLTYPE, words_chltype, "SDR", CH, EVERY,
-	"sender, receiver or for applications; cannot be altered"),
-    TEXT(CONNAME, 264, CH, SDR,
+	"which end it is, or for applications; cannot be altered"),
+    TEXT(CONNAME, 264, CH, DIALS,
 	"where the partner listens: host(port), several with commas"),
     WORD(CONTROL, words_control, "MANUAL", LS, 0,
 	"whether the listener starts and stops with the queue manager"),
@@ -103,7 +109,7 @@ const struct mqattr_def mqattr_table[] = {
     NAME(DEFXMITQ, QM, 0,
 	"transmission queue for queue managers without their own"),
     TEXT(DESCR, 64, ALL, EVERY, "a comment"),
-    INT(DISCINT, 0, 999999, "6000", CH, SDR,
+    INT(DISCINT, 0, 999999, "6000", CH, SENDS,
 	"seconds without a message after which the channel ends; 0: never"),
     TEXT(ENTITY, 64, AR, 0, "to whom they are given"),
     WORD(ENTTYPE, words_enttype, "PRINCIPAL", AR, 0,
@@ -115,17 +121,17 @@ const struct mqattr_def mqattr_table[] = {
 	"queue managers that a message may pass through"),
     TEXT(IPADDR, 48, LS, 0, "address to listen on; blank: all"),
     INT_RO(IPPROCS, QL, "handles open for input"),
-    INT(LONGRTY, 0, MANY, "999999999", CH, SDR,
+    INT(LONGRTY, 0, MANY, "999999999", CH, DIALS,
 	"attempts to connect after the short ones have failed"),
-    INT(LONGTMR, 0, MANY, "1200", CH, SDR, "seconds between those attempts"),
+    INT(LONGTMR, 0, MANY, "1200", CH, DIALS, "seconds between those attempts"),
     INT(MAXDEPTH, 0, MANY, "5000", QL, 0, "messages that the queue may hold"),
     INT(MAXMSGL, 0, MQI_MAX_BODY, "4194304", QM | QL | CH, EVERY,
 	"bytes of the longest message"),
     INT(MAXUMSGS, 1, MANY, "10000", QM, 0,
 	"messages that a unit may put and get; some 14,000 puts fit in one"),
-    INT(MRRTY, 0, MANY, "10", CH, RCVR,
+    INT(MRRTY, 0, MANY, "10", CH, TAKES,
 	"attempts to put a message that was refused"),
-    INT(MRTMR, 0, MANY, "1000", CH, RCVR,
+    INT(MRTMR, 0, MANY, "1000", CH, TAKES,
 	"milliseconds between those attempts"),
     WORD(MSGDLVSQ, words_msgdlvsq, "PRIORITY", QL, 0,
 	"order of delivery; transmission queues are always FIFO"),
@@ -142,9 +148,9 @@ const struct mqattr_def mqattr_table[] = {
 	"queue at the other queue manager; blank: queue-manager alias"),
     NAME(RQMNAME, QR, 0, "the other queue manager"),
     FLAG(SHARE, "YES", QL, "more than one handle may be open for input"),
-    INT(SHORTRTY, 0, MANY, "10", CH, SDR, "first attempts to connect"),
-    INT(SHORTTMR, 0, MANY, "60", CH, SDR, "seconds between those attempts"),
-    WORD(SSLCAUTH, words_sslcauth, "REQUIRED", CH, RCVR,
+    INT(SHORTRTY, 0, MANY, "10", CH, DIALS, "first attempts to connect"),
+    INT(SHORTTMR, 0, MANY, "60", CH, DIALS, "seconds between those attempts"),
+    WORD(SSLCAUTH, words_sslcauth, "REQUIRED", CH, SVR | TAKES,
 	"partners always need a certificate"),
     TEXT(SSLCIPH, MQCIPHER_NAME_LEN, CH, EVERY,
 	"CipherSpec; blank: any of TLS 1.3"),
@@ -158,9 +164,9 @@ const struct mqattr_def mqattr_table[] = {
     WORD(TRPTYPE, words_trptype, "TCP", CH | LS, EVERY, "transport"),
     WORD(USAGE, words_usage, "NORMAL", QL, 0,
 	"XMITQ: the queue is a transmission queue"),
-    WORD(USEDLQ, words_yes_no, "YES", CH, BOTH,
+    WORD(USEDLQ, words_yes_no, "YES", CH, MSGS,
 	"whether the channel may use the dead-letter queue"),
-    NAME(XMITQ, QR | CH, SDR, "transmission queue"),
+    NAME(XMITQ, QR | CH, SENDS, "transmission queue"),
 };
 
 const size_t mqattr_table_len = MQ_ARRAY_LEN(mqattr_table);

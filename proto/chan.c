@@ -327,6 +327,54 @@ mqchan_decode_close(const struct mqframe *f, struct mqchan_close *ret)
 }
 
 void
+mqchan_encode_options(struct mqbuf *b, const struct mqchan_options *v)
+{
+	size_t start = mqframe_begin(b, MQCHAN_OPTIONS, 0, 0);
+
+	MQ_PRE(v->n <= MQCHAN_MAX_OPTIONS);
+	mqbuf_put_u16(b, (uint16_t)v->n);
+	for (uint32_t i = 0; i < v->n; i++) {
+		const struct mqchan_option *o = &v->all[i];
+
+		MQ_PRE(o->len <= MQCHAN_MAX_OPTION);
+		MQ_PRE(i == 0 || o->number > o[-1].number);
+		mqbuf_put_u16(b, o->number);
+		mqbuf_put_u16(b, o->len);
+		mqbuf_put(b, o->data, o->len);
+	}
+	mqframe_end(b, start, 0);
+}
+
+enum mqi_err
+mqchan_decode_options(const struct mqframe *f, struct mqchan_options *ret)
+{
+	struct mqchan_options v = {.n = 0};
+	struct mqreader r;
+	enum mqi_err err = begin(f, MQCHAN_OPTIONS, &r);
+	uint16_t last = 0;
+
+	if (err != MQI_OK)
+		return err;
+	v.n = mqreader_u16(&r);
+	if (v.n > MQCHAN_MAX_OPTIONS)
+		return MQI_E_PROTOCOL;
+	for (uint32_t i = 0; i < v.n; i++) {
+		struct mqchan_option *o = &v.all[i];
+
+		o->number = mqreader_u16(&r);
+		o->len = mqreader_u16(&r);
+		if (o->number <= last || o->len > MQCHAN_MAX_OPTION)
+			return MQI_E_PROTOCOL;
+		last = o->number;
+		o->data = mqreader_bytes(&r, o->len);
+	}
+	err = finish(&r, true);
+	if (err == MQI_OK)
+		*ret = v;
+	return err;
+}
+
+void
 mqchan_encode_empty(struct mqbuf *b, uint16_t type)
 {
 	MQ_PRE(type == MQCHAN_HEARTBEAT || type == MQCHAN_HEARTBEAT_ACK);

@@ -4,7 +4,8 @@
  * docs/formats/channel.md has the bytes.
  *
  * The end that dialled sends HELLO; the other answers with HELLO, or ERROR and
- * a close.  The end that has messages then sends STREAM, answered by RESUME
+ * a close.  If both have the feature, each sends OPTIONS right behind.  The end
+ * that has messages then sends STREAM, answered by RESUME
  * (where the other end stands), or ERROR.  From then on MSG and PIECE flow one
  * way and ACK the other; HEARTBEAT, answered by HEARTBEAT_ACK, either way at
  * any time, also between the pieces of a body.  CLOSE is a clean end.
@@ -45,7 +46,8 @@
 	X(7, HEARTBEAT)     \
 	X(8, HEARTBEAT_ACK) \
 	X(9, ERROR)         \
-	X(10, CLOSE)
+	X(10, CLOSE)        \
+	X(11, OPTIONS)
 
 enum mqchan_type {
 
@@ -59,7 +61,10 @@ enum mqchan_role {
 	MQCHAN_ROLE_RECEIVER = 2, /* takes them */
 };
 
-/* Feature bits: none is defined yet.  A side uses what both sent. */
+/* Feature bits of a HELLO.  A side uses what both sent. */
+#define MQCHAN_FEATURE_OPTIONS 0x1u /* OPTIONS follows the HELLOs */
+#define MQCHAN_FEATURES MQCHAN_FEATURE_OPTIONS
+
 struct mqchan_hello {
 	/* u32 magic comes first */
 	uint16_t version_min;
@@ -121,6 +126,33 @@ struct mqchan_close {
 	uint32_t reason; /* 0: nothing more to do */
 };
 
+/* What an end says of itself beyond its HELLO, by number.  A number that is
+ * not known is skipped; one that is absent has the value that mca/channel.h
+ * gives it.  Never renumber. */
+enum mqchan_option_number {
+	MQCHAN_OPTION_PURPOSE = 1, /* u8, of the dialler: mqchan_purpose */
+	MQCHAN_OPTION_PRODUCT = 2, /* text: name and version */
+};
+
+enum mqchan_purpose {
+	MQCHAN_PURPOSE_MESSAGES = 0,
+	MQCHAN_PURPOSE_PING = 1, /* HEARTBEATs, then CLOSE */
+};
+
+#define MQCHAN_MAX_OPTIONS 64u
+#define MQCHAN_MAX_OPTION 512u /* bytes of one */
+
+struct mqchan_option {
+	uint16_t number; /* > the one before */
+	uint16_t len;    /* 0..MQCHAN_MAX_OPTION */
+	const void *data;
+};
+
+struct mqchan_options {
+	uint32_t n;
+	struct mqchan_option all[MQCHAN_MAX_OPTIONS];
+};
+
 #define MQCHAN_CODEC(name)                                   \
 	void mqchan_encode_##name(                           \
 	    struct mqbuf *b, const struct mqchan_##name *v); \
@@ -135,6 +167,7 @@ MQCHAN_CODEC(piece);
 MQCHAN_CODEC(ack);
 MQCHAN_CODEC(error);
 MQCHAN_CODEC(close);
+MQCHAN_CODEC(options);
 #undef MQCHAN_CODEC
 
 /* HEARTBEAT or HEARTBEAT_ACK, by type: no payload. */

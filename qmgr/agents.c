@@ -6,7 +6,7 @@
  * and stops; agents_status.c keeps what they tell; process.c runs them;
  * channel_state.c has their states.
  * Invariants: an agent has at most one process; its machine is INACTIVE,
- * STOPPED or RETRYING exactly when it has none (a receiver's guests have
+ * STOPPED, RETRYING or REQUESTING when it has none (a receiver's guests have
  * machines of their own); nothing starts while the queue manager stops.
  * Happy path: work on a transmission queue starts its channel; the process
  * attaches, tells its status, detaches and exits.
@@ -215,24 +215,27 @@ agent_spawn(struct agent *g, const char *verb, const char *option)
 }
 
 void
+agent_wait(struct agent *g, uint64_t delay_ms)
+{
+	if (delay_ms == CHAN_NO_RETRY)
+		return;
+	g->retry_at_ms = uv_now(g->owner->loop) + delay_ms;
+	uv_timer_start(&g->retry,
+	    g->is_listener ? listener_retry : channel_retry, delay_ms, 0);
+}
+
+void
 agent_ended(struct agent *g, enum chan_end how, int64_t status, int sig)
 {
 	struct chan_retry limits = g->is_listener
 				       ? listener_limits()
 				       : channel_limits(g->owner, g->info.name);
 	char text[128];
-	uint64_t delay_ms;
 
 	g->session = NULL;
 	g->info.started_ms = 0;
 	g->info.pid = 0;
-	delay_ms = chan_ended(&g->machine, how, &limits);
-	if (delay_ms != CHAN_NO_RETRY) {
-		g->retry_at_ms = uv_now(g->owner->loop) + delay_ms;
-		uv_timer_start(&g->retry,
-		    g->is_listener ? listener_retry : channel_retry, delay_ms,
-		    0);
-	}
+	agent_wait(g, chan_ended(&g->machine, how, &limits));
 	if (sig != 0)
 		(void)snprintf(text, sizeof(text),
 		    "its process was ended by signal %d; it is %s now", sig,
@@ -241,8 +244,10 @@ agent_ended(struct agent *g, enum chan_end how, int64_t status, int sig)
 		(void)snprintf(text, sizeof(text),
 		    "its process ended with status %d; it is %s now",
 		    (int)status, chan_state_name(&g->machine));
-	agent_log(
-	    g, how == CHAN_END_CLEAN ? MQLOG_INFO : MQLOG_WARN, "ended", text);
+	agent_log(g,
+	    how == CHAN_END_CLEAN || how == CHAN_END_CALLED_BACK ? MQLOG_INFO
+								 : MQLOG_WARN,
+	    "ended", text);
 }
 
 static enum process_step
@@ -356,6 +361,7 @@ list_stop(struct agent_list *list, enum agents_stop_mode mode)
 	TAILQ_FOREACH (g, list, link) {
 		uv_timer_stop(&g->retry);
 		if (chan_state(&g->machine) == CHAN_RETRYING ||
+		    chan_state(&g->machine) == CHAN_REQUESTING ||
 		    g->process.alive)
 			chan_stop(&g->machine, g->process.alive, true);
 		if (!channel_is_for_applications(g->owner, g->info.name))

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * agents.h - supervision of the mca processes: senders (one per SDR channel),
- * listeners, and the receivers that listeners start.  It knows them by their
- * local sessions and, for those that it started, by their process ids.
+ * agents.h - supervision of the mca processes: those that dial (one per
+ * channel), listeners, and those that answer, which listeners start.  It knows
+ * them by their local sessions and, for those that it started, by their process
+ * ids.
  *
  * What an agent tells in AGENT_STATUS frames (proto/ctl.h list; a key that is
  * absent leaves its value as it is):
- *   state        BINDING, RUNNING or PAUSED (channels); RUNNING (listeners)
+ *   state        INITIALIZING, BINDING, REQUESTING, RUNNING or PAUSED
+ *                (channels); RUNNING (listeners)
  *   msgs, bytes, batches, last_number           numbers, since the start
  *   partner_qmgr, partner_name, conname, error  text (a blank error is
  *                taken only with RUNNING: the last one stays shown)
  *   port         listeners: the one really used
+ *   call_back    yes: a requester has called a sender, which dials now
  *
  * What it is told in AGENT_ORDER frames: order=stop, it ends what it is doing
  * and exits (SIGTERM follows after 5 s, SIGKILL after 10 s); order=refresh, it
@@ -18,8 +21,8 @@
  * longer be there.
  *
  * Exit status of an agent: 0, it has nothing more to do (idle for DISCINT, or
- * told to stop): the channel is INACTIVE; anything else, or a signal, is a
- * failure: the channel is RETRYING.
+ * told to stop): the channel is INACTIVE; 3, a requester's partner dials: it is
+ * REQUESTING; anything else, or a signal, is a failure: it is RETRYING.
  *
  * Loop thread only; nothing here blocks.
  */
@@ -46,7 +49,7 @@ enum agents_stop_mode {
 	AGENTS_TERMINATE, /* SIGKILL */
 };
 
-/* A sender is started; a receiver that was stopped may be used again.
+/* One that dials is started; another that was stopped may be used again.
  * Errors: UNKNOWN_CHANNEL, STATE (it runs already), Q_MGR_STOPPING. */
 MQ_MUST_CHECK enum mqi_err agents_start_channel(
     struct agents *a, const char *name);
@@ -79,7 +82,7 @@ void agents_refresh_listeners(struct agents *a);
 struct agents_info {
 	char name[MQI_NAME_LEN + 1];
 	const char *state;   /* "RUNNING", ... */
-	const char *chltype; /* "SDR", "RCVR"; listeners: "" */
+	const char *chltype; /* "SDR", ...; listeners: "" */
 	int pid;             /* 0: no process */
 	uint64_t msgs;
 	uint64_t bytes;

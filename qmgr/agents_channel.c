@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * agents_channel.c - channels: when a sender's process starts, and how one is
- * stopped.
+ * agents_channel.c - channels: when the process of one that dials starts, and
+ * how one is stopped.
  *
  * Neighbours: agents.c has the table; the engine has the definitions, read
  * anew for each decision; stream_work of the engine ends up in channel_work().
  * Invariants: a channel that a person stopped starts only by a person's word,
  * whatever restarts lie between (its STOPREQ, which commands write).
- * Happy path: a message on a transmission queue starts the SDR channel that
- * names it; it ends by itself when idle, and the next message starts it again.
+ * Happy path: a message on a transmission queue starts the SDR, or SVR with a
+ * CONNAME, that names it; it ends by itself when idle, and the next message
+ * starts it again.  A requester (RQSTR) is started by a person, and by a person
+ * only; its partner sends on its connection or calls back.
  * Failure: retries as in channel_state.c; work that came while the process was
  * ending is not forgotten.
  */
@@ -21,6 +23,8 @@
 /* Between the clean end of a sender and its next start for work that came
  * while it was ending: it must not spin. */
 #define CHANNEL_AGAIN_MS 200u
+/* The exit status of a requester whose partner dials (mca/run.h). */
+#define STATUS_CALLED_BACK 3
 
 static bool
 channel_is(const struct engine_object *o, const char *type)
@@ -32,6 +36,15 @@ static const struct engine_object *
 channel_object(const struct agents *a, const char *name)
 {
 	return engine_object_find(a->qm->engine, MQATTR_CHANNEL, name);
+}
+
+/* It connects to its partner: SDR, RQSTR, and SVR if it knows where. */
+static bool
+channel_dials(const struct engine_object *o)
+{
+	return channel_is(o, "SDR") || channel_is(o, "RQSTR") ||
+	       (channel_is(o, "SVR") &&
+		   mqattr_text(o->attrs, MQATTR_ID_CONNAME)[0] != '\0');
 }
 
 static uint64_t
@@ -47,7 +60,7 @@ channel_limits(const struct agents *a, const char *name)
 {
 	const struct engine_object *o = channel_object(a, name);
 
-	if (!channel_is(o, "SDR"))
+	if (o == NULL || !channel_dials(o))
 		return (struct chan_retry){.short_count = 0};
 	return (struct chan_retry){
 	    .short_count = limit_of(o, MQATTR_ID_SHORTRTY),
@@ -85,7 +98,7 @@ channels_begin(struct agents *a)
 static void
 channel_spawn(struct agent *g)
 {
-	agent_spawn(g, "sender", "--channel");
+	agent_spawn(g, "dial", "--channel");
 }
 
 static void
@@ -110,11 +123,11 @@ agents_start_channel(struct agents *a, const char *name)
 	g = agent_get(a, false, name);
 	if (!chan_may_start(&g->machine) || agent_is_alive(g))
 		return MQI_E_STATE;
-	if (channel_is(o, "SDR")) {
+	if (channel_dials(o)) {
 		channel_begin(g);
 		return MQI_OK;
 	}
-	/* a receiver is started by its partner; it is allowed to, now */
+	/* the others are started by their partners; they are allowed to, now */
 	if (chan_state(&g->machine) == CHAN_STOPPED)
 		chan_stop(&g->machine, false, true);
 	return MQI_OK;
@@ -147,7 +160,19 @@ agents_channel_in_use(const struct agents *a, const char *name)
 	const struct agent *g = agent_find(a, false, name);
 
 	return g != NULL &&
-	       (agent_is_alive(g) || chan_state(&g->machine) == CHAN_RETRYING);
+	       (agent_is_alive(g) || chan_state(&g->machine) == CHAN_RETRYING ||
+		   chan_state(&g->machine) == CHAN_REQUESTING);
+}
+
+/* Work that came while it was ending: a little later, so that it cannot spin.
+ */
+void
+channel_again(struct agent *g)
+{
+	if (g->work && !g->owner->stopping && !agent_is_alive(g) &&
+	    (chan_state(&g->machine) == CHAN_INACTIVE ||
+		chan_state(&g->machine) == CHAN_RETRYING))
+		uv_timer_start(&g->retry, channel_retry, CHANNEL_AGAIN_MS, 0);
 }
 
 void
@@ -161,24 +186,43 @@ channel_ended(void *arg, int64_t status, int sig)
 		how = CHAN_END_CRASHED;
 	else if (status == 0)
 		how = CHAN_END_CLEAN;
+	else if (status == STATUS_CALLED_BACK)
+		how = CHAN_END_CALLED_BACK;
 	agent_ended(g, how, status, sig);
-	if (chan_state(&g->machine) == CHAN_INACTIVE && g->work &&
-	    !g->owner->stopping)
-		uv_timer_start(&g->retry, channel_retry, CHANNEL_AGAIN_MS, 0);
+	if (chan_state(&g->machine) == CHAN_INACTIVE)
+		channel_again(g);
+}
+
+/* A requester has waited long enough to be called back. */
+static void
+channel_not_called(struct agent *g)
+{
+	struct chan_retry limits = channel_limits(g->owner, g->info.name);
+	uint64_t delay_ms = chan_ended(&g->machine, CHAN_END_FAILED, &limits);
+
+	(void)snprintf(g->info.error, sizeof(g->info.error),
+	    "the partner did not call back within %u s",
+	    CHAN_CALL_WAIT_MS / 1000);
+	agent_wait(g, delay_ms);
 }
 
 void
 channel_retry(uv_timer_t *t)
 {
 	struct agent *g = t->data;
+	const struct engine_object *o;
 
 	turn_begin(g->owner->qm);
 	if (g->owner->stopping)
 		return;
-	if (!channel_is(channel_object(g->owner, g->info.name), "SDR")) {
-		/* it was deleted meanwhile */
-		if (chan_state(&g->machine) == CHAN_RETRYING)
+	o = channel_object(g->owner, g->info.name);
+	if (o == NULL || !channel_dials(o)) {
+		/* it was deleted or altered meanwhile */
+		if (chan_state(&g->machine) == CHAN_RETRYING ||
+		    chan_state(&g->machine) == CHAN_REQUESTING)
 			chan_stop(&g->machine, false, true);
+	} else if (chan_state(&g->machine) == CHAN_REQUESTING) {
+		channel_not_called(g);
 	} else if (chan_state(&g->machine) == CHAN_RETRYING) {
 		chan_retry_now(&g->machine);
 		channel_spawn(g);
@@ -197,7 +241,8 @@ channel_work(struct agents *a, const char *queue)
 	       NULL) {
 		struct agent *g;
 
-		if (!channel_is(o, "SDR") ||
+		if (!(channel_is(o, "SDR") || channel_is(o, "SVR")) ||
+		    !channel_dials(o) ||
 		    strcmp(mqattr_text(o->attrs, MQATTR_ID_XMITQ), queue) != 0)
 			continue;
 		any = true;

@@ -70,12 +70,16 @@ bool agent_is_alive(const struct agent *g); /* a process, or guests */
 void agent_spawn(struct agent *g, const char *verb, const char *option);
 /* The agent's process ended: logs it, and moves the machine. */
 void agent_ended(struct agent *g, enum chan_end how, int64_t status, int sig);
+/* Starts it again after so long, or never (CHAN_NO_RETRY). */
+void agent_wait(struct agent *g, uint64_t delay_ms);
 /* Asks process and guests to end. */
 void agent_end(struct agent *g, enum agents_stop_mode mode);
 
 /* agents_channel.c */
 void channel_ended(void *arg, int64_t status, int sig);
 void channel_retry(uv_timer_t *t);
+/* Starts one that has work and nobody who does it. */
+void channel_again(struct agent *g);
 struct chan_retry channel_limits(const struct agents *a, const char *name);
 /* A person has stopped it, maybe before the last restart. */
 bool channel_is_stopped(const struct agents *a, const char *name);

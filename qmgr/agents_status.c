@@ -72,6 +72,10 @@ guest_attach(struct agents *a, struct session *s, int pid, const char *channel,
 	if (chan_state(&g->machine) == CHAN_STOPPED ||
 	    chan_state(&g->machine) == CHAN_STOPPING || a->stopping)
 		return MQI_E_CHANNEL_NOT_AVAILABLE;
+	if (chan_state(&g->machine) == CHAN_REQUESTING && !g->process.alive) {
+		uv_timer_stop(&g->retry);
+		chan_called(&g->machine);
+	}
 	guest = mqmem_alloc(sizeof(*guest));
 	guest->session = s;
 	chan_init(&guest->machine, &none);
@@ -129,6 +133,7 @@ agents_detach(struct agents *a, struct session *s)
 		MQ_INVARIANT(chan_ended(&g->machine, CHAN_END_CLEAN, &none) ==
 			     CHAN_NO_RETRY);
 	}
+	channel_again(g);
 }
 
 /* ---- what they tell ---- */
@@ -223,6 +228,8 @@ agents_status(
 	if (i == NULL)
 		return;
 	take_info(status, i);
+	if (mqctl_list_get(status, "call_back") != NULL)
+		g->work = true; /* when this guest has left */
 	before = chan_state(m);
 	if (state == NULL || !chan_report(m, state, &limits) ||
 	    chan_state(m) == before)
@@ -272,7 +279,7 @@ show_channel(
 		fn(arg, &i);
 	}
 	if (chan_state(&g->machine) == CHAN_INACTIVE ||
-	    !TAILQ_EMPTY(&g->guests))
+	    (!g->process.alive && !TAILQ_EMPTY(&g->guests)))
 		return;
 	show_agent(a, g, fn, arg);
 }

@@ -7,7 +7,8 @@
  * Invariants: only moves that the table allows happen (base/sm.h aborts on
  * another one); an agent's word never takes a channel out of STOPPING, and
  * never into a state that only the queue manager gives.
- * Happy path: INACTIVE, STARTING, BINDING, RUNNING, INACTIVE.
+ * Happy path: INACTIVE, STARTING, INITIALIZING, BINDING, (a requester:
+ * REQUESTING), RUNNING, INACTIVE.
  * Failure: a failed or crashed agent leads to RETRYING, SHORTRTY times after
  * SHORTTMR, then LONGRTY times after LONGTMR, then to STOPPED; reaching
  * RUNNING gives all retries back.
@@ -16,25 +17,31 @@
 
 #include <string.h>
 
+/* While its process lives a channel comes nearer to RUNNING, step by step or
+ * past several at once (an agent tells the last one only), or it ends. */
+#define CHAN_BEHIND(state)                                    \
+	((MQ_BIT(CHAN_INITIALIZING) | MQ_BIT(CHAN_BINDING) |  \
+	     MQ_BIT(CHAN_REQUESTING) | MQ_BIT(CHAN_RUNNING) | \
+	     MQ_BIT(CHAN_PAUSED)) &                           \
+	    ~(MQ_BIT((state) + 1) - 1))
+#define CHAN_ALIVE(state)                                                     \
+	(CHAN_BEHIND(state) | MQ_BIT(CHAN_RETRYING) | MQ_BIT(CHAN_STOPPING) | \
+	    MQ_BIT(CHAN_STOPPED) | MQ_BIT(CHAN_INACTIVE) |                    \
+	    ((state) < CHAN_REQUESTING ? MQ_BIT(CHAN_REQUESTING) : 0))
+
 static const struct mqsm_state chan_states[CHAN_N_STATES] = {
     [CHAN_INACTIVE] = {"INACTIVE",
 	MQ_BIT(CHAN_STARTING) | MQ_BIT(CHAN_STOPPING) | MQ_BIT(CHAN_STOPPED)},
-    [CHAN_STARTING] = {"STARTING",
-	MQ_BIT(CHAN_BINDING) | MQ_BIT(CHAN_RUNNING) | MQ_BIT(CHAN_PAUSED) |
-	    MQ_BIT(CHAN_RETRYING) | MQ_BIT(CHAN_STOPPING) |
-	    MQ_BIT(CHAN_STOPPED) | MQ_BIT(CHAN_INACTIVE)},
-    [CHAN_BINDING] = {"BINDING",
-	MQ_BIT(CHAN_RUNNING) | MQ_BIT(CHAN_PAUSED) | MQ_BIT(CHAN_RETRYING) |
-	    MQ_BIT(CHAN_STOPPING) | MQ_BIT(CHAN_STOPPED) |
-	    MQ_BIT(CHAN_INACTIVE)},
+    [CHAN_STARTING] = {"STARTING", CHAN_ALIVE(CHAN_STARTING)},
+    [CHAN_INITIALIZING] = {"INITIALIZING", CHAN_ALIVE(CHAN_INITIALIZING)},
+    [CHAN_BINDING] = {"BINDING", CHAN_ALIVE(CHAN_BINDING)},
+    [CHAN_REQUESTING] = {"REQUESTING", CHAN_ALIVE(CHAN_REQUESTING)},
     [CHAN_RUNNING] = {"RUNNING",
-	MQ_BIT(CHAN_BINDING) | MQ_BIT(CHAN_PAUSED) | MQ_BIT(CHAN_RETRYING) |
-	    MQ_BIT(CHAN_STOPPING) | MQ_BIT(CHAN_STOPPED) |
-	    MQ_BIT(CHAN_INACTIVE)},
+	MQ_BIT(CHAN_PAUSED) | MQ_BIT(CHAN_RETRYING) | MQ_BIT(CHAN_STOPPING) |
+	    MQ_BIT(CHAN_STOPPED) | MQ_BIT(CHAN_INACTIVE)},
     [CHAN_PAUSED] = {"PAUSED",
-	MQ_BIT(CHAN_BINDING) | MQ_BIT(CHAN_RUNNING) | MQ_BIT(CHAN_RETRYING) |
-	    MQ_BIT(CHAN_STOPPING) | MQ_BIT(CHAN_STOPPED) |
-	    MQ_BIT(CHAN_INACTIVE)},
+	MQ_BIT(CHAN_RUNNING) | MQ_BIT(CHAN_RETRYING) | MQ_BIT(CHAN_STOPPING) |
+	    MQ_BIT(CHAN_STOPPED) | MQ_BIT(CHAN_INACTIVE)},
     [CHAN_RETRYING] = {"RETRYING",
 	MQ_BIT(CHAN_STARTING) | MQ_BIT(CHAN_STOPPING) | MQ_BIT(CHAN_STOPPED) |
 	    MQ_BIT(CHAN_INACTIVE)},
@@ -104,8 +111,8 @@ bool
 chan_report(
     struct chan_machine *m, const char *state, const struct chan_retry *r)
 {
-	static const enum chan_state told[] = {
-	    CHAN_BINDING, CHAN_RUNNING, CHAN_PAUSED};
+	static const enum chan_state told[] = {CHAN_INITIALIZING, CHAN_BINDING,
+	    CHAN_REQUESTING, CHAN_RUNNING, CHAN_PAUSED};
 	enum chan_state next = CHAN_INACTIVE;
 
 	for (size_t i = 0; i < MQ_ARRAY_LEN(told); i++)
@@ -137,6 +144,13 @@ chan_stop(struct chan_machine *m, bool alive, bool inactive)
 		mqsm_move(&m->sm, next);
 }
 
+void
+chan_called(struct chan_machine *m)
+{
+	MQ_PRE(chan_state(m) == CHAN_REQUESTING);
+	mqsm_move(&m->sm, CHAN_INACTIVE);
+}
+
 static uint64_t
 chan_next_retry(struct chan_machine *m, bool quick, const struct chan_retry *r)
 {
@@ -166,6 +180,11 @@ chan_ended(
 		mqsm_move(&m->sm,
 		    m->inactive_when_done ? CHAN_INACTIVE : CHAN_STOPPED);
 		return CHAN_NO_RETRY;
+	}
+	if (how == CHAN_END_CALLED_BACK) {
+		if (chan_state(m) != CHAN_REQUESTING)
+			mqsm_move(&m->sm, CHAN_REQUESTING);
+		return CHAN_CALL_WAIT_MS;
 	}
 	if (how == CHAN_END_CLEAN) {
 		mqsm_move(&m->sm, CHAN_INACTIVE);

@@ -144,9 +144,9 @@ ctl_resolve_channel(struct ctl *c)
 	    engine_object_find(c->engine, MQATTR_CHANNEL, c->cmd->name);
 	if (o == NULL)
 		return control_result(c, MQI_E_UNKNOWN_CHANNEL, "");
-	if (!mqattr_is(o->attrs, MQATTR_ID_CHLTYPE, "SDR"))
+	if (!mqattr_set_has(o->attrs, MQATTR_ID_XMITQ))
 		return ctl_fail(c, MQI_E_OBJECT_TYPE,
-		    "CHANNEL(%s) is not a sender", c->cmd->name);
+		    "CHANNEL(%s) is not a sender or server", c->cmd->name);
 	const char *queue = mqattr_text(o->attrs, MQATTR_ID_XMITQ);
 	struct engine_stream_status st = {.acked = 0};
 	(void)!engine_stream_status(c->engine, queue, &st);

@@ -105,7 +105,7 @@ set_chltype(struct ctl *c, struct mqattr_set *set, bool exists)
 		if (exists)
 			return MQI_OK;
 		return ctl_fail(c, MQI_E_ATTRIBUTE,
-		    "CHLTYPE(SDR) or CHLTYPE(RCVR) is required");
+		    "CHLTYPE is required: SDR, RCVR, SVR, RQSTR or SVRCONN");
 	}
 	if (exists &&
 	    strcasecmp(value, mqattr_text(set, MQATTR_ID_CHLTYPE)) != 0)
@@ -167,6 +167,8 @@ check_required(struct ctl *c, const struct mqattr_set *set)
 		return err;
 	for (size_t i = 0; i < MQ_ARRAY_LEN(required); i++) {
 		if (!mqattr_set_has(set, required[i]) ||
+		    (required[i] == MQATTR_ID_CONNAME &&
+			mqattr_chltype(set) == MQATTR_SVR) ||
 		    mqattr_text(set, required[i])[0] != '\0')
 			continue;
 		return ctl_fail(c, MQI_E_ATTRIBUTE,

@@ -152,7 +152,7 @@ show_saved_sender(struct ctl *c, const struct engine_object *o)
 		return MQI_OK; /* it has no transmission queue yet */
 	ctl_row_begin(&r);
 	ctl_row_text(&r, "CHANNEL", o->name);
-	ctl_row_text(&r, "CHLTYPE", "SDR");
+	ctl_row_text(&r, "CHLTYPE", mqattr_text(o->attrs, MQATTR_ID_CHLTYPE));
 	ctl_row_uint(&r, "CURSEQNO", st.handed);
 	ctl_row_text(&r, "INDOUBT", st.in_doubt ? "YES" : "NO");
 	ctl_row_uint(&r, "LSTSEQNO", st.acked);
@@ -191,7 +191,7 @@ saved_status(struct ctl *c)
 	while (w.err == MQI_OK &&
 	       (o = engine_object_next(c->engine, MQATTR_CHANNEL, o)) != NULL)
 		if (ctl_matches(c->cmd->name, o->name) &&
-		    mqattr_is(o->attrs, MQATTR_ID_CHLTYPE, "SDR"))
+		    mqattr_set_has(o->attrs, MQATTR_ID_XMITQ))
 			w.err = show_saved_sender(c, o);
 	if (w.err == MQI_OK && strcmp(c->cmd->name, "*") == 0)
 		engine_each_position(c->engine, show_saved_position, &w);

@@ -152,7 +152,9 @@ extern "C" {
 	X(10022, BUSY, FAIL, "the handle is in use by another call")           \
 	X(10023, SUPPRESSED, FAIL,                                             \
 	    "not tried, since an earlier asynchronous put on the handle "      \
-	    "failed")
+	    "failed")                                                          \
+	X(10040, CALLS_BACK, FAIL,                                             \
+	    "the partner ends this connection and dials one of its own")
 
 enum mqi_err {
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stream.c - a transmission queue read by number: what `mca sender` does.
+ * stream.c - a transmission queue read by number: what a sending channel does.
  *
  * The sender opens the queue exclusively, binds the stream to its partner, and
  * is given messages behind a number within a window, each naming the number

@@ -38,7 +38,7 @@ mqi_conn *qm_connect(const struct qm *q);
 void qm_mqsc(const struct qm *q, const char *commands);
 /* Gives it a certificate of the authority of d, which the first call makes. */
 void qm_tls(const struct qm *q, const struct tmpdir *d);
-/* Gives a signal (0: none) to its agents of this kind ("sender"); returns how
+/* Gives a signal (0: none) to its agents of this kind ("dial"); returns how
  * many there were. */
 unsigned qm_signal_agents(const struct qm *q, const char *kind, int signum);
 /* A listener named TCP on a port of its own, which is returned, and a

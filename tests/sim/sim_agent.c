@@ -430,8 +430,7 @@ sender_start(struct sim_agent *a)
 	    .bind = io_bind, .credit = io_credit, .ack = io_ack, .arg = a};
 	struct sim_request q = {.kind = SIM_STREAM_OPEN};
 	struct sender_stream stream;
-	struct channel_def def;
-	char identity[CHANNEL_IDENTITY_LEN];
+	struct sender_def def = {.disc_ms = 0};
 	enum mqi_err err;
 
 	(void)snprintf(
@@ -445,10 +444,10 @@ sender_start(struct sim_agent *a)
 	}
 	a->handle = a->answer.r.handle;
 	copy_stream(&a->stream, &stream);
-	fill_def(a, &def);
-	sim_identity(a->peer, identity);
-	sender_init(&a->s, &def, &stream, &io, identity,
-	    sim_roll(a->sim, 2) ? 0 : 3000, now_ms(a));
+	fill_def(a, &def.def);
+	sim_identity(a->peer, def.identity);
+	def.disc_ms = sim_roll(a->sim, 2) ? 0 : 3000;
+	sender_init(&a->s, &def, &stream, &io, now_ms(a));
 	a->begun = true;
 	a->sim->channels++;
 	SIM_TRACE(a->sim, "%s: a sender to %s runs", a->qm->name, q.object);

@@ -233,7 +233,7 @@ put_far(const struct fixture *f)
 /* ---- channels ---- */
 
 static void
-test_start_runs_the_sender_with_its_arguments(void **state)
+test_start_runs_the_agent_with_its_arguments(void **state)
 {
 	struct fixture *f = *state;
 	struct wanted w = {.keyword = "JOBNAME"};
@@ -242,7 +242,7 @@ test_start_runs_the_sender_with_its_arguments(void **state)
 	behave(f, "exec sleep 1000\n");
 	qm_mqsc(&f->q, CHANNEL "START CHANNEL(A.B)\n");
 	(void)snprintf(args, sizeof(args),
-	    "sender --qmgr QM1 --root %.3000s --channel A.B", f->q.root);
+	    "dial --qmgr QM1 --root %.3000s --channel A.B", f->q.root);
 	await_calls(f, args, 1);
 	await_status(f, MQCTL_CHSTATUS, "A.B", "STARTING");
 	show(f, MQCTL_CHSTATUS, "A.B", &w);
@@ -446,7 +446,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_start_runs_the_sender_with_its_arguments),
+	    TEST(test_start_runs_the_agent_with_its_arguments),
 	    TEST(test_message_on_the_transmission_queue_starts_its_channel),
 	    TEST(test_channel_defined_after_its_work_starts),
 	    TEST(test_work_that_is_left_starts_the_channel_after_a_restart),

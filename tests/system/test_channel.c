@@ -301,10 +301,10 @@ kill_one(struct fixture *f, unsigned which)
 {
 	switch (which) {
 	case 0:
-		(void)qm_signal_agents(&f->qm[0], "sender", SIGKILL);
+		(void)qm_signal_agents(&f->qm[0], "dial", SIGKILL);
 		break;
 	case 1:
-		(void)qm_signal_agents(&f->qm[1], "receiver", SIGKILL);
+		(void)qm_signal_agents(&f->qm[1], "answer", SIGKILL);
 		break;
 	default:
 		proc_kill9(&f->qm[which - 2].proc);
@@ -348,12 +348,12 @@ test_a_hung_receiver_is_replaced(void **state)
 	qm_mqsc(&f->qm[1], "ALTER CHANNEL(QM1.QM2) CHLTYPE(RCVR) HBINT(1)\n");
 	put_to(&f->qm[0], "IN", "QM2", "one", 3);
 	wait_for_depth(f, 1, "IN", 1);
-	assert_int_equal(qm_signal_agents(&f->qm[1], "receiver", SIGSTOP), 1);
+	assert_int_equal(qm_signal_agents(&f->qm[1], "answer", SIGSTOP), 1);
 	start = test_now_ms();
 	put_to(&f->qm[0], "IN", "QM2", "two", 3);
 	wait_for_depth(f, 1, "IN", 2);
 	assert_true(test_now_ms() - start >= 1000);
-	assert_int_equal(qm_signal_agents(&f->qm[1], "receiver", SIGCONT), 2);
+	assert_int_equal(qm_signal_agents(&f->qm[1], "answer", SIGCONT), 2);
 	put_to(&f->qm[0], "IN", "QM2", "three", 5);
 	wait_for_depth(f, 0, "QM2", 0);
 	assert_int_equal(depth_of(&f->qm[1], "IN"), 3);
@@ -372,20 +372,20 @@ test_a_stalled_sender_ends_with_its_queue_manager(void **state)
 	qm_mqsc(&f->qm[0], "ALTER CHANNEL(QM1.QM2) CHLTYPE(SDR) HBINT(300)\n");
 	put_to(&f->qm[0], "IN", "QM2", "one", 3);
 	wait_for_depth(f, 1, "IN", 1);
-	assert_int_equal(qm_signal_agents(&f->qm[1], "receiver", SIGSTOP), 1);
+	assert_int_equal(qm_signal_agents(&f->qm[1], "answer", SIGSTOP), 1);
 	put_to(&f->qm[0], "IN", "QM2", body, len);
 	/* it stalls meanwhile; if it does not, this proves less */
 	(void)poll(NULL, 0, 1000);
 	proc_kill9(&f->qm[0].proc);
 	end = test_now_ms() + PROC_DEADLINE_MS;
-	while (qm_signal_agents(&f->qm[0], "sender", 0) > 0) {
+	while (qm_signal_agents(&f->qm[0], "dial", 0) > 0) {
 		if (test_now_ms() > end)
 			fail_msg("the sender goes on without a queue manager");
 		(void)poll(NULL, 0, 20);
 	}
 	qm_start(&f->qm[0]);
 	wait_for_depth(f, 1, "IN", 2);
-	(void)qm_signal_agents(&f->qm[1], "receiver", SIGCONT);
+	(void)qm_signal_agents(&f->qm[1], "answer", SIGCONT);
 	wait_for_depth(f, 0, "QM2", 0);
 	assert_int_equal(depth_of(&f->qm[1], "IN"), 2);
 	free(body);

@@ -197,7 +197,7 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	static const char *const kinds[] = {"sender", "receiver", "listener"};
+	static const char *const kinds[] = {"dial", "answer", "listener"};
 	struct fixture *f = *state;
 
 	for (int i = 0; i < N_QM; i++) {
@@ -237,7 +237,7 @@ draw(struct lane *l)
 	    HARM_STOP_AGENTS, HARM_FULL_QUEUE, HARM_INHIBITED, HARM_CLOCK,
 	    HARM_FULL_DISK};
 
-	static const char *const agents[] = {"sender", "receiver", "listener"};
+	static const char *const agents[] = {"dial", "answer", "listener"};
 	uint64_t a = mqrand_next(&l->seed), b = mqrand_next(&l->seed);
 
 	l->agents = agents[(size_t)b % MQ_ARRAY_LEN(agents)];

@@ -494,7 +494,7 @@ leave_in_doubt(struct fixture *f)
 	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
 
 	deliver(f, "one");
-	assert_int_equal(qm_signal_agents(&f->qm[1], "receiver", SIGSTOP), 1);
+	assert_int_equal(qm_signal_agents(&f->qm[1], "answer", SIGSTOP), 1);
 	put_at(&f->qm[0], "two");
 	for (;;) {
 		char bin[PATH_MAX], log[PATH_MAX], *out;
@@ -515,7 +515,7 @@ leave_in_doubt(struct fixture *f)
 		(void)poll(NULL, 0, 20);
 	}
 	stop_channel(f, &f->qm[0]);
-	(void)qm_signal_agents(&f->qm[1], "receiver", SIGKILL);
+	(void)qm_signal_agents(&f->qm[1], "answer", SIGKILL);
 }
 
 static void

@@ -89,6 +89,29 @@ model_source_add(
 }
 
 static enum mqi_err
+source_hello(
+    void *arg, const struct mqchan_hello *h, struct sender_def *ret, char *text)
+{
+	struct model_source *m = arg;
+
+	assert_int_equal(h->role, MQCHAN_ROLE_RECEIVER);
+	if (m->hello_result != MQI_OK) {
+		strcpy(text, "not here");
+		return m->hello_result;
+	}
+	*ret = m->def;
+	return MQI_OK;
+}
+
+static enum mqi_err
+source_open(void *arg, struct sender_stream *ret, char *text)
+{
+	(void)text;
+	model_source_stream(arg, ret);
+	return MQI_OK;
+}
+
+static enum mqi_err
 source_bind(void *arg, const uint8_t qmid[16], const char *identity)
 {
 	struct model_source *m = arg;
@@ -128,7 +151,9 @@ source_ack(void *arg, uint64_t number)
 void
 model_source_io(struct model_source *m, struct sender_io *ret)
 {
-	*ret = (struct sender_io){.bind = source_bind,
+	*ret = (struct sender_io){.hello = source_hello,
+	    .open = source_open,
+	    .bind = source_bind,
 	    .credit = source_credit,
 	    .ack = source_ack,
 	    .arg = m};

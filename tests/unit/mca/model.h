@@ -31,6 +31,8 @@ struct model_source {
 	char identity[CHANNEL_IDENTITY_LEN];
 	struct mqchan_stream history;
 	enum mqi_err bind_result;
+	enum mqi_err hello_result; /* of one that is called */
+	struct sender_def def;
 	/* of the sender that reads now */
 	bool reading;
 	uint32_t next; /* index of the next message to give */

@@ -28,15 +28,18 @@ struct pair {
 	size_t carried; /* bytes, both ways, since the last start */
 	size_t cut_at;
 	bool cut;
+	bool requested; /* the receiver dials */
 };
 
-static const struct channel_def sender_def = {
-    .channel = "QM1.TO.QM2",
-    .qmgr = "QM1",
-    .qmid = {1},
-    .heartbeat_ms = 5000,
-    .batch_size = 50,
-    .max_msg_len = 4194304,
+static const struct sender_def sender_def = {
+    .def = {.channel = "QM1.TO.QM2",
+	.qmgr = "QM1",
+	.qmid = {1},
+	.heartbeat_ms = 5000,
+	.batch_size = 50,
+	.max_msg_len = 4194304},
+    .identity = "CN=QM2",
+    .disc_ms = 60000,
 };
 
 static void
@@ -49,9 +52,14 @@ pair_start(struct pair *p)
 	model_source_stream(&p->source, &stream);
 	model_source_io(&p->source, &sio);
 	model_target_io(&p->target, &rio);
-	sender_init(
-	    &p->s, &sender_def, &stream, &sio, "CN=QM2", 60000, p->now_ms);
-	receiver_init(&p->r, &rio, p->now_ms);
+	if (p->requested) {
+		p->source.def = sender_def;
+		sender_init_accepted(&p->s, &sio, p->now_ms);
+		receiver_init_dialled(&p->r, &p->target.def, &rio, p->now_ms);
+	} else {
+		sender_init(&p->s, &sender_def, &stream, &sio, p->now_ms);
+		receiver_init(&p->r, &rio, p->now_ms);
+	}
 	p->carried = 0;
 	p->cut = false;
 }
@@ -198,14 +206,82 @@ test_large_bodies_arrive(void **state)
 	model_target_fini(&p.target);
 }
 
+static void
+test_a_requester_gets_what_the_server_has(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	pair_init(&p, 1);
+	p.requested = true;
+	add_small(&p, 1, 200);
+	pair_start(&p);
+	/* HELLOs and OPTIONS: nothing but messages is waited for */
+	sender_input(&p.s, p.r.c.out.data, p.r.c.out.len);
+	mqbuf_reset(&p.r.c.out);
+	receiver_input(&p.r, p.s.c.out.data, p.s.c.out.len);
+	mqbuf_reset(&p.s.c.out);
+	assert_string_equal(channel_state_name(&p.r.c), "REQUESTING");
+	assert_string_equal(channel_state_name(&p.s.c), "BINDING");
+	pair_run(&p);
+	check_delivered(&p);
+	assert_int_equal(p.source.acked, p.target.position);
+	assert_string_equal(channel_state_name(&p.r.c), "RUNNING");
+	assert_int_equal(p.s.c.def.batch_size, 4);
+	assert_int_equal(p.r.c.def.batch_size, 4);
+	pair_end(&p);
+	model_target_fini(&p.target);
+}
+
+static void
+test_a_sender_that_is_asked_calls_back(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	pair_init(&p, 1);
+	p.requested = true;
+	add_small(&p, 1, 3);
+	pair_start(&p);
+	p.source.def.calls_back = true;
+	pair_run(&p);
+	assert_int_equal(channel_state(&p.s.c), CHANNEL_ENDED);
+	assert_true(p.s.called_back);
+	assert_int_equal(channel_state(&p.r.c), CHANNEL_ENDED);
+	assert_int_equal(p.r.c.reason, MQI_E_CALLS_BACK);
+	assert_int_equal(p.target.n, 0);
+	/* it has shown nothing of its stream */
+	assert_int_equal(p.source.bound[0], 0);
+	pair_end(&p);
+	model_target_fini(&p.target);
+}
+
+static void
+test_a_refused_requester_hears_why(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	pair_init(&p, 1);
+	p.requested = true;
+	p.source.hello_result = MQI_E_NOT_AUTHORIZED;
+	pair_start(&p);
+	pair_run(&p);
+	assert_int_equal(p.r.c.reason, MQI_E_NOT_AUTHORIZED);
+	assert_non_null(strstr(p.r.c.text, "not here"));
+	pair_end(&p);
+	model_target_fini(&p.target);
+}
+
 /* Cuts after `at` bytes, then again at random places, then not. */
 static size_t
-cut_once(uint64_t seed, size_t at, void (*fill)(struct pair *p))
+cut_once(uint64_t seed, size_t at, bool requested, void (*fill)(struct pair *p))
 {
 	struct pair p;
 	size_t total;
 
 	pair_init(&p, seed);
+	p.requested = requested;
 	fill(&p);
 	for (unsigned i = 0; i < 3; i++) {
 		p.cut_at = i == 0 ? at : mqrand_next(&p.seed) % (at + 1);
@@ -249,26 +325,39 @@ env_seed(uint64_t def)
 }
 
 static void
-test_a_cut_at_every_byte_loses_and_doubles_nothing(void **state)
+cut_at_bytes(bool requested, size_t step)
 {
 	uint64_t seed = env_seed(1);
-	size_t total = cut_once(seed, 0, fill_small);
+	size_t total = cut_once(seed, 0, requested, fill_small);
 
-	(void)state;
 	assert_true(total > 1500);
-	for (size_t at = 0; at <= total; at++)
-		(void)cut_once(seed + at, at, fill_small);
+	for (size_t at = 0; at <= total; at += step)
+		(void)cut_once(seed + at, at, requested, fill_small);
+}
+
+static void
+test_a_cut_at_every_byte_loses_and_doubles_nothing(void **state)
+{
+	(void)state;
+	cut_at_bytes(false, 1);
+}
+
+static void
+test_a_cut_of_a_requester_loses_and_doubles_nothing(void **state)
+{
+	(void)state;
+	cut_at_bytes(true, 7);
 }
 
 static void
 test_a_cut_in_a_large_body_loses_and_doubles_nothing(void **state)
 {
 	uint64_t seed = env_seed(2);
-	size_t total = cut_once(seed, 0, fill_mixed);
+	size_t total = cut_once(seed, 0, false, fill_mixed);
 
 	(void)state;
 	for (size_t at = 0; at <= total; at += 211)
-		(void)cut_once(seed + at, at, fill_mixed);
+		(void)cut_once(seed + at, at, (at & 1) != 0, fill_mixed);
 }
 
 static void
@@ -301,7 +390,7 @@ test_a_second_receiver_fences_the_first(void **state)
 	model_target_io(&p.target, &rio);
 	pair_start(&p);
 	{
-		/* hello and stream only, so that it opens the position */
+		/* as far as STREAM only, so that it opens the position */
 		receiver_input(&p.r, p.s.c.out.data, p.s.c.out.len);
 		mqbuf_reset(&p.s.c.out);
 		sender_input(&p.s, p.r.c.out.data, p.r.c.out.len);
@@ -425,8 +514,13 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_messages_arrive_once_in_order),
 	    cmocka_unit_test(test_large_bodies_arrive),
+	    cmocka_unit_test(test_a_requester_gets_what_the_server_has),
+	    cmocka_unit_test(test_a_sender_that_is_asked_calls_back),
+	    cmocka_unit_test(test_a_refused_requester_hears_why),
 	    cmocka_unit_test(
 		test_a_cut_at_every_byte_loses_and_doubles_nothing),
+	    cmocka_unit_test(
+		test_a_cut_of_a_requester_loses_and_doubles_nothing),
 	    cmocka_unit_test(
 		test_a_cut_in_a_large_body_loses_and_doubles_nothing),
 	    cmocka_unit_test(test_a_second_receiver_fences_the_first),

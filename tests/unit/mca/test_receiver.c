@@ -23,13 +23,14 @@ struct fixture {
 	uint64_t now_ms;
 };
 
-static const struct channel_def sender_def = {
-    .channel = "QM1.TO.QM2",
-    .qmgr = "QM1",
-    .qmid = {1},
-    .heartbeat_ms = 5000,
-    .batch_size = 50,
-    .max_msg_len = 4194304,
+static const struct sender_def sender_def = {
+    .def = {.channel = "QM1.TO.QM2",
+	.qmgr = "QM1",
+	.qmid = {1},
+	.heartbeat_ms = 5000,
+	.batch_size = 50,
+	.max_msg_len = 4194304},
+    .identity = "CN=QM2",
 };
 
 static void
@@ -42,7 +43,7 @@ start(struct fixture *f)
 	model_source_stream(&f->source, &stream);
 	model_source_io(&f->source, &sio);
 	model_target_io(&f->target, &rio);
-	sender_init(&f->s, &sender_def, &stream, &sio, "CN=QM2", 0, f->now_ms);
+	sender_init(&f->s, &sender_def, &stream, &sio, f->now_ms);
 	receiver_init(&f->r, &rio, f->now_ms);
 }
 

@@ -19,13 +19,14 @@ struct fixture {
 	struct mqbuf in; /* what the partner will say */
 };
 
-static const struct channel_def def = {
-    .channel = "QM1.TO.QM2",
-    .qmgr = "QM1",
-    .qmid = {1},
-    .heartbeat_ms = 5000,
-    .batch_size = 50,
-    .max_msg_len = 1000,
+static const struct sender_def def = {
+    .def = {.channel = "QM1.TO.QM2",
+	.qmgr = "QM1",
+	.qmid = {1},
+	.heartbeat_ms = 5000,
+	.batch_size = 50,
+	.max_msg_len = 1000},
+    .identity = "CN=QM2",
 };
 
 static const struct mqchan_hello answer = {
@@ -48,7 +49,7 @@ start(struct fixture *f)
 
 	model_source_stream(&f->source, &stream);
 	model_source_io(&f->source, &io);
-	sender_init(&f->s, &def, &stream, &io, "CN=QM2", 0, 0);
+	sender_init(&f->s, &def, &stream, &io, 0);
 	mqbuf_reset(&f->in);
 }
 

@@ -58,6 +58,11 @@ static const struct mqchan_msg large = {.number = 9,
     .desc = "descriptor",
     .desc_len = 10};
 
+static const struct mqchan_options options = {.n = 3,
+    .all = {{.number = MQCHAN_OPTION_PURPOSE, .len = 1, .data = "\1"},
+	{.number = MQCHAN_OPTION_PRODUCT, .len = 6, .data = "Sluice"},
+	{.number = 60000, .len = 0, .data = ""}}};
+
 typedef void (*encode_fn)(struct mqbuf *b);
 
 #define ENCODE(name, var)                         \
@@ -71,6 +76,7 @@ ENCODE(resume, resume)
 ENCODE(error, error)
 ENCODE(msg, msg)
 ENCODE(msg, large)
+ENCODE(options, options)
 
 static void
 encode_piece(struct mqbuf *b)
@@ -118,6 +124,7 @@ static const struct {
     {"heartbeat_ack", encode_heartbeat_ack},
     {"error", encode_error},
     {"close", encode_close},
+    {"options", encode_options},
 };
 
 static enum mqi_err
@@ -131,6 +138,7 @@ decode(const struct mqframe *f)
 	struct mqchan_ack a;
 	struct mqchan_error e;
 	struct mqchan_close c;
+	struct mqchan_options o;
 
 	switch (f->type) {
 	case MQCHAN_HELLO:
@@ -149,6 +157,8 @@ decode(const struct mqframe *f)
 		return mqchan_decode_error(f, &e);
 	case MQCHAN_CLOSE:
 		return mqchan_decode_close(f, &c);
+	case MQCHAN_OPTIONS:
+		return mqchan_decode_options(f, &o);
 	default:
 		return mqchan_decode_empty(f);
 	}
@@ -295,6 +305,34 @@ test_wrong_lengths_are_refused(void **state)
 }
 
 static void
+test_options_out_of_order_or_too_many_are_refused(void **state)
+{
+	static const struct {
+		const char *bytes;
+		uint32_t len;
+		enum mqi_err want;
+	} rows[] = {
+	    {"\0\0", 2, MQI_OK},
+	    {"\1\0\1\0\0\0", 6, MQI_OK},
+	    {"\1\0\0\0\0\0", 6, MQI_E_PROTOCOL}, /* no number is 0 */
+	    {"\2\0\1\0\0\0\1\0\0\0", 10, MQI_E_PROTOCOL},
+	    {"\2\0\2\0\0\0\1\0\0\0", 10, MQI_E_PROTOCOL},
+	    {"\2\0\1\0\0\0\2\0\0\0", 10, MQI_OK},
+	    {"\101\0", 2, MQI_E_PROTOCOL},
+	    {"\1\0\1\0\1\2", 6, MQI_E_PROTOCOL},
+	};
+	struct mqframe f = {.type = MQCHAN_OPTIONS};
+	struct mqchan_options o;
+
+	(void)state;
+	for (size_t i = 0; i < MQ_ARRAY_LEN(rows); i++) {
+		f.payload = (const uint8_t *)rows[i].bytes;
+		f.payload_len = rows[i].len;
+		assert_int_equal(mqchan_decode_options(&f, &o), rows[i].want);
+	}
+}
+
+static void
 test_hello_with_a_wrong_value_is_refused(void **state)
 {
 	struct mqchan_hello h;
@@ -395,6 +433,7 @@ main(void)
 	    cmocka_unit_test(test_frames_are_the_golden_bytes),
 	    cmocka_unit_test(test_frames_come_back),
 	    cmocka_unit_test(test_wrong_lengths_are_refused),
+	    cmocka_unit_test(test_options_out_of_order_or_too_many_are_refused),
 	    cmocka_unit_test(test_hello_with_a_wrong_value_is_refused),
 	    cmocka_unit_test(test_msg_with_a_wrong_value_is_refused),
 	    cmocka_unit_test(test_stream_out_of_order_is_refused),

@@ -369,10 +369,11 @@ test_channels_need_a_type_and_what_it_requires(void **state)
 	(void)state;
 	static const struct row rows[] = {
 	    {"def chl(S)",
-		"-> ATTRIBUTE CHLTYPE(SDR) or CHLTYPE(RCVR) is required\n"},
+		"-> ATTRIBUTE CHLTYPE is required: SDR, RCVR, SVR, RQSTR or "
+		"SVRCONN\n"},
 	    {"def chl(S) chltype(clntconn)",
 		"-> ATTRIBUTE CHLTYPE(CLNTCONN) is not valid: it must be one "
-		"of SDR, RCVR, SVRCONN\n"},
+		"of SDR, RCVR, SVR, RQSTR, SVRCONN\n"},
 	    {"def chl(S) chltype(sdr) conname('h') sslpeer('CN=x')",
 		"-> ATTRIBUTE CHANNEL(S) with CHLTYPE(SDR) needs XMITQ\n"},
 	    {"def chl(S) chltype(sdr) xmitq(X) sslpeer('CN=x')",

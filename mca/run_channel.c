@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run_channel.c - a channel's process, whichever end and role it has
+ * (run_channel.h).
+ *
+ * Neighbours: run.c has the loop, link.c the socket; run_dial.c and
+ * run_answer.c bring the link up and choose the role; run_sender.c and
+ * run_receiver.c have the machines and their requests.
+ *
+ * Happy path: link, role, machine; then each turn lets the role work, writes
+ * what its machine has to say, and tells the queue manager of a new state.
+ *
+ * Failure modes: everything ends in run_channel_finish(): a line that says
+ * what and from whom, the last status, the partner told, RUN_FAILED unless the
+ * channel ended cleanly.
+ */
+#include "mca/run_channel.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "mca/netlimit.h"
+
+#define FINISH_MS 2000u
+
+static struct run_channel *
+of(struct run *r)
+{
+	return MQ_CONTAINER_OF(r, struct run_channel, run);
+}
+
+/* ---- the end ---- */
+
+static int
+exit_status(enum mqi_err reason)
+{
+	if (reason == MQI_OK)
+		return RUN_DONE;
+	return reason == MQI_E_CALLS_BACK ? RUN_CALLED_BACK : RUN_FAILED;
+}
+
+static void
+log_end(const struct run_channel *rc, enum mqi_err reason, const char *text)
+{
+	bool clean = exit_status(reason) != RUN_FAILED;
+	struct mqlog_line l;
+
+	mqlog_begin(&l, clean ? MQLOG_INFO : MQLOG_WARN,
+	    clean ? "channel.end" : "channel.failed");
+	mqlog_str(&l, "channel", rc->name);
+	mqlog_str(&l, "conname", rc->conname);
+	mqlog_str(&l, "partner", rc->partner);
+	if (rc->c != NULL && rc->c->partner.qmgr[0] != '\0')
+		mqlog_str(&l, "qmgr", rc->c->partner.qmgr);
+	if (rc->c != NULL)
+		mqlog_uint(&l, "msgs", rc->c->stats.msgs);
+	if (!clean)
+		mqlog_uint(&l, "reason", (uint64_t)reason);
+	mqlog_str(&l, "text", text);
+	mqlog_end(&l);
+}
+
+void
+run_channel_finish(
+    struct run_channel *rc, enum mqi_err reason, const char *text)
+{
+	struct run *r = &rc->run;
+
+	if (r->ended)
+		return;
+	if (reason != MQI_OK)
+		(void)snprintf(rc->error, sizeof(rc->error), "%s", text);
+	log_end(rc, reason, text);
+	run_tell(r);
+	if (rc->link != NULL && !r->local_gone) {
+		if (rc->c != NULL)
+			link_write(rc->link, rc->c->out.data, rc->c->out.len);
+		link_finish(rc->link, FINISH_MS);
+	}
+	run_flush_local(r);
+	run_end(r, exit_status(reason));
+}
+
+/* ---- events of the link ---- */
+
+static void
+on_up(void *arg)
+{
+	struct run_channel *rc = arg;
+
+	rc->up();
+}
+
+static void
+on_input(void *arg, const void *data, size_t len)
+{
+	struct run_channel *rc = arg;
+
+	if (rc->role != NULL)
+		rc->role->input(data, len);
+	else
+		rc->input(data, len);
+}
+
+static void
+on_down(void *arg, enum mqi_err reason, const char *text)
+{
+	struct run_channel *rc = arg;
+
+	/* the partner's own words, if they came, say more */
+	if (rc->c != NULL)
+		channel_cut(rc->c, reason, "%s", text);
+	else
+		run_channel_finish(rc, reason, text);
+}
+
+static bool
+link_wants_input(void *arg)
+{
+	struct run_channel *rc = arg;
+
+	return rc->role == NULL || rc->role->wants_input();
+}
+
+enum mqi_err
+run_channel_link(struct run_channel *rc, int fd, bool server)
+{
+	const struct link_events events = {.up = on_up,
+	    .input = on_input,
+	    .down = on_down,
+	    .wants_input = link_wants_input,
+	    .arg = rc};
+
+	rc->linked_ms = run_now_ms();
+	return link_new(
+	    &rc->run.loop, fd, rc->certs.tls, server, &events, &rc->link);
+}
+
+/* ---- who the partner is ---- */
+
+enum mqi_err
+run_channel_peer(struct run_channel *rc, char *text)
+{
+	enum mqi_err err = certs_partner(&rc->certs, link_tls(rc->link), text);
+
+	if (err == MQI_OK)
+		(void)snprintf(rc->partner, sizeof(rc->partner), "%s",
+		    rc->certs.partner.subject);
+	return err;
+}
+
+enum mqi_err
+run_channel_match(struct run_channel *rc, const char *pattern, char *text)
+{
+	char why[MQTLS_WHY_LEN];
+	bool match = false;
+	enum mqi_err err;
+
+	if (pattern[0] == '\0') {
+		(void)snprintf(text, CHANNEL_TEXT_LEN,
+		    "channel %s has no SSLPEER, so nobody may use it",
+		    rc->name);
+		return MQI_E_CHANNEL_CONFIG;
+	}
+	err = mqtls_peer_match(link_tls(rc->link), pattern, &match, why);
+	if (err != MQI_OK) {
+		(void)snprintf(text, CHANNEL_TEXT_LEN, "channel %s: %.400s",
+		    rc->name, why);
+		return err;
+	}
+	if (!match) {
+		(void)snprintf(text, CHANNEL_TEXT_LEN,
+		    "the partner is refused: its certificate %.180s does not "
+		    "fit SSLPEER(%.180s) of channel %s",
+		    rc->partner, pattern, rc->name);
+		return MQI_E_NOT_AUTHORIZED;
+	}
+	return MQI_OK;
+}
+
+/* ---- the loop's events ---- */
+
+static void
+told(struct run_channel *rc)
+{
+	const struct channel *c = rc->c;
+
+	bool sends = c->role == MQCHAN_ROLE_SENDER;
+
+	if (channel_state(c) == CHANNEL_RUNNING &&
+	    (rc->told == CHANNEL_BINDING || rc->told == CHANNEL_REQUESTING)) {
+		mqlog(MQLOG_INFO, "channel.running",
+		    "channel %s %s %s at %s (%s), %s", rc->name,
+		    sends ? "to" : "from", c->partner.qmgr, rc->conname,
+		    rc->partner, mqtls_cipher(link_tls(rc->link)));
+		netlimit_check(link_fd(rc->link), sends, rc->name);
+	}
+	rc->told = channel_state(c);
+	run_tell(&rc->run);
+}
+
+static bool
+turn(struct run *r)
+{
+	struct run_channel *rc = of(r);
+	struct channel *c = rc->c;
+	bool moved;
+
+	if (rc->role == NULL || r->ended)
+		return false;
+	moved = rc->role->turn();
+	link_update(rc->link);
+	if (channel_state(c) == CHANNEL_ENDED) {
+		run_channel_finish(rc, c->reason, c->text);
+		return false;
+	}
+	moved = moved || c->out.len > 0;
+	link_write(rc->link, c->out.data, c->out.len);
+	channel_drained(c);
+	if (channel_state(c) != rc->told)
+		told(rc);
+	return moved;
+}
+
+static void
+tick(struct run *r, uint64_t now_ms)
+{
+	struct run_channel *rc = of(r);
+
+	if (rc->role == NULL) {
+		if (rc->link != NULL &&
+		    now_ms - rc->linked_ms >= CHANNEL_HELLO_MS)
+			run_channel_finish(rc, MQI_E_CHANNEL_NOT_AVAILABLE,
+			    "the partner did not say who it is within 10 s");
+		return;
+	}
+	if (run_check_certs(rc->c, &rc->certs))
+		rc->role->stop();
+	rc->role->tick(now_ms);
+}
+
+static void
+stop(struct run *r)
+{
+	struct run_channel *rc = of(r);
+
+	rc->stopping = true;
+	if (rc->role != NULL)
+		rc->role->stop();
+	else
+		run_channel_finish(rc, MQI_OK, "stopped");
+}
+
+/* REFRESH SECURITY: the partner is judged anew, by the files and the SSLPEER of
+ * now; the connection stays if it may. */
+static void
+refresh(struct run *r)
+{
+	struct run_channel *rc = of(r);
+	char text[CHANNEL_TEXT_LEN];
+	struct mqctl_list row;
+	enum mqi_err err;
+
+	/* one that has begun just now reads what is there */
+	if (rc->c == NULL || channel_state(rc->c) == CHANNEL_ENDED)
+		return;
+	err = run_display(r, MQCTL_CHANNEL, rc->name, &row, text);
+	if (err == MQI_OK) {
+		err = certs_refresh(&rc->certs, link_tls(rc->link), text);
+		if (err == MQI_OK)
+			err = run_channel_match(
+			    rc, run_get(&row, "SSLPEER"), text);
+		mqctl_list_fini(&row);
+	}
+	if (err != MQI_OK)
+		channel_fail(rc->c, err, 0, 0, "%s", text);
+}
+
+static bool
+wants_local(struct run *r)
+{
+	struct run_channel *rc = of(r);
+
+	return rc->role == NULL || rc->role->wants_local();
+}
+
+static void
+status(struct run *r, struct mqctl_list *l)
+{
+	struct run_channel *rc = of(r);
+
+	if (rc->c != NULL) {
+		run_status_channel(l, rc->c);
+	} else {
+		run_status_str(l, "state", rc->state);
+		run_status_str(l, "error", rc->error);
+	}
+	run_status_str(l, "conname", rc->conname);
+	if (rc->partner[0] != '\0')
+		run_status_str(l, "partner_name", rc->partner);
+	if (rc->call_back)
+		run_status_str(l, "call_back", "yes");
+}
+
+static const struct run_kind kind = {.turn = turn,
+    .tick = tick,
+    .stop = stop,
+    .refresh = refresh,
+    .wants_local = wants_local,
+    .status = status};
+
+enum mqi_err
+run_channel_init(struct run_channel *rc, const struct run_args *args,
+    void (*up)(void), void (*input)(const void *data, size_t len))
+{
+	rc->up = up;
+	rc->input = input;
+	rc->state = "INITIALIZING";
+	rc->told = CHANNEL_ENDED; /* nothing told yet */
+	return run_init(&rc->run, args, &kind);
+}
+
+void
+run_channel_begin(
+    struct run_channel *rc, const struct run_role *role, struct channel *c)
+{
+	MQ_PRE(rc->role == NULL);
+	rc->role = role;
+	rc->c = c;
+	rc->told = channel_state(c);
+	if (rc->stopping)
+		role->stop();
+}

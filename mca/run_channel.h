@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run_channel.h - what a channel's two link ends (run_dial.c, run_answer.c)
+ * and two roles (run_sender.c, run_receiver.c) share: one link, one machine,
+ * the turn of the loop, the status, and the end.  One per process; main
+ * thread only.
+ */
+#ifndef MQ_MCA_RUN_CHANNEL_H
+#define MQ_MCA_RUN_CHANNEL_H
+
+#include "mca/certs.h"
+#include "mca/receiver.h"
+#include "mca/run.h"
+#include "mca/sender.h"
+
+/* What a role does in the loop, once its machine lives. */
+struct run_role {
+	void (*input)(const void *data, size_t len);
+	/* Before what the machine wants to send leaves; true: look again. */
+	bool (*turn)(void);
+	void (*tick)(uint64_t now_ms);
+	void (*stop)(void);
+	/* Whether the queue manager's bytes, or the partner's, are wanted. */
+	bool (*wants_local)(void);
+	bool (*wants_input)(void);
+};
+
+struct run_channel {
+	struct run run;
+	struct certs certs; /* tls is NULL until the end has loaded them */
+	struct link *link;
+	/* the link is encrypted; input: before there is a role */
+	void (*up)(void);
+	void (*input)(const void *data, size_t len);
+	const struct run_role *role; /* NULL: not known yet */
+	struct channel *c;           /* its machine */
+	char name[MQI_CHANNEL_NAME_LEN + 1];
+	char conname[264 + 1];
+	char partner[CHANNEL_IDENTITY_LEN]; /* its certificate's subject */
+	char error[CHANNEL_TEXT_LEN];
+	const char *state;  /* told before the machine lives */
+	int64_t not_after;  /* the first of both certificates' ends; 0: none */
+	uint64_t linked_ms; /* when the link was made */
+	bool stopping;      /* told to, before the machine lived */
+	bool call_back;     /* the queue manager shall start the channel */
+	enum channel_state told;
+};
+
+/* Errors: RESOURCE_PROBLEM. */
+MQ_MUST_CHECK enum mqi_err run_channel_init(struct run_channel *rc,
+    const struct run_args *args, void (*up)(void),
+    void (*input)(const void *data, size_t len));
+/* TLS on a connected socket.  Errors: as link_new(). */
+MQ_MUST_CHECK enum mqi_err run_channel_link(
+    struct run_channel *rc, int fd, bool server);
+/* Takes the partner's certificate into rc.  text (CHANNEL_TEXT_LEN) on a
+ * failure.  Errors: CERTIFICATE and others of tls.h. */
+MQ_MUST_CHECK enum mqi_err run_channel_peer(struct run_channel *rc, char *text);
+/* Whether that certificate fits SSLPEER.
+ * Errors: CHANNEL_CONFIG, CERTIFICATE, NOT_AUTHORIZED. */
+MQ_MUST_CHECK enum mqi_err run_channel_match(
+    struct run_channel *rc, const char *pattern, char *text);
+/* From now on there is a machine. */
+void run_channel_begin(
+    struct run_channel *rc, const struct run_role *role, struct channel *c);
+/* The end of this process; the first call counts. */
+void run_channel_finish(
+    struct run_channel *rc, enum mqi_err reason, const char *text);
+
+/* ---- the roles ---- */
+
+/* Reads a definition (a row of DISPLAY CHANNEL) for a sender. */
+void run_sender_def(struct run_channel *rc, const struct mqctl_list *row,
+    struct sender_def *ret);
+/* Opens the transmission queue's stream.  Errors: as mqagent_stream_open(). */
+MQ_MUST_CHECK enum mqi_err run_sender_open(
+    struct run_channel *rc, const char *xmitq, char *text);
+/* Dialled, with the stream open. */
+void run_sender_dialled(const struct sender_def *def);
+/* Judges a HELLO for an accepted machine; xmitq gets the name of the
+ * transmission queue (MQI_NAME_LEN + 1 bytes). */
+typedef enum mqi_err (*run_sender_hello_fn)(const struct mqchan_hello *h,
+    struct sender_def *ret, char *xmitq, char *text);
+void run_sender_accepted(struct run_channel *rc, run_sender_hello_fn hello);
+
+void run_receiver_def(struct run_channel *rc, const struct mqctl_list *row,
+    struct receiver_def *ret);
+void run_receiver_dialled(
+    struct run_channel *rc, const struct receiver_def *def);
+typedef enum mqi_err (*run_receiver_hello_fn)(
+    const struct mqchan_hello *h, struct receiver_def *ret, char *text);
+void run_receiver_accepted(struct run_channel *rc, run_receiver_hello_fn hello);
+
+#endif
