@@ -57,6 +57,7 @@ check_stamped(const struct mqbuf *b, const struct mqdesc_info *before,
 	MQ_INVARIANT(i.backout_count == s->backout_count);
 	MQ_INVARIANT(memcmp(i.msg_id, s->msg_id, MQI_ID_LEN) == 0);
 	MQ_INVARIANT(i.expiry == before->expiry);
+	MQ_INVARIANT(i.deadline_ms == s->deadline_ms);
 	MQ_INVARIANT(i.msg_type == before->msg_type);
 	MQ_INVARIANT(i.report == before->report);
 	MQ_INVARIANT(i.not_before_ms == before->not_before_ms);
@@ -66,6 +67,21 @@ check_stamped(const struct mqbuf *b, const struct mqdesc_info *before,
 	MQ_INVARIANT(strcmp(i.route.queue, s->route->queue) == 0);
 	MQ_INVARIANT(strcmp(i.route.qmgr, s->route->qmgr) == 0);
 	MQ_INVARIANT(i.route.hops == s->route->hops);
+}
+
+static void
+check_life(struct mqbuf *b)
+{
+	bool expires = mqdesc_expires(b->data, b->len);
+	struct mqdesc_info before, i;
+
+	MQ_INVARIANT(mqdesc_read(b->data, b->len, &before) == MQI_OK);
+	MQ_INVARIANT(mqdesc_set_life(b->data, b->len, 77, 88) == MQI_OK);
+	MQ_INVARIANT(mqdesc_read(b->data, b->len, &i) == MQI_OK);
+	MQ_INVARIANT(expires == (before.expiry != MQI_EXPIRY_UNLIMITED));
+	MQ_INVARIANT(i.expiry == (expires ? 77 : MQI_EXPIRY_UNLIMITED));
+	MQ_INVARIANT(i.deadline_ms == (before.deadline_ms != 0 ? 88 : 0) ||
+		     before.deadline_ms == 0);
 }
 
 static void
@@ -83,6 +99,7 @@ check_stamp(const uint8_t *data, size_t len, const struct mqdesc_info *before)
 	    .route = &route,
 	    .keep_context = len & 2,
 	    .backout_count = before->backout_count + 1,
+	    .deadline_ms = len & 4 ? 0 : len,
 	};
 	struct mqbuf once, twice;
 	enum mqi_err err;
@@ -98,6 +115,7 @@ check_stamp(const uint8_t *data, size_t len, const struct mqdesc_info *before)
 		MQ_INVARIANT(!err && once.len == twice.len);
 		MQ_INVARIANT(memcmp(once.data, twice.data, once.len) == 0);
 		check_encoding(once.data, once.len);
+		check_life(&once);
 	}
 	mqbuf_fini(&once);
 	mqbuf_fini(&twice);

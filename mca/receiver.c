@@ -220,6 +220,10 @@ new_msg(struct receiver *r, const struct mqchan_msg *v,
 	m->previous = v->previous;
 	if (info->has_route)
 		m->route = info->route;
+	if (info->deadline_ms != 0) /* it was late already */
+		m->expires_ms = 1;
+	else if (info->expiry != MQI_EXPIRY_UNLIMITED)
+		m->expires_ms = r->c.now_ms + (uint64_t)info->expiry * 100;
 	return m;
 }
 

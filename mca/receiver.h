@@ -50,10 +50,12 @@ struct receiver_msg {
 	bool answered;       /* the put has its result */
 	bool dead;           /* goes to the dead-letter queue */
 	bool drop;           /* is not put: its position moves, that is all */
+	bool expired;        /* dropped for that */
 	bool is_report;      /* made here, about another one */
 	struct receiver_msg *report; /* about it, put with it; or NULL */
 	struct receiver_unit *unit;
 	struct mqdesc_route route;
+	uint64_t expires_ms; /* 0: never; else by the receiver's ticks */
 	uint8_t *desc;
 	uint8_t *body;
 	struct msgmem *mem; /* where all of it is from */
@@ -195,6 +197,10 @@ bool receiver_is_fatal(enum mqi_err reason);
 /* m, the first of `arrived`, was alone in its unit and could not be put: says
  * what becomes of it, or ends the channel. */
 void receiver_undeliverable(struct receiver *r, struct receiver_msg *m);
+
+/* m, in `arrived`, is about to be put: if it has expired it is dropped, with
+ * the report that it asks for; else it gets what remains of its expiry. */
+void receiver_judge_age(struct receiver *r, struct receiver_msg *m);
 
 /* Turns m into what goes to a dead-letter queue: MQDLH in front of its body,
  * format MQDEAD.  Errors: NO_MEMORY, TOO_BIG, MD. */

@@ -15,6 +15,9 @@
  *  4. If there is no dead-letter queue, or none may be used, the channel ends
  *     and the message stays at the sender.
  *
+ * A message that has expired is dropped whenever it is about to be put, with
+ * an expiration report if it asks for one, and never dead-lettered.
+ *
  * A report that cannot be put goes to the dead-letter queue itself.  Where
  * that is impossible it is lost, unless its message was to be discarded for
  * it: then the channel ends.  There are no reports about reports.
@@ -258,7 +261,7 @@ report_failed(struct receiver *r, struct receiver_msg *m)
 	if (!rep->dead &&
 	    to_dead_queue(r, rep, (uint32_t)reason, &text) == MQI_OK)
 		return;
-	if (m->drop) {
+	if (m->drop && !m->expired) {
 		channel_fail(&r->c, reason, m->number, r->position,
 		    "message %llu was to be discarded, but the report about it "
 		    "cannot be put on %s at %s (%s) nor on a dead-letter queue "
@@ -282,6 +285,29 @@ try_again(struct receiver *r, struct receiver_msg *m, enum mqi_err reason)
 	if (channel_state(&r->c) == CHANNEL_RUNNING)
 		channel_move(&r->c, CHANNEL_PAUSED);
 	return true;
+}
+
+void
+receiver_judge_age(struct receiver *r, struct receiver_msg *m)
+{
+	size_t before = receiver_msg_bytes(m);
+	uint64_t now_ms = r->c.now_ms;
+	bool discard;
+
+	if (m->expires_ms > now_ms) {
+		/* it was decoded when it came */
+		MQ_INVARIANT(mqdesc_set_life(m->desc, m->desc_len,
+				 (int32_t)((m->expires_ms - now_ms + 99) / 100),
+				 0) == MQI_OK);
+		return;
+	}
+	m->drop = m->expired = true;
+	r->io.report(r->io.arg, m, (enum mqi_err)MQI_FB_EXPIRATION, "expired");
+	if (make_report(r, m, MQI_RO_EXPIRATION, MQI_FB_EXPIRATION, &discard) !=
+	    MQI_OK)
+		r->io.report(
+		    r->io.arg, m, MQI_E_NO_MEMORY, "no report can be made");
+	resized(r, m, before);
 }
 
 void

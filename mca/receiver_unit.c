@@ -151,6 +151,8 @@ put_part(struct receiver *r, struct receiver_unit *u, struct receiver_msg *m)
 static void
 put_one(struct receiver *r, struct receiver_unit *u, struct receiver_msg *m)
 {
+	if (m->expires_ms != 0 && !m->dead && !m->drop)
+		receiver_judge_age(r, m);
 	TAILQ_REMOVE(&r->arrived, m, link);
 	r->n_arrived--;
 	r->arrived_bytes -= receiver_msg_bytes(m);

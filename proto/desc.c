@@ -66,6 +66,7 @@ mqdesc_read(const void *data, size_t len, struct mqdesc_info *ret_info)
 	i->persistence_as_q_def = persistence == MQI_PERSISTENCE_AS_Q_DEF;
 	i->priority = (int8_t)number_or_default(&s, DESC_PRIORITY);
 	i->expiry = (int32_t)number_or_default(&s, DESC_EXPIRY);
+	i->deadline_ms = s.deadline ? mqbuf_get_u64(s.deadline) : 0;
 	i->not_before_ms = (uint64_t)number_or_default(&s, DESC_NOT_BEFORE);
 	i->msg_type = (uint32_t)number_or_default(&s, DESC_MSG_TYPE);
 	i->report = (uint32_t)number_or_default(&s, DESC_REPORT);
@@ -257,24 +258,34 @@ write_route(uint8_t *p, const struct mqdesc_route *r)
 	return write_str(p, r->qmgr, (uint8_t)qmgr_len);
 }
 
-/* The old extensions but the route, if it is replaced; then the new one. */
+static uint8_t *
+write_deadline(uint8_t *p, uint64_t deadline_ms)
+{
+	mqbuf_set_u16(p, DESC_EXT_DEADLINE);
+	mqbuf_set_u16(p + 2, DESC_EXT_DEADLINE_LEN);
+	mqbuf_set_u64(p + DESC_EXT_HEADER, deadline_ms);
+	return p + DESC_EXT_HEADER + DESC_EXT_DEADLINE_LEN;
+}
+
+/* The old extensions but those that are replaced; then the new ones. */
 static uint8_t *
 write_exts(uint8_t *p, const struct desc_scan *s, const struct mqdesc_stamp *st)
 {
-	size_t before = (size_t)(s->end - s->exts), behind = 0;
-	const uint8_t *rest = s->end;
+	const uint8_t *at = s->exts;
 
-	if (s->route && !st->keep_route) {
-		const uint8_t *route = s->route - DESC_EXT_HEADER;
+	while (at < s->end) {
+		const uint8_t *bytes = at + DESC_EXT_HEADER;
+		size_t n = DESC_EXT_HEADER + mqbuf_get_u16(at + 2);
 
-		rest = s->route + mqbuf_get_u16(route + 2);
-		before = (size_t)(route - s->exts);
-		behind = (size_t)(s->end - rest);
+		if (bytes != s->deadline &&
+		    (bytes != s->route || st->keep_route)) {
+			memcpy(p, at, n);
+			p += n;
+		}
+		at += n;
 	}
-	memcpy(p, s->exts, before);
-	p += before;
-	memcpy(p, rest, behind);
-	p += behind;
+	if (st->deadline_ms != 0)
+		p = write_deadline(p, st->deadline_ms);
 	return st->keep_route || !st->route ? p : write_route(p, st->route);
 }
 
@@ -305,6 +316,23 @@ mqdesc_stamp(const void *data, size_t len, const struct mqdesc_stamp *stamp,
 	mqbuf_set_u16(start + 2, (uint16_t)n);
 	mqbuf_set_u64(start + 4, (s.present & ~t.clear) | t.set);
 	mqbuf_commit(out, n);
+	return MQI_OK;
+}
+
+enum mqi_err
+mqdesc_set_life(void *data, size_t len, int32_t expiry, uint64_t deadline_ms)
+{
+	uint8_t *p = data;
+	struct desc_scan s;
+	enum mqi_err err = mqdesc_scan(data, len, &s);
+
+	MQ_PRE(expiry > 0);
+	if (err)
+		return err;
+	if (mqdesc_has(&s, DESC_EXPIRY))
+		mqbuf_set_u32(p + (s.at[DESC_EXPIRY] - p), (uint32_t)expiry);
+	if (s.deadline)
+		mqbuf_set_u64(p + (s.deadline - p), deadline_ms);
 	return MQI_OK;
 }
 

@@ -46,6 +46,10 @@ struct mqdesc_info {
 	uint8_t correl_id[MQI_ID_LEN];
 	uint8_t group_id[MQI_ID_LEN];
 	int32_t expiry; /* tenths of a second, -1 unlimited */
+	/* when it expires, by the clock of the queue manager that has it; 0:
+	 * never, or not known.  Between queue managers: not 0 if it has expired
+	 * already. */
+	uint64_t deadline_ms;
 	uint64_t not_before_ms;
 	uint32_t msg_type;
 	uint32_t report;
@@ -73,8 +77,9 @@ struct mqdesc_stamp {
 	    *reply_to_q; /* NULL: leave as it is, and reply_to_qmgr too */
 	const char *reply_to_qmgr;
 	uint32_t backout_count;
-	int32_t expiry; /* 0: leave as it is; else tenths of a second that
-			   remain, or MQI_EXPIRY_UNLIMITED */
+	uint64_t deadline_ms; /* 0: none; what was there is replaced */
+	int32_t expiry;       /* 0: leave as it is; else tenths of a second that
+				 remain, or MQI_EXPIRY_UNLIMITED */
 };
 
 /* Appends to out.  Errors: MSG_TYPE, EXPIRY, PRIORITY, PERSISTENCE (out of
@@ -103,6 +108,18 @@ MQ_MUST_CHECK enum mqi_err mqdesc_read(
  * are carried along.  Errors: MD, TOO_BIG. */
 MQ_MUST_CHECK enum mqi_err mqdesc_stamp(const void *data, size_t len,
     const struct mqdesc_stamp *stamp, struct mqbuf *out);
+
+/* Whether a descriptor has an expiry, by a look at its bitmap. */
+static inline bool
+mqdesc_expires(const void *data, size_t len)
+{
+	return len >= 12 && (mqbuf_get_u64((const uint8_t *)data + 4) & 4) != 0;
+}
+
+/* Sets what a descriptor has of both, in place: expiry, in tenths of a second
+ * from 1, and deadline.  Errors: MD. */
+MQ_MUST_CHECK enum mqi_err mqdesc_set_life(
+    void *data, size_t len, int32_t expiry, uint64_t deadline_ms);
 
 /* Where a stamped descriptor has what differs from one message to the next;
  * 0: nowhere. */

@@ -142,6 +142,15 @@ check_route(const uint8_t *p, uint16_t len, struct desc_scan *s)
 }
 
 static bool
+check_deadline(const uint8_t *p, uint16_t len, struct desc_scan *s)
+{
+	if (s->deadline || len != DESC_EXT_DEADLINE_LEN)
+		return false;
+	s->deadline = p;
+	return true;
+}
+
+static bool
 check_exts(struct desc_scan *s)
 {
 	const uint8_t *p = s->exts;
@@ -162,6 +171,8 @@ check_exts(struct desc_scan *s)
 			ok = check_props(p, len, s);
 		else if (tag == DESC_EXT_ROUTE)
 			ok = check_route(p, len, s);
+		else if (tag == DESC_EXT_DEADLINE)
+			ok = check_deadline(p, len, s);
 		else
 			ok = tag & DESC_EXT_SKIPPABLE;
 		if (!ok)
@@ -198,6 +209,7 @@ mqdesc_scan(const void *data, size_t len, struct desc_scan *ret)
 	ret->end = end;
 	ret->props = NULL;
 	ret->route = NULL;
+	ret->deadline = NULL;
 	ret->n_props = 0;
 	ret->names_len = 0;
 	return check_exts(ret) ? MQI_OK : MQI_E_MD;

@@ -114,6 +114,8 @@ static const struct desc_entry mqdesc_table[DESC_N_FIELDS] = {
 #define DESC_EXT_PROPS 1u
 #define DESC_EXT_ROUTE 2u
 #define DESC_EXT_SKIPPABLE 0x8000u
+#define DESC_EXT_DEADLINE 0x8020u /* u64 */
+#define DESC_EXT_DEADLINE_LEN 8u
 #define DESC_EXT_HEADER 4u
 
 /* What a checked descriptor has where. */
@@ -122,8 +124,9 @@ struct desc_scan {
 	const uint8_t *at[DESC_N_FIELDS]; /* only of present fields */
 	const uint8_t *exts;              /* the first extension's header */
 	const uint8_t *end;
-	const uint8_t *props; /* the extension's bytes, or NULL */
-	const uint8_t *route; /* the extension's bytes, or NULL */
+	const uint8_t *props;    /* the extension's bytes, or NULL */
+	const uint8_t *route;    /* the extension's bytes, or NULL */
+	const uint8_t *deadline; /* the same */
 	uint16_t props_len;
 	uint16_t n_props;
 	size_t names_len; /* bytes of all property names, each with a NUL */

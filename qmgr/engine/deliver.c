@@ -106,6 +106,8 @@ deliver_new(struct handle *h, enum delivery_kind kind, uint32_t id,
 	d->m = x->m;
 	if (d->m.data != NULL)
 		(void)mqref_ref(d->m.data);
+	if (d->m.head != NULL)
+		(void)mqref_ref(d->m.head);
 	d->sent_len = x->m.body_len < max_len ? x->m.body_len : max_len;
 	if (d->sent_len < x->m.body_len)
 		d->reason = kind == DELIVERY_LOOK ? MQI_E_TRUNCATED
@@ -460,6 +462,7 @@ deliver_give(struct delivery *d)
 	    .handle = d->h->id,
 	    .token = d->token,
 	};
+	struct mqref *dated;
 
 	r.u.message.previous = d->previous;
 	r.u.message.body_crc = d->m.body_crc;
@@ -469,8 +472,14 @@ deliver_give(struct delivery *d)
 	r.u.message.data = d->m.data;
 	r.u.message.desc_len = d->m.desc_len;
 	r.u.message.inlined = d->last_piece == 0;
+	dated = expire_dated(d->h->s->e, &d->m,
+	    d->last_piece == 0 ? d->m.desc_len + d->sent_len : d->m.desc_len,
+	    d->h->is_stream);
+	if (dated != NULL)
+		r.u.message.data = dated;
 	d->state = DELIVERY_GIVING;
 	reply_give(d->h->s, &r);
+	(void)mqref_unref(dated);
 	deliver_mark(d, false);
 }
 
@@ -592,8 +601,9 @@ deliver_abort(struct delivery *d)
 	if (d->removed) {
 		struct msg m = d->m;
 
-		/* the reference to the data moves on */
+		/* the references to the data move on */
 		d->m.data = NULL;
+		d->m.head = NULL;
 		x = put_back(q, d->place, &m, d->from_store);
 		if (d->body != NULL)
 			d->body->removed = false;

@@ -201,6 +201,7 @@ engine_alloc(const struct engine_config *config, const struct engine_ops *ops,
 	TAILQ_INIT(&e->trims);
 	TAILQ_INIT(&e->wait_applied);
 	TAILQ_INIT(&e->dirty_streams);
+	TAILQ_INIT(&e->offers);
 	mqbuf_init(&e->scratch, SCRATCH_MAX);
 	mqpool_init(&e->entries, sizeof(struct entry), ENGINE_POOL);
 	mqpool_init(&e->deliveries, sizeof(struct delivery), ENGINE_POOL);
@@ -255,6 +256,7 @@ engine_free(struct engine *e)
 		free(l);
 	}
 	batch_free_all(e);
+	expire_free_all(e);
 	position_free_all(e);
 	e->objects = object_table_free(e->objects);
 	mqbuf_fini(&e->scratch);
@@ -303,6 +305,7 @@ void
 engine_tick(struct engine *e, uint64_t mono_us, uint64_t wall_us)
 {
 	MQ_PRE(mono_us >= e->mono_us);
+	expire_clock(e, mono_us, wall_us);
 	e->mono_us = mono_us;
 	e->wall_us = wall_us;
 	getter_tick(e);

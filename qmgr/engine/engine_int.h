@@ -89,7 +89,9 @@ struct msg {
 	uint32_t backout_count;
 	uint8_t msg_id[MQI_ID_LEN];
 	uint8_t correl_id[MQI_ID_LEN];
-	uint64_t put_ms; /* wall; 0: not known */
+	uint64_t put_ms;      /* wall; 0: not known */
+	uint64_t deadline_ms; /* engine.clock_us; 0: never expires */
+	struct mqref *head;   /* descriptor of a staged one that expires */
 	bool persistent;
 	bool in_store; /* a PUT record tells the store of it */
 	bool staged;   /* its bytes are in the store in pieces */
@@ -513,6 +515,7 @@ struct batch {
 };
 
 TAILQ_HEAD(batch_list, batch);
+TAILQ_HEAD(offer_list, offer);
 TAILQ_HEAD(wait_applied_list, delivery);
 LIST_HEAD(all_loads, load);
 
@@ -537,6 +540,7 @@ struct engine {
 	uint64_t random;
 	uint64_t mono_us;
 	uint64_t wall_us;
+	uint64_t clock_us; /* the queue manager's own: expire.c */
 	/* Not yet durable, oldest first; the last one is filling.  `flushing`
 	 * is the first one if it was submitted. */
 	struct batch_list batches;
@@ -565,6 +569,7 @@ struct engine {
 	struct all_loads loads;
 	struct getter_timer_tree timers;
 	struct stream_list dirty_streams;
+	struct offer_list offers; /* reports that nobody was offered yet */
 	uint64_t np_used;
 	uint64_t max_msg_len;
 	uint64_t max_unit_msgs;
@@ -589,11 +594,14 @@ struct stamp_result {
 	uint8_t rank;
 	uint8_t msg_id[MQI_ID_LEN];
 	uint8_t correl_id[MQI_ID_LEN];
+	uint64_t deadline_ms;
 };
 
 /* The stamped descriptor is in e->scratch. */
 MQ_MUST_CHECK enum mqi_err stamp_put(
     struct handle *h, const struct engine_put *req, struct stamp_result *ret);
+/* "SLMQ", 12 bytes of the queue manager's id, a number never used before. */
+void stamp_new_msg_id(struct engine *e, uint8_t ret[MQI_ID_LEN]);
 struct stamp_memory *stamp_forget(struct stamp_memory *m); /* NULL */
 
 /* ---- batch.c ---- */
@@ -754,6 +762,32 @@ bool put_has_room(const struct engine *e);
 bool put_would_spill(const struct engine *e, uint64_t memory);
 /* A unit's message whose body is not staged yet. */
 void put_stage_whole(struct engine *e, uint32_t number, struct msg *m);
+
+/* ---- expire.c ---- */
+
+/* The queue manager's clock goes on. */
+void expire_clock(struct engine *e, uint64_t mono_us, uint64_t wall_us);
+/* When a message put now expires. */
+uint64_t expire_deadline(const struct engine *e, int32_t expiry);
+/* What a loaded message's descriptor says of it; data may be NULL. */
+void expire_loaded(struct msg *m, struct mqref *data);
+/* Keeps the descriptor of a message whose bytes are staged, if it expires. */
+void expire_keep_head(struct msg *m, const void *desc);
+/* It must not be given to anybody any more. */
+bool expire_is_due(const struct entry *x);
+/* Removes it, and puts the report that it asks for.  Offers nothing. */
+void expire_drop(struct entry *x);
+/* As queue_find(), without what has expired, which is removed on the way. */
+enum find_result expire_find(struct queue *q, struct place after,
+    const struct getter *g, const struct find_span *extra,
+    struct entry **ret_entry, struct place *ret_from);
+/* A message's bytes with what remains of its expiry; NULL: as they are. */
+struct mqref *expire_dated(
+    const struct engine *e, const struct msg *m, size_t len, bool is_stream);
+/* Offers the reports that were put. */
+void expire_flush(struct engine *e);
+void expire_free_all(struct engine *e);
+
 /* ---- unit.c ---- */
 
 /* Finds or makes it.  BACKED_OUT if the queue manager has ended it. */

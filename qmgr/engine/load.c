@@ -170,6 +170,7 @@ load_merge_row(struct queue *q, struct store_row *row, uint64_t as_of)
 	m.staged = !row->inlined;
 	if (row->data != NULL)
 		m.data = mqref_ref(row->data);
+	expire_loaded(&m, row->data != NULL ? row->data : row->head);
 	x = entry_add(q, place, &m, as_of);
 	if (row->damaged) {
 		mqlog(MQLOG_ERROR, "message.damaged",
@@ -211,6 +212,13 @@ load_count_more(struct queue *q)
 	q->damaged = true;
 }
 
+static void
+load_drop_row(struct store_row *row)
+{
+	(void)mqref_unref(row->data);
+	(void)mqref_unref(row->head);
+}
+
 /* Rows behind the first ones that came without their bytes are better asked
  * for again, when they are wanted, with them. */
 static void
@@ -222,7 +230,7 @@ load_cut(struct store_load *r)
 		if (!row->inlined || row->data != NULL || row->damaged)
 			continue;
 		while (r->n_rows > i)
-			(void)mqref_unref(r->rows[--r->n_rows].data);
+			load_drop_row(&r->rows[--r->n_rows]);
 		r->end = false;
 	}
 }

@@ -245,7 +245,7 @@ cursor_try(struct getter *g, const struct find_span *extra)
 	struct place before = {at.rank, at.seq - 1};
 	struct entry *x = NULL;
 	struct place from = PLACE_END;
-	enum find_result r = queue_find(g->q, before, NULL, extra, &x, &from);
+	enum find_result r = expire_find(g->q, before, NULL, extra, &x, &from);
 
 	if (r == FIND_FOUND && place_cmp(x->place, at) == 0)
 		(void)get_take(g, x);
@@ -284,7 +284,7 @@ getter_try(struct getter *g, const struct find_span *extra)
 			return;
 		}
 		switch (
-		    queue_find(g->q, getter_after(g), g, extra, &x, &from)) {
+		    expire_find(g->q, getter_after(g), g, extra, &x, &from)) {
 		case FIND_FOUND:
 			getter_search(g, false);
 			if (is_stream && !ahead_has_credit(h, x)) {
@@ -311,7 +311,7 @@ getter_finds_nothing(const struct getter *g)
 	struct place from;
 
 	return g->hurried && g->q->damage_reports == 0 &&
-	       queue_find(g->q, PLACE_START, NULL, NULL, &x, &from) ==
+	       expire_find(g->q, PLACE_START, NULL, NULL, &x, &from) ==
 		   FIND_NONE;
 }
 
@@ -442,7 +442,7 @@ line_serve(struct queue *q)
 			getter_stall(g);
 			continue;
 		}
-		switch (queue_find(q, PLACE_START, NULL, NULL, &x, &from)) {
+		switch (expire_find(q, PLACE_START, NULL, NULL, &x, &from)) {
 		case FIND_FOUND:
 			if (line_getter_may_go(g, x))
 				(void)get_take(g, x);
@@ -527,7 +527,9 @@ void
 queue_offer(struct queue *q, struct entry *x)
 {
 	MQ_PRE(x->state == ENTRY_AVAILABLE);
-	if (q->attr.get_ok && !RB_EMPTY(&q->by_id)) {
+	if (expire_is_due(x))
+		expire_drop(x);
+	else if (q->attr.get_ok && !RB_EMPTY(&q->by_id)) {
 		struct getter *g;
 
 		while ((g = by_id_best(q, x)) != NULL) {

@@ -107,7 +107,7 @@ put_back(struct queue *q, struct place place, struct msg *m, bool kept)
 
 	queue_make_way(q, place);
 	if (kept) {
-		msg_fini(m);
+		m->data = mqref_unref(m->data);
 		v.body_id = m->body_id;
 		v.backout_count = m->backout_count;
 		record_encode_restore(batch_room(e, 128), 0, &v);
@@ -147,7 +147,8 @@ put_stage_whole(struct engine *e, uint32_t number, struct msg *m)
 		put_stage(e, number, m->body_id, piece++, body + at, len);
 	}
 	m->staged = true;
-	msg_fini(m);
+	expire_keep_head(m, m->data->data);
+	m->data = mqref_unref(m->data);
 }
 
 /* ---- checks ---- */
@@ -203,6 +204,7 @@ put_stamp(struct put *p)
 		return err;
 	p->rank = st.rank;
 	p->m.persistent = st.persistent;
+	p->m.deadline_ms = st.deadline_ms;
 	p->m.put_ms = p->e->wall_us / 1000;
 	memcpy(p->m.msg_id, st.msg_id, MQI_ID_LEN);
 	memcpy(p->m.correl_id, st.correl_id, MQI_ID_LEN);
@@ -336,6 +338,7 @@ put_begin_pieces(struct put *p)
 	in->rank = p->rank;
 	in->m = p->m;
 	in->m.staged = true;
+	expire_keep_head(&in->m, e->scratch.data);
 	in->left = p->m.body_len;
 	in->next_piece = 1;
 	in->done = p->done;
@@ -415,6 +418,7 @@ static void
 put_incoming_free(struct engine_session *s, struct incoming *in)
 {
 	HASH_DEL(s->incoming, in);
+	msg_fini(&in->m);
 	free(in);
 }
 

@@ -83,6 +83,7 @@ void
 msg_fini(struct msg *m)
 {
 	m->data = mqref_unref(m->data);
+	m->head = mqref_unref(m->head);
 }
 
 size_t

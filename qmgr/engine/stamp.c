@@ -8,8 +8,8 @@
  * descriptor, so each handle remembers what the last one became: the same
  * bytes need no more than another message id and time.
  * Invariants: what is remembered holds as long as no object changes
- * (engine.object_changes); a descriptor that brings an id is not remembered,
- * since the next one brings another.
+ * (engine.object_changes); a descriptor that brings an id or expires is not
+ * remembered, since the next one has another id or deadline.
  * Failure: what the caller is to be told; nothing has changed then.
  */
 #include <endian.h>
@@ -41,8 +41,7 @@ stamp_forget(struct stamp_memory *m)
 	return NULL;
 }
 
-/* "SLMQ", 12 bytes of the queue manager's id, a number never used before. */
-static void
+void
 stamp_new_msg_id(struct engine *e, uint8_t ret[MQI_ID_LEN])
 {
 	uint64_t n = engine_next_number(e);
@@ -141,6 +140,9 @@ stamp_write(const struct handle *h, const struct engine_put *req, bool pass,
 	}
 	if (info->reply_unresolved && !pass)
 		stamp_reply_to(e, info, &st);
+	if (info->expiry != MQI_EXPIRY_UNLIMITED)
+		st.deadline_ms = expire_deadline(e, info->expiry);
+	ret->deadline_ms = st.deadline_ms;
 	st.set_msg_id = !info->has_msg_id;
 	if (st.set_msg_id)
 		stamp_new_msg_id(e, st.msg_id);
@@ -224,7 +226,8 @@ stamp_put(
 		err = stamp_check(&info);
 	if (err == MQI_OK)
 		err = stamp_write(h, req, pass, &info, ret);
-	if (err == MQI_OK && !info.has_msg_id && !info.has_correl_id)
+	if (err == MQI_OK && !info.has_msg_id && !info.has_correl_id &&
+	    ret->deadline_ms == 0)
 		stamp_remember(h, req, pass, ret);
 	return err;
 }

@@ -49,8 +49,10 @@ store_load_free(struct store_load *l)
 {
 	if (l == NULL)
 		return NULL;
-	for (uint32_t i = 0; i < l->n_rows; i++)
+	for (uint32_t i = 0; i < l->n_rows; i++) {
 		(void)mqref_unref(l->rows[i].data);
+		(void)mqref_unref(l->rows[i].head);
+	}
 	for (size_t i = 0; i < MQ_ARRAY_LEN(l->pieces); i++)
 		(void)mqref_unref(l->pieces[i]);
 	free(l->rows);

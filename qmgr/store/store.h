@@ -57,6 +57,8 @@ struct store_row {
 	bool damaged;       /* it cannot be read as it was written */
 	struct mqref *data; /* descriptor and body if inlined and within
 			       what is left of max_bytes, else NULL */
+	struct mqref *head; /* without data: the descriptor alone, if it could
+			       be had; else NULL */
 };
 
 struct store_load {

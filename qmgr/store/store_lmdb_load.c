@@ -71,6 +71,26 @@ find_data(struct load *ld, const struct schema_row *row, MDB_val *ret_val,
 	return rc;
 }
 
+/* The descriptor of a message whose bytes are not in the answer: of the first
+ * row, and of messages in pieces; the others are asked for again. */
+static int
+load_head(struct load *ld, const struct schema_row *row, struct store_row *out)
+{
+	MDB_val v;
+	bool ok;
+	int rc;
+
+	if (out->inlined && ld->l->n_rows > 1)
+		return 0;
+	rc = find_data(ld, row, &v, &ok);
+	if (rc != 0 || !ok || v.mv_size < out->desc_len)
+		return rc;
+	out->head = mqref_copy(v.mv_data, out->desc_len);
+	if (out->head == NULL)
+		ld->l->err = MQI_E_NO_MEMORY;
+	return 0;
+}
+
 static int
 load_data(struct load *ld, const struct schema_row *row, struct store_row *out)
 {
@@ -80,7 +100,7 @@ load_data(struct load *ld, const struct schema_row *row, struct store_row *out)
 	int rc;
 
 	if (!out->inlined || len > ld->data_left)
-		return 0;
+		return load_head(ld, row, out);
 	rc = find_data(ld, row, &v, &ok);
 	if (rc != 0)
 		return rc;

@@ -550,8 +550,12 @@ load_row(struct store_load *l, const struct mem_row *row, uint32_t *data_left)
 	*out = b->header;
 	out->key = row->key;
 	out->backout_count = row->backout_count;
-	if (!b->header.inlined || len > *data_left)
+	if (!b->header.inlined || len > *data_left) {
+		if (!b->damaged && (!out->inlined || l->n_rows == 1))
+			out->head =
+			    mqref_copy(b->pieces[0]->data, out->desc_len);
 		return;
+	}
 	*data_left -= (uint32_t)len;
 	if (b->damaged)
 		out->damaged = true;

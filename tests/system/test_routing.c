@@ -256,6 +256,51 @@ test_a_report_without_a_place_is_a_dead_letter(void **state)
 	assert_int_equal(depth_of(1, DEAD_QUEUE), 0);
 }
 
+/* ---- expiry ---- */
+
+static void
+test_an_expiry_travels_as_what_remains(void **state)
+{
+	struct mqi_md md;
+	mqi_msg *msg;
+
+	(void)state;
+	message(&md, MQI_RO_NONE);
+	md.expiry = 6000;
+	put_at_1("IN", "QM3", &md, "hello", 5);
+	msg = take(2, "IN");
+	assert_in_range(mqi_msg_md(msg)->expiry, 5000, 6000);
+	mqi_msg_free(msg);
+}
+
+static void
+test_a_message_expires_while_its_channel_is_stopped(void **state)
+{
+	struct mqi_md md;
+	mqi_msg *msg;
+
+	(void)state;
+	qm_mqsc(&ring.qm[1], "STOP CHANNEL(QM2.QM3)\n");
+	message(&md, MQI_RO_EXPIRATION_WITH_DATA);
+	md.expiry = 3;
+	strcpy(md.reply_to_q, "REPLY");
+	put_at_1("IN", "QM3", &md, "hello", 5);
+	message(&md, MQI_RO_NONE);
+	put_at_1("IN", "QM3", &md, "later", 5);
+	while (depth_of(1, "NEXT") < 2)
+		(void)poll(NULL, 0, 1);
+	(void)poll(NULL, 0, 400); /* it is its life that is over */
+	qm_mqsc(&ring.qm[1], "START CHANNEL(QM2.QM3)\n");
+	msg = take(2, "IN");
+	assert_memory_equal(mqi_msg_body(msg), "later", 5);
+	mqi_msg_free(msg);
+	msg = take(0, "REPLY");
+	assert_int_equal(mqi_msg_md(msg)->feedback, MQI_FB_EXPIRATION);
+	assert_memory_equal(mqi_msg_body(msg), "hello", 5);
+	mqi_msg_free(msg);
+	assert_int_equal(depth_of(2, DEAD_QUEUE), 0);
+}
+
 /* ---- ways ---- */
 
 static void
@@ -349,6 +394,9 @@ main(void)
 	    cmocka_unit_test(test_a_dead_letter_is_reported_after_its_retries),
 	    cmocka_unit_test(test_a_large_dead_letter_and_its_report),
 	    cmocka_unit_test(test_a_report_without_a_place_is_a_dead_letter),
+	    cmocka_unit_test(test_an_expiry_travels_as_what_remains),
+	    cmocka_unit_test(
+		test_a_message_expires_while_its_channel_is_stopped),
 	    cmocka_unit_test(
 		test_a_message_that_goes_round_stops_at_the_hop_limit),
 	    cmocka_unit_test(test_each_hop_resolves_names_again),

@@ -49,6 +49,9 @@ make_desc(const struct model_msg *m, struct mqbuf *ret)
 	md.priority = 0;
 	strcpy(md.format, "MQSTR");
 	md.report = m->report;
+	if (m->expiry > 0)
+		md.expiry = m->expiry;
+	stamp.deadline_ms = m->late ? 1 : 0;
 	md.msg_id[0] = (uint8_t)m->number;
 	md.correl_id[0] = 0xcc;
 	strcpy(

@@ -18,6 +18,8 @@ struct model_msg {
 	uint32_t body_len;
 	char queue[MQI_NAME_LEN + 1];
 	uint32_t report; /* MQI_RO_ */
+	int32_t expiry;  /* tenths; 0: unlimited */
+	bool late;       /* expired before it was sent */
 };
 
 /* ---- the sender's queue manager ---- */

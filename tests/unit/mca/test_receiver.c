@@ -384,6 +384,64 @@ test_nothing_is_discarded_if_its_report_has_no_place(void **state)
 }
 
 static void
+test_an_expired_message_is_dropped_and_reported(void **state)
+{
+	struct fixture *f = *state;
+
+	add_one(f, "Q", MQI_RO_EXPIRATION | MQI_RO_EXCEPTION, 10);
+	f->source.msgs[4].expiry = 1;
+	f->source.msgs[4].late = true;
+	run(f);
+	assert_delivered_but_5(f);
+	assert_int_equal(f->target.n_reports, 1);
+	assert_int_equal(f->target.reports[0].md.feedback, MQI_FB_EXPIRATION);
+}
+
+static void
+test_a_message_that_expires_while_it_waits_is_dropped(void **state)
+{
+	struct fixture *f = *state;
+
+	add_one(f, "FULL", MQI_RO_EXPIRATION, 10);
+	f->source.msgs[4].expiry = 15; /* 1.5 s */
+	f->target.full = 1000;
+	run(f);
+	tick(f, 1000); /* the second try fails too */
+	assert_int_equal(channel_state(&f->r.c), CHANNEL_PAUSED);
+	assert_int_equal(f->target.n_reports, 0);
+	tick(f, 1000);
+	assert_int_equal(channel_state(&f->r.c), CHANNEL_RUNNING);
+	assert_delivered_but_5(f);
+	assert_int_equal(f->target.n_reports, 1);
+}
+
+static void
+test_the_report_of_an_expired_message_may_be_lost(void **state)
+{
+	struct fixture *f = *state;
+
+	add_one(f, "NONE2", MQI_RO_EXPIRATION, 10);
+	f->source.msgs[4].late = true;
+	f->source.msgs[4].expiry = 1;
+	f->target.dead_queue[0] = '\0';
+	run(f);
+	assert_delivered_but_5(f);
+	assert_int_equal(f->target.n_reports, 0);
+}
+
+static void
+test_a_message_that_has_not_expired_is_put(void **state)
+{
+	struct fixture *f = *state;
+
+	add_one(f, "Q", MQI_RO_EXPIRATION, 10);
+	f->source.msgs[4].expiry = 1;
+	run(f);
+	check_all(f, "");
+	assert_int_equal(f->target.n_reports, 0);
+}
+
+static void
 test_a_refused_hello_tells_the_partner(void **state)
 {
 	struct fixture *f = *state;
@@ -688,6 +746,10 @@ main(void)
 	    T(test_a_full_queue_is_tried_again_before_it_is_reported),
 	    T(test_a_report_that_cannot_be_put_is_dead_lettered),
 	    T(test_nothing_is_discarded_if_its_report_has_no_place),
+	    T(test_an_expired_message_is_dropped_and_reported),
+	    T(test_a_message_that_expires_while_it_waits_is_dropped),
+	    T(test_the_report_of_an_expired_message_may_be_lost),
+	    T(test_a_message_that_has_not_expired_is_put),
 	    T(test_a_refused_hello_tells_the_partner),
 	    T(test_a_refused_position_ends_both),
 	    T(test_a_position_outside_the_history_ends_both),

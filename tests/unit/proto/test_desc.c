@@ -331,6 +331,58 @@ test_stamp_adds_replaces_keeps_and_removes_the_route(void **state)
 	assert_stamped_is_md(f);
 }
 
+static void
+test_stamp_adds_replaces_and_removes_the_deadline(void **state)
+{
+	struct fixture *f = *state;
+	struct mqdesc_route route = {.queue = "TARGET", .qmgr = "QM2"};
+	struct mqdesc_stamp s = plain_stamp();
+	struct mqdesc_info info;
+	struct mqbuf *b = &f->out;
+
+	f->md.expiry = 600;
+	s.deadline_ms = UINT64_C(0x0102030405060708);
+	s.route = &route;
+	stamp(f, &s);
+	golden_check("desc", "deadline", b->data, b->len);
+	assert_int_equal(mqdesc_read(b->data, b->len, &info), MQI_OK);
+	assert_int_equal(info.deadline_ms, s.deadline_ms);
+	assert_true(mqdesc_expires(b->data, b->len));
+	assert_int_equal(mqdesc_set_life(b->data, b->len, 5, 77), MQI_OK);
+	assert_int_equal(mqdesc_read(b->data, b->len, &info), MQI_OK);
+	assert_int_equal(info.deadline_ms, 77);
+	assert_int_equal(info.expiry, 5);
+	s.deadline_ms = 0;
+	mqbuf_reset(&f->buf);
+	assert_int_equal(mqdesc_stamp(b->data, b->len, &s, &f->buf), MQI_OK);
+	assert_int_equal(mqdesc_read(f->buf.data, f->buf.len, &info), MQI_OK);
+	assert_int_equal(info.deadline_ms, 0);
+	assert_route(&f->buf, &route);
+	/* programs see nothing of it */
+	f->md.expiry = 5;
+	f->md.priority = 4;
+	f->md.persistence = MQI_PERSISTENCE_NO;
+	set_put_time(&f->md);
+	assert_stamped_is_md(f);
+}
+
+static void
+test_a_bad_deadline_is_refused(void **state)
+{
+	/* too short; twice */
+	static const uint8_t is_short[] = {
+	    1, 0, 17, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x20, 0x80, 1, 0, 9};
+	static const uint8_t twice[] = {1, 0, 36, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	    0x20, 0x80, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0x20, 0x80, 8, 0, 1, 2, 3,
+	    4, 5, 6, 7, 8};
+	struct mqdesc_info info;
+
+	(void)state;
+	assert_int_equal(
+	    mqdesc_read(is_short, sizeof(is_short), &info), MQI_E_MD);
+	assert_int_equal(mqdesc_read(twice, sizeof(twice), &info), MQI_E_MD);
+}
+
 /* An unknown extension before and one behind the route. */
 static const uint8_t with_unknown[] = {1, 0, 41, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
     0x80, 3, 0, 'o', 'n', 'e', 2, 0, 8, 0, 5, 0, 0, 0, 0, 2, 'Q', 'M', 2, 0x80,
@@ -481,6 +533,8 @@ main(void)
 	    TEST(test_stamp_resolves_a_reply_to_queue),
 	    TEST(test_stamp_keep_context_fills_in_only_what_is_missing),
 	    TEST(test_stamp_adds_replaces_keeps_and_removes_the_route),
+	    TEST(test_stamp_adds_replaces_and_removes_the_deadline),
+	    TEST(test_a_bad_deadline_is_refused),
 	    TEST(test_stamp_carries_unknown_extensions_along),
 	    TEST(test_restamp_is_a_stamp_with_another_id_and_time),
 	    TEST(test_find_tells_what_a_descriptor_has_not),
