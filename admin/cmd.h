@@ -31,6 +31,7 @@ int cmd_start(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_stop(int argc, char **argv);
 int cmd_tls(int argc, char **argv);
+int cmd_trace_route(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 
 /* Writes "mqadmin: ..." on standard error. */

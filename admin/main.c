@@ -26,6 +26,7 @@ static const struct {
     {"backup", cmd_backup, "copy a store, also of one that runs"},
     {"restore", cmd_restore, "make a queue manager from a backup"},
     {"compact", cmd_compact, "give back disk that a store does not need"},
+    {"trace-route", cmd_trace_route, "show the way of a message hop by hop"},
     {"tls", cmd_tls, "make and check certificates for channels"},
 };
 

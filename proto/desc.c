@@ -18,6 +18,9 @@
 #include "base/clock.h"
 #include "proto/desc_scan.h"
 
+/* u8 length, and MQTRACE_FORMAT */
+static const uint8_t trace_format[8] = {7, 'S', 'L', 'T', 'R', 'A', 'C', 'E'};
+
 /* more than all that a stamp can add to a descriptor */
 #define STAMP_ROOM 384u
 
@@ -69,6 +72,9 @@ mqdesc_read(const void *data, size_t len, struct mqdesc_info *ret_info)
 	i->deadline_ms = s.deadline ? mqbuf_get_u64(s.deadline) : 0;
 	i->not_before_ms = (uint64_t)number_or_default(&s, DESC_NOT_BEFORE);
 	i->msg_type = (uint32_t)number_or_default(&s, DESC_MSG_TYPE);
+	i->is_trace =
+	    i->msg_type != MQI_MT_REPORT && mqdesc_has(&s, DESC_FORMAT) &&
+	    memcmp(s.at[DESC_FORMAT], trace_format, sizeof(trace_format)) == 0;
 	i->report = (uint32_t)number_or_default(&s, DESC_REPORT);
 	i->backout_count = (uint32_t)number_or_default(&s, DESC_BACKOUT_COUNT);
 	i->has_msg_id = id_or_zeros(&s, DESC_MSG_ID, i->msg_id);

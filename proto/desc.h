@@ -37,6 +37,7 @@ struct mqdesc_info {
 	bool persistent; /* resolved; false if AS_Q_DEF */
 	bool persistence_as_q_def;
 	int8_t priority; /* -1: as queue default */
+	bool is_trace;   /* by its format, a trace-route message; no report */
 	bool has_route;
 	bool has_correl_id;
 	bool has_msg_id;

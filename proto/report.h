@@ -17,7 +17,7 @@
 #define MQREPORT_APPL_QMGR 7u
 
 struct mqreport_why {
-	uint32_t option;   /* MQI_RO_EXCEPTION or MQI_RO_EXPIRATION */
+	uint32_t option;   /* MQI_RO_EXCEPTION, _EXPIRATION or _ACTIVITY */
 	uint32_t feedback; /* MQI_FB_ or a reason */
 	const char *qmgr;  /* who makes the report */
 	/* where an answer goes if the message names no queue manager */

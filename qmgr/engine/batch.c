@@ -464,7 +464,7 @@ engine_turn_end(struct engine *e)
 	struct store_batch *records;
 	struct batch *b;
 
-	expire_flush(e);
+	report_flush(e);
 	queue_trim_all(e);
 	if (e->quiescing && !TAILQ_EMPTY(&e->dirty_streams))
 		stream_flush_dirty(e);

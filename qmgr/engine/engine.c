@@ -256,7 +256,7 @@ engine_free(struct engine *e)
 		free(l);
 	}
 	batch_free_all(e);
-	expire_free_all(e);
+	report_free_all(e);
 	position_free_all(e);
 	e->objects = object_table_free(e->objects);
 	mqbuf_fini(&e->scratch);

@@ -17,6 +17,7 @@
 #include "base/pool.h"
 #include "base/tree.h"
 #include "proto/desc.h"
+#include "proto/dlh.h"
 #include "proto/frame.h"
 #include "proto/local.h"
 #include "qmgr/engine/engine.h"
@@ -595,6 +596,7 @@ struct stamp_result {
 	uint8_t msg_id[MQI_ID_LEN];
 	uint8_t correl_id[MQI_ID_LEN];
 	uint64_t deadline_ms;
+	bool is_trace;
 };
 
 /* The stamped descriptor is in e->scratch. */
@@ -784,9 +786,40 @@ enum find_result expire_find(struct queue *q, struct place after,
 /* A message's bytes with what remains of its expiry; NULL: as they are. */
 struct mqref *expire_dated(
     const struct engine *e, const struct msg *m, size_t len, bool is_stream);
-/* Offers the reports that were put. */
-void expire_flush(struct engine *e);
-void expire_free_all(struct engine *e);
+
+/* ---- report.c ---- */
+
+/* A report as it is put. */
+struct report {
+	struct engine *e;
+	struct route route;
+	struct mqbuf desc;
+	const uint8_t *body; /* of the expired message */
+	uint32_t body_len;
+	uint8_t header[MQDLH_LEN];
+	uint32_t header_len; /* MQDLH_LEN: a dead letter */
+};
+
+/* Finds a queue that takes it.  Errors: route_resolve()'s, PUT_INHIBITED,
+ * Q_FULL, MSG_TOO_BIG_FOR_Q, STORAGE_MEDIUM_FULL, NOT_AUTHORIZED. */
+enum mqi_err report_find(struct report *r, const struct mqdesc_route *to);
+/* The message to be put on what was found.  Errors: MD, NO_MEMORY, TOO_BIG. */
+enum mqi_err report_stamp(struct report *r, struct msg *m, uint8_t *ret_rank);
+/* What was put there is offered at the turn's end. */
+void report_offer_later(struct queue *q, struct place place);
+void report_flush(struct engine *e);
+void report_free_all(struct engine *e);
+
+/* ---- trace.c ---- */
+
+/* A trace-route message, whose stamped descriptor is e->scratch: adds where it
+ * is put to its body and makes the report about that, if there is a way.
+ * *ret_body: the new body; *ret_report: whether m, for q at rank, is to be put.
+ * Errors: PROTOCOL (the body is none: an ordinary message), TOO_BIG,
+ * NO_MEMORY. */
+MQ_MUST_CHECK enum mqi_err trace_make(struct handle *h,
+    const struct engine_put *req, struct mqbuf *ret_body, bool *ret_report,
+    struct queue **ret_queue, uint8_t *ret_rank, struct msg *ret_msg);
 
 /* ---- unit.c ---- */
 

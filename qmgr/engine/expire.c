@@ -12,21 +12,17 @@
  * over a restart; what leaves carries what remains of its expiry.  A message
  * past its deadline is given to nobody: who meets it removes it, by a record
  * like any other removal, and puts the report that it asks for in the same
- * batch.  On a transmission queue, what may have been handed out to a sender
- * is sent whatever its age, with a mark, and its receiver drops it.
+ * batch (report.c).  On a transmission queue, what may have been handed out to
+ * a sender is sent whatever its age, with a mark, and its receiver drops it.
  *
- * Reports are put at once and offered at the end of the turn, since those who
- * find an expired message stand in the middle of their queue.  A report that
- * cannot be put goes to the dead-letter queue, or is lost with a line in the
- * log.  About a message in pieces it carries no data.
+ * A report that cannot be put goes to the dead-letter queue, or is lost with a
+ * line in the log.  About a message in pieces it carries no data.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/crc32c.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "proto/dlh.h"
 #include "proto/report.h"
 #include "qmgr/engine/engine_int.h"
@@ -34,13 +30,6 @@
 #define EXPIRE_SLEW 20u /* parts of the time that passes */
 #define EXPIRE_TENTH_MS 100u
 #define EXPIRE_RECORD_ROOM 640u /* REMOVE, and PUT without its message */
-
-/* A report that was put and is not offered yet. */
-struct offer {
-	TAILQ_ENTRY(offer) link;
-	uint64_t queue_id;
-	struct place place;
-};
 
 /* ---- time ---- */
 
@@ -136,50 +125,10 @@ expire_dated(
 
 /* ---- reports ---- */
 
-/* A report as it is put; its message's bytes are one buffer. */
-struct expire_report {
-	struct engine *e;
-	struct route route;
-	struct mqbuf desc;
-	const uint8_t *body; /* of the expired message */
-	uint32_t body_len;
-	uint8_t header[MQDLH_LEN];
-	uint32_t header_len; /* MQDLH_LEN: a dead letter */
-};
-
-static enum mqi_err
-expire_check_target(const struct expire_report *r)
-{
-	const struct queue *q = queue_by_id(r->e, r->route.queue->id);
-	uint32_t len = r->header_len + r->body_len;
-
-	if (!q->attr.put_ok ||
-	    mqattr_is(r->route.opened->attrs, MQATTR_ID_PUT, "DISABLED"))
-		return MQI_E_PUT_INHIBITED;
-	if (len > q->attr.max_msg_len)
-		return MQI_E_MSG_TOO_BIG_FOR_Q;
-	if (q->depth + q->uncommitted_puts >= q->attr.max_depth)
-		return MQI_E_Q_FULL;
-	return put_has_room(r->e) ? MQI_OK : MQI_E_STORAGE_MEDIUM_FULL;
-}
-
-static enum mqi_err
-expire_find_target(struct expire_report *r, const struct mqdesc_route *to)
-{
-	struct engine *e = r->e;
-	enum mqi_err err = route_resolve(e->objects, e->config.name, to->queue,
-	    to->qmgr, MQI_OO_OUTPUT, &r->route);
-
-	if (err == MQI_OK && !r->route.is_remote && r->header_len == 0 &&
-	    strncmp(r->route.queue->name, "SYSTEM.", 7) == 0)
-		err = MQI_E_NOT_AUTHORIZED;
-	return err == MQI_OK ? expire_check_target(r) : err;
-}
-
 /* Makes it a dead letter. */
 static enum mqi_err
 expire_to_dead_queue(
-    struct expire_report *r, const struct mqdesc_route *to, enum mqi_err why)
+    struct report *r, const struct mqdesc_route *to, enum mqi_err why)
 {
 	struct mqdesc_route dead = {.queue = ""};
 	struct mqdlh h = {
@@ -206,13 +155,12 @@ expire_to_dead_queue(
 	mqbuf_reset(&r->desc);
 	err = mqdesc_encode(&md, &r->desc);
 	free((void *)(uintptr_t)md.props);
-	return err == MQI_OK ? expire_find_target(r, &dead) : err;
+	return err == MQI_OK ? report_find(r, &dead) : err;
 }
 
 /* The report about m, ready to be put; false: none. */
 static bool
-expire_make_report(
-    struct engine *e, const struct msg *m, struct expire_report *r)
+expire_make_report(struct engine *e, const struct msg *m, struct report *r)
 {
 	const struct mqref *data = m->data != NULL ? m->data : m->head;
 	const struct mqreport_why why = {
@@ -235,7 +183,7 @@ expire_make_report(
 	if (m->staged || r->desc.len + r->body_len > MQFRAME_PIECE - 1024)
 		r->body_len = 0;
 	r->body = data->data + m->desc_len;
-	err = expire_find_target(r, &report.to);
+	err = report_find(r, &report.to);
 	if (err != MQI_OK &&
 	    expire_to_dead_queue(r, &report.to, err) != MQI_OK) {
 		mqlog(MQLOG_WARN, "report.lost",
@@ -247,63 +195,12 @@ expire_make_report(
 	return true;
 }
 
-/* The message to be put, stamped. */
-static enum mqi_err
-expire_stamp(struct expire_report *r, struct msg *m, uint8_t *ret_rank)
-{
-	struct engine *e = r->e;
-	struct mqdesc_route to = r->route.to;
-	const struct queue *q = queue_by_id(e, r->route.queue->id);
-	struct mqdesc_stamp st = {.keep_context = true};
-	struct mqdesc_info info;
-	struct mqbuf out;
-	uint8_t *p;
-	enum mqi_err err = mqdesc_read(r->desc.data, r->desc.len, &info);
-
-	if (err != MQI_OK)
-		return err;
-	to.hops = 1;
-	st.route = r->route.is_remote ? &to : NULL;
-	st.priority = info.priority < 0 ? 0 : info.priority;
-	st.persistent = info.persistent;
-	st.set_msg_id = !info.has_msg_id;
-	stamp_new_msg_id(e, st.msg_id);
-	mqbuf_init(&out, MQDESC_MAX);
-	err = mqdesc_stamp(r->desc.data, r->desc.len, &st, &out);
-	if (err == MQI_OK) {
-		m->desc_len = (uint32_t)out.len;
-		m->body_len = r->header_len + r->body_len;
-		m->data = mqref_new((size_t)m->desc_len + m->body_len);
-	}
-	if (err == MQI_OK && m->data == NULL)
-		err = MQI_E_NO_MEMORY;
-	if (err == MQI_OK) {
-		p = m->data->data;
-		memcpy(p, out.data, out.len);
-		p += out.len;
-		memcpy(p, r->header, r->header_len);
-		memcpy(p + r->header_len, r->body, r->body_len);
-		m->body_crc = mqcrc32c(0, p, m->body_len);
-		m->persistent = st.persistent;
-		m->put_ms = e->wall_us / 1000;
-		memcpy(m->msg_id, st.set_msg_id ? st.msg_id : info.msg_id,
-		    MQI_ID_LEN);
-		memcpy(m->correl_id, info.correl_id, MQI_ID_LEN);
-		*ret_rank = q->attr.fifo
-				? 0
-				: (uint8_t)(MQI_MAX_PRIORITY - st.priority);
-	}
-	mqbuf_fini(&out);
-	return err;
-}
-
 void
 expire_drop(struct entry *x)
 {
 	struct engine *e = x->q->e;
-	struct expire_report r = {.header_len = 0};
+	struct report r = {.header_len = 0};
 	struct msg m = {.staged = false};
-	struct offer *offer;
 	uint64_t gone, pos;
 	uint8_t rank = 0;
 	struct queue *q;
@@ -311,7 +208,7 @@ expire_drop(struct entry *x)
 
 	mqbuf_init(&r.desc, MQDESC_MAX);
 	any = expire_make_report(e, &x->m, &r) &&
-	      expire_stamp(&r, &m, &rank) == MQI_OK;
+	      report_stamp(&r, &m, &rank) == MQI_OK;
 	/* both in one batch */
 	if (any)
 		(void)batch_room(
@@ -323,10 +220,7 @@ expire_drop(struct entry *x)
 		x = put_visible(q, rank, &m, 0, &pos);
 		if (x->pos < gone)
 			x->pos = gone;
-		offer = mqmem_alloc(sizeof(*offer));
-		offer->queue_id = q->id;
-		offer->place = x->place;
-		TAILQ_INSERT_TAIL(&e->offers, offer, link);
+		report_offer_later(q, x->place);
 	} else {
 		msg_fini(&m);
 	}
@@ -345,35 +239,5 @@ expire_find(struct queue *q, struct place after, const struct getter *g,
 		if (r != FIND_FOUND || !expire_is_due(*ret_entry))
 			return r;
 		expire_drop(*ret_entry);
-	}
-}
-
-void
-expire_flush(struct engine *e)
-{
-	struct offer *o;
-
-	while ((o = TAILQ_FIRST(&e->offers)) != NULL) {
-		struct queue *q = queue_by_id(e, o->queue_id);
-		struct entry *x =
-		    q != NULL ? queue_entry_at(q, o->place) : NULL;
-
-		TAILQ_REMOVE(&e->offers, o, link);
-		free(o);
-		if (x == NULL || x->state != ENTRY_AVAILABLE)
-			continue;
-		queue_offer(q, x);
-		stream_work(q);
-	}
-}
-
-void
-expire_free_all(struct engine *e)
-{
-	struct offer *o;
-
-	while ((o = TAILQ_FIRST(&e->offers)) != NULL) {
-		TAILQ_REMOVE(&e->offers, o, link);
-		free(o);
 	}
 }

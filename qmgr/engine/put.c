@@ -20,6 +20,7 @@
 
 #include "base/crc32c.h"
 #include "base/mem.h"
+#include "proto/trace.h"
 #include "qmgr/engine/engine_int.h"
 
 #define PUT_RECORD_ROOM 512u /* a PUT record without its body */
@@ -189,6 +190,7 @@ struct put {
 	const struct engine_put *req;
 	uint32_t id;
 	uint8_t rank;
+	bool is_trace;
 	struct msg m;
 	struct engine_reply done;
 };
@@ -205,6 +207,7 @@ put_stamp(struct put *p)
 	p->rank = st.rank;
 	p->m.persistent = st.persistent;
 	p->m.deadline_ms = st.deadline_ms;
+	p->is_trace = st.is_trace;
 	p->m.put_ms = p->e->wall_us / 1000;
 	memcpy(p->m.msg_id, st.msg_id, MQI_ID_LEN);
 	memcpy(p->m.correl_id, st.correl_id, MQI_ID_LEN);
@@ -324,6 +327,49 @@ put_whole(struct put *p)
 	return MQI_OK;
 }
 
+/* A trace-route message: goes on with one more hop, or ends here; its report is
+ * put with it. */
+static enum mqi_err
+put_trace(struct put *p)
+{
+	struct engine_put req = *p->req;
+	struct msg report = {.staged = false};
+	struct queue *q = NULL;
+	struct mqbuf body;
+	uint64_t pos = 0;
+	uint8_t rank = 0;
+	bool any = false;
+	enum mqi_err err;
+
+	if (mqcrc32c(0, req.body, req.body_len) != req.body_crc)
+		return MQI_E_PROTOCOL;
+	if (p->u != NULL &&
+	    !unit_has_room(p->u, 2 * (PUT_RECORD_ROOM + 2 * MQTRACE_MAX_BODY)))
+		return MQI_E_SYNCPOINT_LIMIT;
+	mqbuf_init(&body, MQTRACE_MAX_BODY);
+	err = trace_make(p->h, &req, &body, &any, &q, &rank, &report);
+	if (err == MQI_OK && any && p->u != NULL) {
+		unit_add_put(p->u, q, rank, &report);
+	} else if (err == MQI_OK && any) {
+		struct entry *x = put_visible(q, rank, &report, 0, &pos);
+
+		report_offer_later(q, x->place);
+	}
+	if (err == MQI_E_PROTOCOL || err == MQI_E_TOO_BIG) {
+		err = put_whole(p);
+	} else if (err == MQI_OK && p->h->route.is_remote) {
+		req.body = body.data;
+		req.body_len = p->m.body_len = (uint32_t)body.len;
+		req.body_crc = p->m.body_crc = mqcrc32c(0, body.data, body.len);
+		p->req = &req;
+		err = put_whole(p);
+	} else if (err == MQI_OK) {
+		put_answer(p->s, &p->done, pos);
+	}
+	mqbuf_fini(&body);
+	return err;
+}
+
 static void
 put_begin_pieces(struct put *p)
 {
@@ -399,7 +445,8 @@ engine_put(struct engine *e, struct engine_session *s, uint32_t id,
 	if (err == MQI_OK && p.u == NULL)
 		batch_part(e);
 	if (err == MQI_OK && !pieces)
-		err = put_whole(&p);
+		err = p.is_trace && req->body != NULL ? put_trace(&p)
+						      : put_whole(&p);
 	else if (err == MQI_OK)
 		put_begin_pieces(&p);
 	if (err == MQI_OK)

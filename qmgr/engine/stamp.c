@@ -143,6 +143,7 @@ stamp_write(const struct handle *h, const struct engine_put *req, bool pass,
 	if (info->expiry != MQI_EXPIRY_UNLIMITED)
 		st.deadline_ms = expire_deadline(e, info->expiry);
 	ret->deadline_ms = st.deadline_ms;
+	ret->is_trace = info->is_trace;
 	st.set_msg_id = !info->has_msg_id;
 	if (st.set_msg_id)
 		stamp_new_msg_id(e, st.msg_id);

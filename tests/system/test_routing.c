@@ -385,6 +385,102 @@ test_a_reply_to_alias_chooses_the_way_of_replies(void **state)
 	assert_int_equal(depth_of(2, "WAY"), 1);
 }
 
+/* ---- trace-route ---- */
+
+/* Runs mqadmin trace-route QM1 ...; the output is the caller's. */
+static int
+trace(const char *queue, const char *qmgr, const char *wait, char **ret_out)
+{
+	char bin[PATH_MAX], log[PATH_MAX];
+
+	proc_bin("mqadmin", bin, sizeof(bin));
+	(void)snprintf(log, sizeof(log), "%.4000s/trace.log", ring.dir.path);
+	return proc_run((const char *const[]){bin, "trace-route", "QM1", queue,
+			    "--root", ring.qm[0].root, "--json", "--wait", wait,
+			    qmgr != NULL ? "--qmgr" : NULL, qmgr, NULL},
+	    NULL, log, ret_out);
+}
+
+static void
+assert_says(const char *out, const char *what)
+{
+	if (strstr(out, what) == NULL)
+		fail_msg("'%s' lacks '%s'", out, what);
+}
+
+static unsigned
+lines_of(const char *out)
+{
+	unsigned n = 0;
+
+	for (; *out != '\0'; out++)
+		n += *out == '\n';
+	return n;
+}
+
+static void
+test_a_way_is_shown_hop_by_hop(void **state)
+{
+	char *out = NULL;
+
+	(void)state;
+	assert_int_equal(trace("IN", "QM3", "30", &out), 0);
+	assert_int_equal(lines_of(out), 4);
+	assert_says(out, "\"hop\":1,\"qmgr\":\"QM1\",\"channel\":\"\","
+			 "\"what\":\"sent\",\"putOn\":\"NEXT\"");
+	assert_says(out, "\"hop\":2,\"qmgr\":\"QM2\","
+			 "\"channel\":\"QM1.QM2\"");
+	assert_says(out, "\"hop\":3,\"qmgr\":\"QM3\",\"channel\":\"QM2.QM3\","
+			 "\"what\":\"arrived\",\"putOn\":\"IN\"");
+	assert_says(out, "\"arrived\":true");
+	free(out);
+	/* nothing of it stays there */
+	assert_int_equal(depth_of(2, "IN"), 0);
+	assert_int_equal(trace("IN", NULL, "30", &out), 0);
+	assert_int_equal(lines_of(out), 2);
+	assert_int_equal(depth_of(0, "IN"), 0);
+	free(out);
+}
+
+static void
+test_a_way_that_ends_says_where_and_why(void **state)
+{
+	char *out = NULL;
+
+	(void)state;
+	assert_int_equal(trace("NO.SUCH.QUEUE", "QM3", "20", &out), 10);
+	assert_says(out, "\"hop\":2,\"qmgr\":\"QM2\"");
+	assert_says(out, "\"reason\":2085,\"qmgr\":\"QM3\"");
+	free(out);
+	assert_int_equal(trace("IN", "NOWHERE", "30", &out), 10);
+	assert_says(out, "\"hop\":7");
+	assert_says(out, "\"reason\":10018");
+	free(out);
+	assert_int_equal(trace("NO.SUCH.QUEUE", NULL, "30", &out), 10);
+	assert_says(out, "QM1 cannot place it: 2085");
+	free(out);
+	for (int i = 0; i < N_QM; i++)
+		assert_int_equal(depth_of(i, DEAD_QUEUE), 0);
+}
+
+static void
+test_a_way_that_is_closed_is_told_when_the_time_is_over(void **state)
+{
+	char *out = NULL;
+
+	(void)state;
+	qm_mqsc(&ring.qm[0], "STOP CHANNEL(QM1.QM2)\n");
+	assert_int_equal(trace("IN", "QM3", "1", &out), 10);
+	assert_says(out, "still waits on transmission queue NEXT");
+	free(out);
+	qm_mqsc(&ring.qm[0], "START CHANNEL(QM1.QM2)\n");
+	qm_mqsc(&ring.qm[1], "STOP CHANNEL(QM2.QM3)\n");
+	assert_int_equal(trace("IN", "QM3", "2", &out), 10);
+	assert_says(out, "behind QM1 a channel does not run");
+	free(out);
+	qm_mqsc(&ring.qm[1], "START CHANNEL(QM2.QM3)\n");
+}
+
 int
 main(void)
 {
@@ -402,6 +498,10 @@ main(void)
 	    cmocka_unit_test(test_each_hop_resolves_names_again),
 	    cmocka_unit_test(test_a_queue_manager_alias_chooses_the_way),
 	    cmocka_unit_test(test_a_reply_to_alias_chooses_the_way_of_replies),
+	    cmocka_unit_test(test_a_way_is_shown_hop_by_hop),
+	    cmocka_unit_test(test_a_way_that_ends_says_where_and_why),
+	    cmocka_unit_test(
+		test_a_way_that_is_closed_is_told_when_the_time_is_over),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
