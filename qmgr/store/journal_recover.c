@@ -206,6 +206,16 @@ open_files(struct scan *s)
 	return err;
 }
 
+/* A torn write has brought the file's first batch, and not the header before
+ * it: what the header says is of an earlier use. */
+static bool
+is_stale(const struct scan *s, unsigned i)
+{
+	return s->good[i] && s->first[i] != 0 &&
+	       (s->headers[i].ordinal == 0 ||
+		   s->first[i] > s->headers[i].first);
+}
+
 /* Whether the file may hold what is wanted: a batch behind `applied`, or the
  * last batch of all. */
 static bool
@@ -218,7 +228,7 @@ is_wanted(const struct scan *s, unsigned i)
 	if (j->files[i].f == NULL)
 		return false;
 	/* a torn write may have brought the batch, and not the header */
-	if (!s->good[i] || s->first[i] > s->applied)
+	if (!s->good[i] || s->first[i] > s->applied || is_stale(s, i))
 		return true;
 	if (s->headers[i].ordinal == 0)
 		return false;
@@ -318,6 +328,25 @@ rewrite(struct scan *s, unsigned i, size_t first)
 		       : journal_fail(s->why, rc, "cannot write again", i);
 }
 
+/* Gives a file whose header is of an earlier use the one that its batches had,
+ * so that it stands in its place, and is not the next one to be used again. */
+static void
+renew_header(struct scan *s, unsigned i, size_t first)
+{
+	struct journal *j = s->j;
+	struct journal_file_header *h = &s->headers[i];
+	const struct journal_found *f = &j->found[first];
+
+	if (!is_stale(s, i) || first == j->n_found || !f->whole ||
+	    f->at != JOURNAL_FILE_HEADER)
+		return;
+	h->first = f->number;
+	h->epoch = f->epoch;
+	h->ordinal = ++j->ordinal;
+	j->files[i].ordinal = h->ordinal;
+	journal_file_header_encode(h, s->bytes);
+}
+
 static enum mqi_err
 scan_file(struct scan *s, unsigned i)
 {
@@ -340,8 +369,10 @@ scan_file(struct scan *s, unsigned i)
 		err = journal_fail(s->why, rc, "cannot read", i);
 	while (err == MQI_OK && at + JOURNAL_BATCH_HEADER <= f->size)
 		at += look_at(s, i, at);
-	if (err == MQI_OK)
+	if (err == MQI_OK) {
+		renew_header(s, i, first);
 		err = rewrite(s, i, first);
+	}
 	free(s->bytes);
 	s->bytes = NULL;
 	return err;
