@@ -191,14 +191,14 @@ read_all(struct run *r, FILE *in)
 static bool
 connect_to(struct run *r)
 {
-	struct mqagent_opts opts = {
+	struct mqi_connect_opts opts = {
 	    .root = r->root, .app_name = "mqadmin mqsc"};
 	struct cmd_place place;
 	if (r->verify)
 		return true;
 	if (!cmd_find(r->qmgr, r->root, &place))
 		return false;
-	enum mqi_err err = mqagent_connect(r->qmgr, &opts, &r->conn);
+	enum mqi_err err = mqi_connect(r->qmgr, &opts, &r->conn);
 	if (err == MQI_E_Q_MGR_NOT_AVAILABLE)
 		cmd_error("AMQ8146E: queue manager %s (%s) is not running",
 		    r->qmgr, place.dir);

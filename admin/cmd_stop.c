@@ -43,7 +43,7 @@ no_rows(void *arg, const struct mqctl_list *row)
 static bool
 ask(const char *name, const char *root, bool immediate)
 {
-	struct mqagent_opts opts = {.root = root, .app_name = "mqadmin"};
+	struct mqi_connect_opts opts = {.root = root, .app_name = "mqadmin"};
 	struct mqctl_command cmd = {.verb = MQCTL_STOP, .noun = MQCTL_QMGR};
 	char text[512] = "";
 	mqi_conn *conn = NULL;
@@ -51,7 +51,7 @@ ask(const char *name, const char *root, bool immediate)
 	    &cmd.attrs, "MODE", immediate ? "IMMEDIATE" : "QUIESCE");
 
 	if (err == MQI_OK)
-		err = mqagent_connect(name, &opts, &conn);
+		err = mqi_connect(name, &opts, &conn);
 	if (err == MQI_OK) {
 		err = mqagent_command(
 		    conn, &cmd, no_rows, NULL, text, sizeof(text));

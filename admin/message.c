@@ -64,6 +64,7 @@ static const struct done_row done[] = {
     {MQCTL_PING, MQCTL_QMGR, "AMQ8415I",
 	"Ping Queue Manager command complete."},
     {MQCTL_RESET, MQCTL_QMGR, "AMQ8702I", "Queue manager reset."},
+    {MQCTL_REFRESH, MQCTL_SECURITY, "AMQ8560I", "Security cache refreshed."},
     {MQCTL_RESOLVE, MQCTL_CHANNEL, "AMQ8025I", "Channel resolved."},
 };
 

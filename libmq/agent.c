@@ -257,6 +257,8 @@ make_agent(mqi_conn *c, const struct mqagent_opts *opts)
 	h->is_agent = 1;
 	(void)snprintf(h->channel, sizeof(h->channel), "%.20s",
 	    opts->channel != NULL ? opts->channel : "");
+	(void)snprintf(h->user, sizeof(h->user), "%.64s",
+	    opts->user != NULL ? opts->user : "");
 	(void)snprintf(h->address, sizeof(h->address), "%.64s",
 	    opts->address != NULL ? opts->address : "");
 	return MQI_OK;
@@ -274,6 +276,8 @@ mqagent_connect(
 		return MQI_E_INVAL;
 	if (opts == NULL)
 		opts = &defaults;
+	if (opts->user != NULL && strlen(opts->user) > MQI_USER_LEN)
+		return MQI_E_INVAL; /* cut off it is another's name */
 	err =
 	    mqconn_new(qmgr, opts->root, opts->app_name, opts->timeout_ms, &c);
 	if (err != MQI_OK)

@@ -17,10 +17,15 @@ struct mqagent_opts {
 	const char *root;
 	const char *app_name;
 	const char *channel;
+	/* Whose rights count for what the connection opens; NULL or "": the
+	 * agent's own.  Never the owner of the queue manager. */
+	const char *user;
 	const char *address; /* of the partner; "" not known yet */
 	int64_t timeout_ms;
 };
 
+/* Errors: as mqi_connect(): NOT_AUTHORIZED also for who may not be an agent,
+ * and for a user who may not connect. */
 MQI_CHECK enum mqi_err mqagent_connect(
     const char *qmgr, const struct mqagent_opts *opts, mqi_conn **ret_conn);
 

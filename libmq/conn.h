@@ -208,7 +208,8 @@ struct mqi_queue {
 	LIST_ENTRY(mqi_queue) link;
 	LIST_ENTRY(mqi_queue) bucket;
 	uint32_t handle;
-	struct mqlocal_open open;
+	/* user "": opened as the connection's own */
+	struct mqlocal_open_as open;
 	struct mqlocal_open_ok info;
 	enum mqi_err dead; /* not OK: could not be opened again */
 	bool in_get;

@@ -110,6 +110,20 @@ take_open_ok(struct mqcall *call, const struct mqframe *f)
 	return err;
 }
 
+static void
+encode_open(const mqi_queue *q, struct mqbuf *out, uint32_t id)
+{
+	struct mqlocal_open v = {.options = q->open.options};
+
+	if (q->open.user[0] != '\0') {
+		mqlocal_encode_open_as(out, id, &q->open);
+		return;
+	}
+	memcpy(v.object, q->open.object, sizeof(v.object));
+	memcpy(v.qmgr, q->open.qmgr, sizeof(v.qmgr));
+	mqlocal_encode_open(out, id, &v);
+}
+
 enum mqi_err
 mqqueue_open_again(mqi_queue *q, char *ret_text)
 {
@@ -119,13 +133,19 @@ mqqueue_open_again(mqi_queue *q, char *ret_text)
 	enum mqi_err err;
 	size_t mark;
 
+	if (q->open.user[0] != '\0' &&
+	    (c->info.features & MQLOCAL_FEATURE_OPEN_AS) == 0) {
+		(void)snprintf(ret_text, MQLIB_TEXT_LEN,
+		    "the queue manager does not know alternate users");
+		return MQI_E_FUNCTION_NOT_SUPPORTED;
+	}
 	err = mqcall_begin(c, &call, MQREQ_READS, MQLOCAL_OPEN_OK);
 	if (err != MQI_OK)
 		return err;
 	call.take = take_open_ok;
 	call.out = &info;
 	mark = c->out.next.len;
-	mqlocal_encode_open(&c->out.next, call.req.id, &q->open);
+	encode_open(q, &c->out.next, call.req.id);
 	err = mqcall_end(c, &call, mark);
 	if (err == MQI_OK) {
 		q->info = info;
@@ -172,10 +192,13 @@ mqqueue_free(mqi_queue *q)
 }
 
 static enum mqi_err
-check_names(const char *object, const char *object_qmgr, uint32_t options)
+check_names(const char *object, const char *object_qmgr,
+    const struct mqi_open_opts *opts)
 {
+	uint32_t options = opts->options;
 	const uint32_t input = MQI_OO_INPUT_AS_Q_DEF | MQI_OO_INPUT_SHARED |
 			       MQI_OO_INPUT_EXCLUSIVE;
+	const uint32_t other = MQI_OO_ALTERNATE_USER_AUTHORITY;
 	const uint32_t all =
 	    input | MQI_OO_BROWSE | MQI_OO_OUTPUT | MQI_OO_INQUIRE;
 
@@ -185,9 +208,15 @@ check_names(const char *object, const char *object_qmgr, uint32_t options)
 		return MQI_E_OBJECT_NAME;
 	if (object_qmgr != NULL && strlen(object_qmgr) > MQI_NAME_LEN)
 		return MQI_E_OBJECT_Q_MGR_NAME;
-	if (options == 0 || (options & ~all) != 0 ||
+	if ((options & all) == 0 || (options & ~(all | other)) != 0 ||
 	    __builtin_popcount(options & input) > 1)
 		return MQI_E_OPTIONS;
+	if (((options & other) != 0) != (opts->alternate_user != NULL))
+		return MQI_E_OPTIONS;
+	if (opts->alternate_user != NULL &&
+	    (opts->alternate_user[0] == '\0' ||
+		strlen(opts->alternate_user) > MQI_USER_LEN))
+		return MQI_E_INVAL;
 	return MQI_OK;
 }
 
@@ -195,13 +224,22 @@ enum mqi_err
 mqi_open(mqi_conn *conn, const char *object, const char *object_qmgr,
     uint32_t options, mqi_queue **ret_queue)
 {
+	const struct mqi_open_opts opts = {.options = options};
+
+	return mqi_open_with(conn, object, object_qmgr, &opts, ret_queue);
+}
+
+enum mqi_err
+mqi_open_with(mqi_conn *conn, const char *object, const char *object_qmgr,
+    const struct mqi_open_opts *opts, mqi_queue **ret_queue)
+{
 	char text[MQLIB_TEXT_LEN] = "";
 	enum mqi_err err;
 	mqi_queue *q;
 
-	if (conn == NULL || ret_queue == NULL)
+	if (conn == NULL || opts == NULL || ret_queue == NULL)
 		return MQI_E_INVAL;
-	err = check_names(object, object_qmgr, options);
+	err = check_names(object, object_qmgr, opts);
 	if (err != MQI_OK)
 		return mqlib_fail(conn, err, NULL);
 	err = mqconn_enter(conn);
@@ -211,7 +249,10 @@ mqi_open(mqi_conn *conn, const char *object, const char *object_qmgr,
 	if (q == NULL)
 		return mqconn_leave(conn, MQI_E_NO_MEMORY, NULL);
 	LIST_INSERT_HEAD(&conn->queues, q, link);
-	q->open.options = options;
+	q->open.options = opts->options;
+	if (opts->alternate_user != NULL)
+		(void)snprintf(q->open.user, sizeof(q->open.user), "%s",
+		    opts->alternate_user);
 	(void)snprintf(q->open.object, sizeof(q->open.object), "%s", object);
 	(void)snprintf(q->open.qmgr, sizeof(q->open.qmgr), "%s",
 	    object_qmgr != NULL ? object_qmgr : "");

@@ -317,6 +317,14 @@ static const struct field open_fields[] = {
 };
 TABLE_CODEC(open, OPEN)
 
+static const struct field open_as_fields[] = {
+    U32(open_as, options),
+    STR(open_as, object),
+    STR(open_as, qmgr),
+    STR(open_as, user),
+};
+TABLE_CODEC(open_as, OPEN_AS)
+
 static const struct field open_ok_fields[] = {
     U32(open_ok, handle),
     STR(open_ok, resolved_name),

@@ -59,6 +59,7 @@
 	X(32, STREAM_CREDIT)                                   \
 	X(33, STREAM_BIND)                                     \
 	X(34, AGENT_STATUS) /* proto/ctl.h in the payload */   \
+	X(40, OPEN_AS)      /* as another user */              \
 	X(45, CLIENT_HELLO) /* remote clients, before HELLO */ \
 	X(46, CLIENT_OK)                                       \
 	X(47, BEAT) /* remote clients, both directions */      \
@@ -87,6 +88,7 @@ enum mqlocal_type {
 
 /* Feature bits of HELLO and HELLO_OK.  A side uses what both sent. */
 #define MQLOCAL_FEATURE_PUTS_OK UINT64_C(0x1) /* PUT_BRIEF and PUTS_OK */
+#define MQLOCAL_FEATURE_OPEN_AS UINT64_C(0x2) /* OPEN_AS */
 
 struct mqlocal_hello {
 	/* u32 magic comes first */
@@ -95,7 +97,9 @@ struct mqlocal_hello {
 	uint64_t features;
 	char qmgr[MQI_NAME_LEN + 1]; /* whom the client wants to speak to */
 	char app_name[28 + 1];
-	uint8_t is_agent; /* asks to be taken as one; honoured for the owner */
+	/* asks to be taken as one; honoured for the owner, and for who has
+	 * the authority SYSTEM on the queue manager */
+	uint8_t is_agent;
 	/* on behalf of, honoured from agents only; "": nobody */
 	char user[64 + 1];
 	char channel[MQI_CHANNEL_NAME_LEN + 1];
@@ -150,6 +154,15 @@ struct mqlocal_open {
 	uint32_t options; /* MQI_OO_ */
 	char object[MQI_NAME_LEN + 1];
 	char qmgr[MQI_NAME_LEN + 1];
+};
+
+/* With MQI_OO_ALTERNATE_USER_AUTHORITY: the user's rights count, and messages
+ * carry its name.  Needs its feature bit.  Answered by OPEN_OK. */
+struct mqlocal_open_as {
+	uint32_t options; /* MQI_OO_ */
+	char object[MQI_NAME_LEN + 1];
+	char qmgr[MQI_NAME_LEN + 1];
+	char user[64 + 1];
 };
 
 struct mqlocal_open_ok {
@@ -376,6 +389,7 @@ MQLOCAL_CODEC(client_ok);
 MQLOCAL_CODEC(error);
 MQLOCAL_CODEC(result);
 MQLOCAL_CODEC(open);
+MQLOCAL_CODEC(open_as);
 MQLOCAL_CODEC(open_ok);
 MQLOCAL_CODEC(close);
 MQLOCAL_CODEC(inquire);

@@ -8,13 +8,14 @@
  * engine sends the answer when what it reveals is durable; admin/mqsc.c made
  * the command.
  *
- * Invariants: every command gets exactly one answer, which ends with one
+ * Invariants: nothing is carried out without the authority that the table
+ * names; every command gets exactly one answer, which ends with one
  * RESULT; an answer is at most CTL_MAX_ANSWER bytes; a command that failed has
  * changed nothing; every command is logged with its result.
  *
- * Happy path: decode, look up (verb, noun) in the table, carry out, append
- * RESULT, engine_reply_external().  Failure: the reason and a sentence that
- * names what was wrong stand in RESULT.
+ * Happy path: decode, look up (verb, noun) in the table, authorize, carry out,
+ * append RESULT, engine_reply_external().  Failure: the reason and a sentence
+ * that names what was wrong stand in RESULT.
  */
 #include "qmgr/ctl.h"
 
@@ -33,50 +34,71 @@
 #define CTL_MAX_ANSWER 16777216u /* bytes of rows */
 #define CTL_RESULT_ROOM 4096u    /* always left for the result */
 
-static const struct {
+/* What each command needs, on the object that it names; DEFINE of one that is
+ * there already needs CHG instead of CRT.  A row without a right does not
+ * compile. */
+static const struct command {
 	enum mqctl_verb verb;
 	enum mqctl_noun noun;
 	ctl_fn fn;
+	enum authority_type type;
+	enum authority_right right;
 } commands[] = {
-    {MQCTL_DEFINE, MQCTL_QLOCAL, ctl_define},
-    {MQCTL_DEFINE, MQCTL_QALIAS, ctl_define},
-    {MQCTL_DEFINE, MQCTL_QREMOTE, ctl_define},
-    {MQCTL_DEFINE, MQCTL_CHANNEL, ctl_define},
-    {MQCTL_DEFINE, MQCTL_LISTENER, ctl_define},
-    {MQCTL_ALTER, MQCTL_QLOCAL, ctl_alter},
-    {MQCTL_ALTER, MQCTL_QALIAS, ctl_alter},
-    {MQCTL_ALTER, MQCTL_QREMOTE, ctl_alter},
-    {MQCTL_ALTER, MQCTL_CHANNEL, ctl_alter},
-    {MQCTL_ALTER, MQCTL_LISTENER, ctl_alter},
-    {MQCTL_ALTER, MQCTL_QMGR, ctl_alter},
-    {MQCTL_DELETE, MQCTL_QLOCAL, ctl_delete},
-    {MQCTL_DELETE, MQCTL_QALIAS, ctl_delete},
-    {MQCTL_DELETE, MQCTL_QREMOTE, ctl_delete},
-    {MQCTL_DELETE, MQCTL_CHANNEL, ctl_delete},
-    {MQCTL_DELETE, MQCTL_LISTENER, ctl_delete},
-    {MQCTL_DISPLAY, MQCTL_QLOCAL, ctl_display},
-    {MQCTL_DISPLAY, MQCTL_QALIAS, ctl_display},
-    {MQCTL_DISPLAY, MQCTL_QREMOTE, ctl_display},
-    {MQCTL_DISPLAY, MQCTL_QUEUE, ctl_display},
-    {MQCTL_DISPLAY, MQCTL_CHANNEL, ctl_display},
-    {MQCTL_DISPLAY, MQCTL_LISTENER, ctl_display},
-    {MQCTL_DISPLAY, MQCTL_QMGR, ctl_display},
-    {MQCTL_DISPLAY, MQCTL_QSTATUS, ctl_qstatus},
-    {MQCTL_DISPLAY, MQCTL_CHSTATUS, ctl_chstatus},
-    {MQCTL_DISPLAY, MQCTL_LSSTATUS, ctl_lsstatus},
-    {MQCTL_DISPLAY, MQCTL_QMSTATUS, ctl_qmstatus},
-    {MQCTL_SET, MQCTL_AUTHREC, ctl_set_authrec},
-    {MQCTL_DELETE, MQCTL_AUTHREC, ctl_delete_authrec},
-    {MQCTL_DISPLAY, MQCTL_AUTHREC, ctl_display_authrec},
-    {MQCTL_CLEAR, MQCTL_QLOCAL, ctl_clear},
-    {MQCTL_START, MQCTL_CHANNEL, ctl_start_channel},
-    {MQCTL_START, MQCTL_LISTENER, ctl_start_listener},
-    {MQCTL_STOP, MQCTL_CHANNEL, ctl_stop_channel},
-    {MQCTL_STOP, MQCTL_LISTENER, ctl_stop_listener},
-    {MQCTL_STOP, MQCTL_QMGR, ctl_stop_qmgr},
-    {MQCTL_PING, MQCTL_QMGR, ctl_ping_qmgr},
-    {MQCTL_RESET, MQCTL_QMGR, ctl_reset_qmgr},
-    {MQCTL_RESOLVE, MQCTL_CHANNEL, ctl_resolve_channel},
+    {MQCTL_DEFINE, MQCTL_QLOCAL, ctl_define, AUTHORITY_QUEUE, AUTHORITY_CRT},
+    {MQCTL_DEFINE, MQCTL_QALIAS, ctl_define, AUTHORITY_QUEUE, AUTHORITY_CRT},
+    {MQCTL_DEFINE, MQCTL_QREMOTE, ctl_define, AUTHORITY_QUEUE, AUTHORITY_CRT},
+    {MQCTL_DEFINE, MQCTL_CHANNEL, ctl_define, AUTHORITY_CHANNEL, AUTHORITY_CRT},
+    {MQCTL_DEFINE, MQCTL_LISTENER, ctl_define, AUTHORITY_LISTENER,
+	AUTHORITY_CRT},
+    {MQCTL_ALTER, MQCTL_QLOCAL, ctl_alter, AUTHORITY_QUEUE, AUTHORITY_CHG},
+    {MQCTL_ALTER, MQCTL_QALIAS, ctl_alter, AUTHORITY_QUEUE, AUTHORITY_CHG},
+    {MQCTL_ALTER, MQCTL_QREMOTE, ctl_alter, AUTHORITY_QUEUE, AUTHORITY_CHG},
+    {MQCTL_ALTER, MQCTL_CHANNEL, ctl_alter, AUTHORITY_CHANNEL, AUTHORITY_CHG},
+    {MQCTL_ALTER, MQCTL_LISTENER, ctl_alter, AUTHORITY_LISTENER, AUTHORITY_CHG},
+    {MQCTL_ALTER, MQCTL_QMGR, ctl_alter, AUTHORITY_QMGR, AUTHORITY_CHG},
+    {MQCTL_DELETE, MQCTL_QLOCAL, ctl_delete, AUTHORITY_QUEUE, AUTHORITY_DLT},
+    {MQCTL_DELETE, MQCTL_QALIAS, ctl_delete, AUTHORITY_QUEUE, AUTHORITY_DLT},
+    {MQCTL_DELETE, MQCTL_QREMOTE, ctl_delete, AUTHORITY_QUEUE, AUTHORITY_DLT},
+    {MQCTL_DELETE, MQCTL_CHANNEL, ctl_delete, AUTHORITY_CHANNEL, AUTHORITY_DLT},
+    {MQCTL_DELETE, MQCTL_LISTENER, ctl_delete, AUTHORITY_LISTENER,
+	AUTHORITY_DLT},
+    {MQCTL_DISPLAY, MQCTL_QLOCAL, ctl_display, AUTHORITY_QUEUE, AUTHORITY_DSP},
+    {MQCTL_DISPLAY, MQCTL_QALIAS, ctl_display, AUTHORITY_QUEUE, AUTHORITY_DSP},
+    {MQCTL_DISPLAY, MQCTL_QREMOTE, ctl_display, AUTHORITY_QUEUE, AUTHORITY_DSP},
+    {MQCTL_DISPLAY, MQCTL_QUEUE, ctl_display, AUTHORITY_QUEUE, AUTHORITY_DSP},
+    {MQCTL_DISPLAY, MQCTL_CHANNEL, ctl_display, AUTHORITY_CHANNEL,
+	AUTHORITY_DSP},
+    {MQCTL_DISPLAY, MQCTL_LISTENER, ctl_display, AUTHORITY_LISTENER,
+	AUTHORITY_DSP},
+    {MQCTL_DISPLAY, MQCTL_QMGR, ctl_display, AUTHORITY_QMGR, AUTHORITY_DSP},
+    {MQCTL_DISPLAY, MQCTL_QSTATUS, ctl_qstatus, AUTHORITY_QUEUE, AUTHORITY_DSP},
+    {MQCTL_DISPLAY, MQCTL_CHSTATUS, ctl_chstatus, AUTHORITY_CHANNEL,
+	AUTHORITY_DSP},
+    {MQCTL_DISPLAY, MQCTL_LSSTATUS, ctl_lsstatus, AUTHORITY_LISTENER,
+	AUTHORITY_DSP},
+    {MQCTL_DISPLAY, MQCTL_QMSTATUS, ctl_qmstatus, AUTHORITY_QMGR,
+	AUTHORITY_DSP},
+    {MQCTL_SET, MQCTL_AUTHREC, ctl_set_authrec, AUTHORITY_QMGR, AUTHORITY_CHG},
+    {MQCTL_DELETE, MQCTL_AUTHREC, ctl_delete_authrec, AUTHORITY_QMGR,
+	AUTHORITY_CHG},
+    {MQCTL_DISPLAY, MQCTL_AUTHREC, ctl_display_authrec, AUTHORITY_QMGR,
+	AUTHORITY_DSP},
+    {MQCTL_CLEAR, MQCTL_QLOCAL, ctl_clear, AUTHORITY_QUEUE, AUTHORITY_CLR},
+    {MQCTL_START, MQCTL_CHANNEL, ctl_start_channel, AUTHORITY_CHANNEL,
+	AUTHORITY_CTRL},
+    {MQCTL_START, MQCTL_LISTENER, ctl_start_listener, AUTHORITY_LISTENER,
+	AUTHORITY_CTRL},
+    {MQCTL_STOP, MQCTL_CHANNEL, ctl_stop_channel, AUTHORITY_CHANNEL,
+	AUTHORITY_CTRL},
+    {MQCTL_STOP, MQCTL_LISTENER, ctl_stop_listener, AUTHORITY_LISTENER,
+	AUTHORITY_CTRL},
+    {MQCTL_STOP, MQCTL_QMGR, ctl_stop_qmgr, AUTHORITY_QMGR, AUTHORITY_CTRL},
+    {MQCTL_PING, MQCTL_QMGR, ctl_ping_qmgr, AUTHORITY_QMGR, AUTHORITY_DSP},
+    {MQCTL_RESET, MQCTL_QMGR, ctl_reset_qmgr, AUTHORITY_QMGR, AUTHORITY_CTRL},
+    {MQCTL_REFRESH, MQCTL_SECURITY, ctl_refresh_security, AUTHORITY_QMGR,
+	AUTHORITY_CHG},
+    {MQCTL_RESOLVE, MQCTL_CHANNEL, ctl_resolve_channel, AUTHORITY_CHANNEL,
+	AUTHORITY_CTRLX},
 };
 
 /* ---- what the other files share ---- */
@@ -238,24 +260,71 @@ ctl_noun_type(enum mqctl_noun noun)
 
 /* ---- one command ---- */
 
-/* Only the owner administers; an agent on behalf of a partner may look. */
-static enum mqi_err
-check_authority(struct ctl *c, const struct engine_identity *who)
+/* What an agent must see to do its work, whoever it works for. */
+static bool
+agent_may_see(const struct ctl *c)
 {
-	if (who->is_owner &&
-	    (who->channel[0] == '\0' || c->cmd->verb == MQCTL_DISPLAY))
+	return c->who->is_agent && c->cmd->verb == MQCTL_DISPLAY &&
+	       (c->cmd->noun == MQCTL_CHANNEL ||
+		   c->cmd->noun == MQCTL_LISTENER ||
+		   c->cmd->noun == MQCTL_QMGR || c->cmd->noun == MQCTL_CHLAUTH);
+}
+
+bool
+ctl_may_see(const struct ctl *c, const char *name)
+{
+	return agent_may_see(c) ||
+	       engine_may(c->engine, c->who, c->type, name, AUTHORITY_DSP);
+}
+
+static enum mqi_err
+authorize(struct ctl *c, const char *name, enum authority_right right)
+{
+	return engine_authorize(c->engine, c->who, c->type, name,
+	    (uint32_t)right, c->text, sizeof(c->text));
+}
+
+/* What is shown of several objects, ctl_may_see() says one by one. */
+static enum mqi_err
+check_authority(struct ctl *c, const struct command *row)
+{
+	const char *name = c->cmd->name;
+	enum mqattr_object type = ctl_noun_type(c->cmd->noun);
+	enum authority_right right = row->right;
+	enum mqi_err err;
+
+	if (agent_may_see(c))
 		return MQI_OK;
-	return ctl_fail(c, MQI_E_NOT_AUTHORIZED,
-	    "user %s may not administer the queue manager", who->user);
+	/* the queue manager's agent, for a partner and no user */
+	if (c->who->is_owner && c->who->channel[0] != '\0')
+		return ctl_fail(c, MQI_E_NOT_AUTHORIZED,
+		    "an agent of a channel may not administer the queue "
+		    "manager");
+	if (row->type == AUTHORITY_QMGR)
+		name = qmgr_name(c->qm);
+	else if (row->verb == MQCTL_DISPLAY && ctl_is_generic(name))
+		return MQI_OK;
+	if (row->verb == MQCTL_DEFINE &&
+	    engine_object_find(c->engine, type, name) != NULL)
+		right = AUTHORITY_CHG;
+	err = authorize(c, name, right);
+	if (err == MQI_OK && c->cmd->like[0] != '\0')
+		err = authorize(c, c->cmd->like, AUTHORITY_DSP);
+	return err;
 }
 
 static enum mqi_err
 carry_out(struct ctl *c)
 {
-	for (size_t i = 0; i < MQ_ARRAY_LEN(commands); i++)
-		if (commands[i].verb == c->cmd->verb &&
-		    commands[i].noun == c->cmd->noun)
-			return commands[i].fn(c);
+	for (size_t i = 0; i < MQ_ARRAY_LEN(commands); i++) {
+		const struct command *row = &commands[i];
+		enum mqi_err err;
+		if (row->verb != c->cmd->verb || row->noun != c->cmd->noun)
+			continue;
+		c->type = row->type;
+		err = check_authority(c, row);
+		return err == MQI_OK ? row->fn(c) : err;
+	}
 	return ctl_fail(c, MQI_E_FUNCTION_NOT_SUPPORTED,
 	    "%s %s is not a command", mqctl_verb_name(c->cmd->verb),
 	    mqctl_noun_name(c->cmd->noun));
@@ -355,9 +424,8 @@ ctl_command(struct qmgr *qm, struct engine_session *s, uint32_t id,
 		answer(&c, s, err);
 	} else {
 		c.cmd = &cmd;
-		err = check_authority(&c, engine_session_identity(s));
-		if (err == MQI_OK)
-			err = carry_out(&c);
+		c.who = engine_session_identity(s);
+		err = carry_out(&c);
 		log_command(s, &cmd, err, c.text);
 		answer(&c, s, err);
 		mqctl_command_fini(&cmd);

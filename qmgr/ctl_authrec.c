@@ -394,18 +394,30 @@ record_order(const void *a, const void *b)
 	return order;
 }
 
+enum match {
+	MATCH_PROFILE,    /* also profiles that match the name */
+	MATCH_EXACT,      /* that profile alone */
+	MATCH_MEMBERSHIP, /* as PROFILE, and the user's groups too */
+};
+
 static bool
-is_wanted(const struct target *t, const struct mqattr_set *set, bool exact)
+is_wanted(struct ctl *c, const struct target *t, const struct mqattr_set *set,
+    enum match match)
 {
+	const struct entity *who = &t->entities[0];
 	const char *profile = mqattr_text(set, MQATTR_ID_PROFILE);
 	if (!t->any_type &&
 	    !mqattr_is(set, MQATTR_ID_OBJTYPE, authority_type_name(t->type)))
 		return false;
-	if (t->n_entities > 0 && !entity_is(set, &t->entities[0]))
+	if (match == MATCH_MEMBERSHIP &&
+	    !engine_record_is_of(c->engine, who->name, set))
+		return false;
+	if (match != MATCH_MEMBERSHIP && t->n_entities > 0 &&
+	    !entity_is(set, who))
 		return false;
 	if (t->profile[0] == '\0')
 		return true;
-	if (exact || profile_is_generic(t->profile))
+	if (match == MATCH_EXACT || profile_is_generic(t->profile))
 		return strcmp(profile, t->profile) == 0;
 	return profile_matches(profile, t->profile);
 }
@@ -423,21 +435,33 @@ show_record(struct ctl *c, const struct engine_object *o)
 	return ctl_row_end(c, &r);
 }
 
-/* MATCH(PROFILE), or MATCH(EXACT). */
 static enum mqi_err
-read_match(struct ctl *c, bool *ret_exact)
+read_match(struct ctl *c, const struct target *t, enum match *ret)
 {
+	static const char *const words[] = {"PROFILE", "EXACT", "MEMBERSHIP"};
 	const char *value = ctl_option(c, "MATCH");
-	*ret_exact = value != NULL && strcasecmp(value, "EXACT") == 0;
-	if (value != NULL && !*ret_exact && strcasecmp(value, "PROFILE") != 0)
+	size_t i = 0;
+	if (t->n_entities > 1)
+		return ctl_fail(
+		    c, MQI_E_ATTRIBUTE, "DISPLAY takes one PRINCIPAL or GROUP");
+	while (value != NULL && i < MQ_ARRAY_LEN(words) &&
+	       strcasecmp(value, words[i]) != 0)
+		i++;
+	if (i == MQ_ARRAY_LEN(words))
 		return ctl_fail(c, MQI_E_ATTRIBUTE,
-		    "MATCH(%.64s) is not valid: it must be PROFILE or EXACT",
+		    "MATCH(%.64s) is not valid: it must be PROFILE, EXACT or "
+		    "MEMBERSHIP",
 		    value);
+	*ret = (enum match)i;
+	if (*ret == MATCH_MEMBERSHIP &&
+	    (t->n_entities == 0 || t->entities[0].is_group))
+		return ctl_fail(
+		    c, MQI_E_ATTRIBUTE, "MATCH(MEMBERSHIP) needs PRINCIPAL");
 	return MQI_OK;
 }
 
 static enum mqi_err
-show_records(struct ctl *c, const struct target *t, bool exact)
+show_records(struct ctl *c, const struct target *t, enum match match)
 {
 	enum mqi_err err = MQI_OK;
 	size_t n = 0;
@@ -445,7 +469,7 @@ show_records(struct ctl *c, const struct target *t, bool exact)
 	    (MAX_RECORDS + 1) * sizeof(const struct engine_object *));
 	const struct engine_object *o = NULL;
 	while ((o = engine_object_next(c->engine, MQATTR_AUTHREC, o)) != NULL) {
-		if (!is_wanted(t, o->attrs, exact))
+		if (!is_wanted(c, t, o->attrs, match))
 			continue;
 		MQ_INVARIANT(n <= MAX_RECORDS);
 		list[n++] = o;
@@ -463,17 +487,14 @@ ctl_display_authrec(struct ctl *c)
 	static const char *const options[] = {
 	    "PROFILE", "OBJTYPE", "PRINCIPAL", "GROUP", "MATCH", "ALL", NULL};
 	struct target t;
-	bool exact = false;
+	enum match match = MATCH_PROFILE;
 	enum mqi_err err = ctl_only_options(c, options);
 	if (err == MQI_OK)
 		err = read_target(c, &t);
 	if (err == MQI_OK)
-		err = read_match(c, &exact);
-	if (err == MQI_OK && t.n_entities > 1)
-		err = ctl_fail(
-		    c, MQI_E_ATTRIBUTE, "DISPLAY takes one PRINCIPAL or GROUP");
+		err = read_match(c, &t, &match);
 	if (err == MQI_OK)
-		err = show_records(c, &t, exact);
+		err = show_records(c, &t, match);
 	if (err == MQI_OK && c->n_rows == 0)
 		return ctl_fail(
 		    c, MQI_E_UNKNOWN_OBJECT, "no authority record matches");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ctl_control.c - START, STOP, PING and RESOLVE: commands that change what is
- * going on, not what is defined.
+ * ctl_control.c - START, STOP, PING, RESOLVE and REFRESH: commands that change
+ * what is going on, not what is defined.
  *
  * Neighbours: ctl.c calls these; agents.h starts and stops processes; the
  * engine resolves a stream; qmgr.h stops the queue manager.
@@ -209,6 +209,20 @@ ctl_reset_qmgr(struct ctl *c)
 	err = option_word(c, "TYPE", types, &type);
 	if (err == MQI_OK)
 		engine_checkpoint(c->engine);
+	return err;
+}
+
+enum mqi_err
+ctl_refresh_security(struct ctl *c)
+{
+	static const char *const options[] = {"TYPE", NULL};
+	static const char *const types[] = {"AUTHSERV", NULL};
+	unsigned type = 0;
+	enum mqi_err err = ctl_only_options(c, options);
+	if (err == MQI_OK)
+		err = option_word(c, "TYPE", types, &type);
+	if (err == MQI_OK)
+		engine_authority_changed(c->engine);
 	return err;
 }
 

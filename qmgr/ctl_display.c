@@ -347,7 +347,8 @@ ctl_display(struct ctl *c)
 	for (size_t i = 0; i < w.n_types; i++)
 		heads[i] = engine_object_next(c->engine, w.types[i], NULL);
 	while ((o = next_by_name(c, &w, heads)) != NULL && err == MQI_OK)
-		if (ctl_matches(c->cmd->name, o->name) && passes_type(&w, o) &&
+		if (ctl_matches(c->cmd->name, o->name) &&
+		    ctl_may_see(c, o->name) && passes_type(&w, o) &&
 		    passes_filter(c, &w, o))
 			err = show(c, &w, o);
 	if (err == MQI_OK && c->n_rows == 0)

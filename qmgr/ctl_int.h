@@ -20,7 +20,9 @@ struct ctl {
 	struct engine *engine;
 	uint32_t id; /* of the request */
 	const struct mqctl_command *cmd;
-	struct mqbuf out; /* rows, as frames */
+	const struct engine_identity *who; /* asks */
+	enum authority_type type;          /* of the objects that it is about */
+	struct mqbuf out;                  /* rows, as frames */
 	uint32_t n_rows;
 	uint64_t pos;   /* where what was changed is durable */
 	char text[512]; /* for a person */
@@ -55,6 +57,10 @@ void ctl_stamp(
 bool ctl_matches(const char *pattern, const char *name);
 bool ctl_is_generic(const char *pattern);
 
+/* Whether who asks may see the object, one of those that the command is about.
+ */
+bool ctl_may_see(const struct ctl *c, const char *name);
+
 /* The value of an option (MODE, ACTION, ...), NULL if it was not given. */
 const char *ctl_option(const struct ctl *c, const char *keyword);
 /* ATTRIBUTE if a pair is not among the options, a NULL-terminated list. */
@@ -84,6 +90,7 @@ enum mqi_err ctl_start_listener(struct ctl *c);
 enum mqi_err ctl_stop_listener(struct ctl *c);
 enum mqi_err ctl_ping_qmgr(struct ctl *c);
 enum mqi_err ctl_reset_qmgr(struct ctl *c);
+enum mqi_err ctl_refresh_security(struct ctl *c);
 enum mqi_err ctl_stop_qmgr(struct ctl *c);
 
 /* The type of object that a noun stands for; 0 for QUEUE and for views. */

@@ -105,7 +105,8 @@ ctl_qstatus(struct ctl *c)
 	const struct engine_object *o = NULL;
 	while (err == MQI_OK &&
 	       (o = engine_object_next(c->engine, MQATTR_QLOCAL, o)) != NULL)
-		if (ctl_matches(c->cmd->name, o->name))
+		if (ctl_matches(c->cmd->name, o->name) &&
+		    ctl_may_see(c, o->name))
 			err = show_queue(c, o);
 	return finish(c, err, ": only local queues have one");
 }
@@ -117,7 +118,8 @@ show_channel(void *arg, const struct agents_info *info)
 {
 	struct ctl_row r;
 	struct walk *w = arg;
-	if (w->err != MQI_OK || !ctl_matches(w->c->cmd->name, info->name))
+	if (w->err != MQI_OK || !ctl_matches(w->c->cmd->name, info->name) ||
+	    !ctl_may_see(w->c, info->name))
 		return;
 	ctl_row_begin(&r);
 	ctl_row_text(&r, "CHANNEL", info->name);
@@ -191,9 +193,13 @@ saved_status(struct ctl *c)
 	while (w.err == MQI_OK &&
 	       (o = engine_object_next(c->engine, MQATTR_CHANNEL, o)) != NULL)
 		if (ctl_matches(c->cmd->name, o->name) &&
+		    ctl_may_see(c, o->name) &&
 		    mqattr_set_has(o->attrs, MQATTR_ID_XMITQ))
 			w.err = show_saved_sender(c, o);
-	if (w.err == MQI_OK && strcmp(c->cmd->name, "*") == 0)
+	/* these belong to no channel */
+	if (w.err == MQI_OK && strcmp(c->cmd->name, "*") == 0 &&
+	    engine_may(c->engine, c->who, AUTHORITY_QMGR, qmgr_name(c->qm),
+		AUTHORITY_DSP))
 		engine_each_position(c->engine, show_saved_position, &w);
 	return finish(c, w.err, ": nothing is saved");
 }
@@ -214,7 +220,8 @@ show_listener(void *arg, const struct agents_info *info)
 {
 	struct ctl_row r;
 	struct walk *w = arg;
-	if (w->err != MQI_OK || !ctl_matches(w->c->cmd->name, info->name))
+	if (w->err != MQI_OK || !ctl_matches(w->c->cmd->name, info->name) ||
+	    !ctl_may_see(w->c, info->name))
 		return;
 	ctl_row_begin(&r);
 	ctl_row_text(&r, "LISTENER", info->name);

@@ -19,32 +19,44 @@
 struct request {
 	enum mqi_err (*handle)(struct session *s, const struct mqframe *f);
 	bool no_id; /* may have id 0: it is never answered, or only then */
-	bool agent_only;
+
+	enum { ALL, AGENTS, AGENTS_AND_CLIENTS } from;
 };
 
 static const struct request requests[] = {
-    [MQLOCAL_OPEN] = {request_open, false, false},
-    [MQLOCAL_CLOSE] = {request_close, false, false},
-    [MQLOCAL_PUT] = {request_put, false, false},
-    [MQLOCAL_PIECE] = {request_piece, false, false},
-    [MQLOCAL_GET] = {request_get, false, false},
-    [MQLOCAL_CANCEL_GET] = {request_cancel_get, false, false},
-    [MQLOCAL_COMMIT] = {request_commit, false, false},
-    [MQLOCAL_BACKOUT] = {request_backout, false, false},
-    [MQLOCAL_INQUIRE] = {request_inquire, false, false},
-    [MQLOCAL_CONSUME] = {request_consume, false, false},
-    [MQLOCAL_ACK] = {request_ack, true, false},
-    [MQLOCAL_WATCH] = {request_watch, false, false},
-    [MQLOCAL_POSITION_OPEN] = {request_position_open, false, false},
-    [MQLOCAL_UNIT_POSITION] = {request_unit_position, false, false},
-    [MQLOCAL_PING] = {request_ping, false, false},
-    [MQLOCAL_COMMAND] = {request_command, false, false},
-    [MQLOCAL_STREAM_OPEN] = {request_stream_open, false, true},
-    [MQLOCAL_STREAM_ACK] = {request_stream_ack, true, true},
-    [MQLOCAL_STREAM_CREDIT] = {request_stream_credit, true, true},
-    [MQLOCAL_STREAM_BIND] = {request_stream_bind, false, true},
-    [MQLOCAL_AGENT_STATUS] = {request_agent_status, true, true},
+    [MQLOCAL_OPEN] = {request_open, false, ALL},
+    [MQLOCAL_OPEN_AS] = {request_open_as, false, ALL},
+    [MQLOCAL_CLOSE] = {request_close, false, ALL},
+    [MQLOCAL_PUT] = {request_put, false, ALL},
+    [MQLOCAL_PIECE] = {request_piece, false, ALL},
+    [MQLOCAL_GET] = {request_get, false, ALL},
+    [MQLOCAL_CANCEL_GET] = {request_cancel_get, false, ALL},
+    [MQLOCAL_COMMIT] = {request_commit, false, ALL},
+    [MQLOCAL_BACKOUT] = {request_backout, false, ALL},
+    [MQLOCAL_INQUIRE] = {request_inquire, false, ALL},
+    [MQLOCAL_CONSUME] = {request_consume, false, ALL},
+    [MQLOCAL_ACK] = {request_ack, true, ALL},
+    [MQLOCAL_WATCH] = {request_watch, false, ALL},
+    [MQLOCAL_POSITION_OPEN] = {request_position_open, false, ALL},
+    [MQLOCAL_UNIT_POSITION] = {request_unit_position, false, ALL},
+    [MQLOCAL_PING] = {request_ping, false, ALL},
+    [MQLOCAL_COMMAND] = {request_command, false, ALL},
+    [MQLOCAL_STREAM_OPEN] = {request_stream_open, false, AGENTS},
+    [MQLOCAL_STREAM_ACK] = {request_stream_ack, true, AGENTS},
+    [MQLOCAL_STREAM_CREDIT] = {request_stream_credit, true, AGENTS},
+    [MQLOCAL_STREAM_BIND] = {request_stream_bind, false, AGENTS},
+    [MQLOCAL_AGENT_STATUS] = {request_agent_status, true, AGENTS_AND_CLIENTS},
 };
+
+/* What an application elsewhere asks is passed on by its agent, which tells how
+ * it is itself. */
+static bool
+may_ask(const struct session *s, const struct request *r)
+{
+	if (r->from == AGENTS)
+		return s->is_agent && !s->is_client;
+	return r->from == ALL || s->is_agent;
+}
 
 enum mqi_err
 dispatch(struct session *s, const struct mqframe *f, const char **ret_why)
@@ -62,7 +74,7 @@ dispatch(struct session *s, const struct mqframe *f, const char **ret_why)
 		*ret_why = "a request has the id 0";
 		return MQI_E_PROTOCOL;
 	}
-	if (r->agent_only && !s->is_agent) {
+	if (!may_ask(s, r)) {
 		if (f->id != 0)
 			session_send_result(s, f->id, MQI_E_NOT_AUTHORIZED,
 			    "only channel agents may ask this");

@@ -2,22 +2,24 @@
 /*
  * hello.c - who the client is, what it speaks, and whom it wants.
  *
- * Neighbours: session.c hands over the first frame; agents.c is told of
- * agents; the engine gets the identity.
- * Invariants: the user is the kernel's word (SO_PEERCRED), and only an agent
- * may speak on behalf of another.
+ * Neighbours: session.c hands over the first frame; principal.c names users;
+ * agents.c is told of agents; the engine gets the identity, and knows who may
+ * connect.
+ * Invariants: the user is the kernel's word (SO_PEERCRED); only an agent may
+ * speak on behalf of another, and never of the owner.
  * Happy path: HELLO is answered by HELLO_OK and the session is open.
  * Failure: not a HELLO, another magic, no common version, another queue
- * manager's name, a channel that is stopped: the reason goes back in ERROR.
+ * manager's name, a user without authority, a channel that is stopped: the
+ * reason goes back in ERROR.
  */
 #include "qmgr/hello.h"
 
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "proto/local.h"
+#include "qmgr/principal.h"
 #include "qmgr/qmgr_impl.h"
 #include "qmgr/session.h"
 
@@ -71,7 +73,8 @@ hello_answer(struct session *s, const struct mqlocal_hello *h)
 	struct mqlocal_hello_ok v = {
 	    .version = h->version_max < MQLOCAL_VERSION ? h->version_max
 							: MQLOCAL_VERSION,
-	    .features = h->features & MQLOCAL_FEATURE_PUTS_OK,
+	    .features = h->features &
+			(MQLOCAL_FEATURE_PUTS_OK | MQLOCAL_FEATURE_OPEN_AS),
 	    .max_msg_len = (uint32_t)mqattr_int(o->attrs, MQATTR_ID_MAXMSGL),
 	};
 
@@ -83,31 +86,97 @@ hello_answer(struct session *s, const struct mqlocal_hello *h)
 	session_send_scratch(s);
 }
 
+/* A session on behalf of nobody: the process's own user. */
 static void
-hello_open(struct session *s, const struct mqlocal_hello *h)
+hello_peer(const struct session *s, struct engine_identity *who)
 {
-	struct engine_identity who = {.is_owner = true};
-	const char *user = s->peer.uid == 0 ? "root" : s->qm->user;
+	const struct qmgr *qm = s->qm;
 
-	who.is_agent = s->is_agent;
-	if (s->is_agent) {
-		if (h->user[0] != '\0')
-			user = h->user;
-		(void)snprintf(
-		    who.channel, sizeof(who.channel), "%s", h->channel);
-		(void)snprintf(
-		    who.address, sizeof(who.address), "%s", h->address);
+	who->is_owner = s->is_owners;
+	if (who->is_owner) {
+		(void)snprintf(who->user, sizeof(who->user), "%s",
+		    s->peer.uid == 0 ? "root" : qm->user);
+		return;
 	}
-	(void)snprintf(who.user, sizeof(who.user), "%s", user);
-	(void)snprintf(who.app_name, sizeof(who.app_name), "%s", h->app_name);
-	s->engine = engine_session_new(s->qm->engine, s, &who);
-	TAILQ_REMOVE(&s->qm->sessions.awaiting, s, hello_link);
+	principal_user(s->peer.uid, who->user);
+	principal_group(s->peer.gid, who->group);
+}
+
+/* An agent that speaks for a user: who it is itself counts no more. */
+static enum mqi_err
+hello_on_behalf(const struct session *s, const char *user,
+    struct engine_identity *who, const char **ret_why)
+{
+	if (turn_engine_ops.is_owner(s->qm, user)) {
+		*ret_why = "an agent may not act for the owner of the queue "
+			   "manager";
+		return MQI_E_NOT_AUTHORIZED;
+	}
+	who->is_owner = false;
+	who->group[0] = '\0';
+	(void)snprintf(who->user, sizeof(who->user), "%s", user);
+	return MQI_OK;
+}
+
+/* A channel for applications: what an agent may do beyond its user's rights is
+ * not for who speaks through it. */
+static bool
+hello_is_for_client(const struct session *s, const struct mqlocal_hello *h)
+{
+	const struct engine_object *o =
+	    engine_object_find(s->qm->engine, MQATTR_CHANNEL, h->channel);
+
+	return h->is_agent != 0 && h->user[0] != '\0' && o != NULL &&
+	       mqattr_is(o->attrs, MQATTR_ID_CHLTYPE, "SVRCONN");
+}
+
+/* Who the client is, and whether it may be here. */
+static enum mqi_err
+hello_identify(const struct session *s, const struct mqlocal_hello *h,
+    struct engine_identity *who, const char **ret_why)
+{
+	static char why[500];
+	struct engine *e = s->qm->engine;
+	uint32_t needs = AUTHORITY_CONNECT;
+	enum mqi_err err = MQI_OK;
+
+	hello_peer(s, who);
+	(void)snprintf(who->app_name, sizeof(who->app_name), "%s", h->app_name);
+	if (h->is_agent != 0) {
+		*ret_why = why;
+		err = engine_authorize(e, who, AUTHORITY_QMGR, s->qm->name,
+		    AUTHORITY_SYSTEM, why, sizeof(why));
+		who->is_agent = true;
+		(void)snprintf(
+		    who->channel, sizeof(who->channel), "%s", h->channel);
+		(void)snprintf(
+		    who->address, sizeof(who->address), "%s", h->address);
+		/* the right to be an agent is more than to connect */
+		if (h->user[0] == '\0')
+			needs = 0;
+		else if (err == MQI_OK)
+			err = hello_on_behalf(s, h->user, who, ret_why);
+	}
+	if (err == MQI_OK && needs != 0) {
+		*ret_why = why;
+		err = engine_authorize(e, who, AUTHORITY_QMGR, s->qm->name,
+		    needs, why, sizeof(why));
+	}
+	return err;
+}
+
+static void
+hello_open(struct session *s, const struct engine_identity *who)
+{
+	s->engine = engine_session_new(s->qm->engine, s, who);
+	session_greeted(s);
 	mqsm_move(&s->state, SESSION_OPEN);
 }
 
 enum mqi_err
 hello_take(struct session *s, const struct mqframe *f, const char **ret_why)
 {
+	struct engine_identity who = {.is_owner = false};
 	struct mqlocal_hello h;
 	enum mqi_err err;
 
@@ -115,6 +184,9 @@ hello_take(struct session *s, const struct mqframe *f, const char **ret_why)
 	if (err != MQI_OK)
 		return err;
 	(void)snprintf(s->app_name, sizeof(s->app_name), "%s", h.app_name);
+	err = hello_identify(s, &h, &who, ret_why);
+	if (err != MQI_OK)
+		return err;
 	if (h.is_agent != 0) {
 		(void)snprintf(s->channel, sizeof(s->channel), "%s", h.channel);
 		err = agents_attach(
@@ -126,7 +198,9 @@ hello_take(struct session *s, const struct mqframe *f, const char **ret_why)
 		s->is_agent = true;
 	}
 	s->takes_puts_ok = (h.features & MQLOCAL_FEATURE_PUTS_OK) != 0;
-	hello_open(s, &h);
+	s->is_client = hello_is_for_client(s, &h);
+	who.is_agent = s->is_agent && !s->is_client;
+	hello_open(s, &who);
 	hello_answer(s, &h);
 	return MQI_OK;
 }

@@ -48,7 +48,7 @@ listener_open(struct listener *l, const char *dir)
 	enum mqi_err err;
 
 	MQ_PRE(l->fd < 0);
-	err = mqsock_listen_unix(dir, MQLOCAL_SOCKET, 0600, &l->fd);
+	err = mqsock_listen_unix(dir, MQLOCAL_SOCKET, 0666, &l->fd);
 	if (err != MQI_OK)
 		return err;
 	if (uv_poll_init(&l->qm->loop, &l->poll, l->fd) != 0) {

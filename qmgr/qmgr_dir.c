@@ -2,19 +2,21 @@
 /*
  * qmgr_dir.c - the queue manager's directory.
  *
- *   ROOT/<escaped name>/            0700
+ *   ROOT/<escaped name>/            0711: others reach run/, and see nothing
  *     qmgr.lock                     locked while a process has the directory;
  *                                   holds its process id as text
  *     data/                         0700, the store's
- *     run/                          0700, qmgr.sock
+ *     run/                          0711, qmgr.sock, to which all may connect
  *
  * Neighbours: qmgr.c opens it first and closes it last; base/name.c finds the
  * root.
- * Invariants: nothing but the root's parents and the directory itself is made
- * or changed before the lock is held; the lock is the open file's (OFD), so it
- * ends with the process, however that ends.
- * Failure: a sentence that names the path and what to do; of what was made,
- * nothing is removed, and a later creation goes on with it.
+ * Invariants: nobody else may read or write anything here, nor list the
+ * directories.  A person who wants nobody else to connect makes them 0700, and
+ * they stay so.  Nothing but the root's parents and the directory itself is
+ * made or changed before the lock is held; the lock is the open file's (OFD),
+ * so it ends with the process, however that ends. Failure: a sentence that
+ * names the path and what to do; of what was made, nothing is removed, and a
+ * later creation goes on with it.
  */
 #include "qmgr/qmgr_dir.h"
 
@@ -58,6 +60,15 @@ path_join(const char *dir, const char *name)
 	return p;
 }
 
+/* Makes a directory, whatever the umask; one that is there is left alone. */
+static int
+make_dir(const char *path, mode_t mode)
+{
+	if (mkdir(path, 0700) != 0)
+		return errno == EEXIST ? 0 : -1;
+	return chmod(path, mode);
+}
+
 /* Makes a directory, and its parents too. */
 static int
 make_dirs(const char *path, mode_t mode)
@@ -73,8 +84,8 @@ make_dirs(const char *path, mode_t mode)
 			rc = -1;
 		*p = '/';
 	}
-	if (rc == 0 && mkdir(copy, mode) != 0 && errno != EEXIST)
-		rc = -1;
+	if (rc == 0)
+		rc = make_dir(copy, mode);
 	free(copy);
 	return rc;
 }
@@ -94,8 +105,11 @@ sync_dir(const char *path)
 	return rc;
 }
 
+#define DIR_CLOSED 0700
+#define DIR_PASSED 0711 /* others may pass through it */
+
 static enum mqi_err
-dir_check(const char *path, char **ret_why)
+dir_check(const char *path, mode_t mode, char **ret_why)
 {
 	struct stat st;
 
@@ -109,26 +123,26 @@ dir_check(const char *path, char **ret_why)
 		    "%s belongs to user %u, not to user %u who starts the "
 		    "queue manager",
 		    path, st.st_uid, geteuid());
-	if ((st.st_mode & 077) != 0)
+	if ((st.st_mode & 077 & ~mode) != 0)
 		return fail(MQI_E_SECURITY, ret_why,
-		    "%s is open to others (mode %03o): make it 0700", path,
-		    (unsigned)st.st_mode & 0777);
+		    "%s is open to others (mode %03o): make it %04o", path,
+		    (unsigned)st.st_mode & 0777, mode);
 	return MQI_OK;
 }
 
 /* Makes one directory of ours, or checks the one that is there. */
 static enum mqi_err
-dir_need(const char *path, bool create, char **ret_why)
+dir_need(const char *path, mode_t mode, bool create, char **ret_why)
 {
 	if (!create && access(path, F_OK) != 0 && errno == ENOENT)
 		return fail(MQI_E_Q_MGR_NAME, ret_why,
 		    "%s is missing: the creation was not finished, create the "
 		    "queue manager again",
 		    path);
-	if (create && mkdir(path, 0700) != 0 && errno != EEXIST)
+	if (create && make_dir(path, mode) != 0)
 		return fail(mqsock_err(errno), ret_why, "%s cannot be made: %s",
 		    path, strerror(errno));
-	return dir_check(path, ret_why);
+	return dir_check(path, mode, ret_why);
 }
 
 static enum mqi_err
@@ -218,7 +232,7 @@ dir_make(struct qmgr_dir *d, char **ret_why)
 	if (make_dirs(d->root, 0755) != 0)
 		return fail(mqsock_err(errno), ret_why, "%s cannot be made: %s",
 		    d->root, strerror(errno));
-	return dir_need(d->path, true, ret_why);
+	return dir_need(d->path, DIR_PASSED, true, ret_why);
 }
 
 enum mqi_err
@@ -236,13 +250,13 @@ qmgr_dir_open(const char *name, const char *root, bool create,
 	err = dir_find(name, root, create, ret, ret_why);
 	if (err == MQI_OK)
 		err = create ? dir_make(ret, ret_why)
-			     : dir_check(ret->path, ret_why);
+			     : dir_check(ret->path, DIR_PASSED, ret_why);
 	if (err == MQI_OK)
 		err = dir_lock(ret, name, ret_why);
 	if (err == MQI_OK)
-		err = dir_need(ret->data, create, ret_why);
+		err = dir_need(ret->data, DIR_CLOSED, create, ret_why);
 	if (err == MQI_OK)
-		err = dir_need(ret->run, true, ret_why);
+		err = dir_need(ret->run, DIR_PASSED, true, ret_why);
 	if (err == MQI_OK && create &&
 	    (sync_dir(ret->path) != 0 || sync_dir(ret->root) != 0))
 		err = fail(mqsock_err(errno), ret_why,

@@ -33,7 +33,7 @@ request_put(struct session *s, const struct mqframe *f)
 	    .body = v.body,
 	};
 	/* context is passed on by agents, not made up by applications */
-	if (!s->is_agent)
+	if (!s->is_agent || s->is_client)
 		put.flags &= (uint16_t)~MQLOCAL_PUT_PASS_CONTEXT;
 	if (!s->takes_puts_ok)
 		put.flags &= (uint16_t)~MQLOCAL_PUT_BRIEF;

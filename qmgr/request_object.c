@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * request_object.c - requests on handles: OPEN, CLOSE, INQUIRE, WATCH.
+ * request_object.c - requests on handles: OPEN, OPEN_AS, CLOSE, INQUIRE, WATCH.
  *
  * Neighbours: dispatch.c calls these; the engine answers.
  * Happy path: decode, call.
@@ -19,6 +19,18 @@ request_open(struct session *s, const struct mqframe *f)
 	if (err == MQI_OK)
 		engine_open(s->qm->engine, s->engine, f->id, v.object, v.qmgr,
 		    v.options);
+	return err;
+}
+
+enum mqi_err
+request_open_as(struct session *s, const struct mqframe *f)
+{
+	struct mqlocal_open_as v;
+	enum mqi_err err = mqlocal_decode_open_as(f, &v);
+
+	if (err == MQI_OK)
+		engine_open_as(s->qm->engine, s->engine, f->id, v.object,
+		    v.qmgr, v.options, v.user);
 	return err;
 }
 

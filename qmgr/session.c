@@ -94,14 +94,28 @@ session_hold(struct session *s)
 }
 
 void
-session_close(struct session *s)
+session_greeted(struct session *s)
 {
 	struct sessions *ss = &s->qm->sessions;
 
+	MQ_PRE(s->state.current == SESSION_AWAITING);
+	TAILQ_REMOVE(&ss->awaiting, s, hello_link);
+	if (!s->is_owners)
+		strangers_greeted(&ss->strangers, s->peer.uid);
+}
+
+void
+session_close(struct session *s)
+{
+	struct sessions *ss = &s->qm->sessions;
+	bool greeted = s->state.current == SESSION_OPEN;
+
 	if (s->state.current == SESSION_CLOSING)
 		return;
-	if (s->state.current == SESSION_AWAITING)
+	if (!greeted)
 		TAILQ_REMOVE(&ss->awaiting, s, hello_link);
+	if (!s->is_owners)
+		strangers_end(&ss->strangers, s->peer.uid, greeted);
 	session_set_dirty(s, false);
 	session_set_held(s, false);
 	mqsm_move(&s->state, SESSION_CLOSING);
@@ -119,7 +133,14 @@ session_log(
     struct session *s, const char *event, enum mqi_err reason, const char *text)
 {
 	struct mqlog_line l;
+	unsigned left_out = 0;
 
+	/* nobody else fills the disk by asking */
+	if (!s->is_owners && !strangers_log(&s->qm->sessions.strangers,
+				 mqclock_mono_us() / 1000, &left_out))
+		return;
+	if (left_out > 0)
+		mqlog(MQLOG_WARN, event, "%u more have no line here", left_out);
 	mqlog_begin(&l, MQLOG_WARN, event);
 	mqlog_uint(&l, "uid", s->peer.uid);
 	mqlog_int(&l, "pid", s->peer.pid);
@@ -171,6 +192,14 @@ session_poll_events(struct session *s)
 	MQ_INVARIANT(uv_poll_start(&s->poll, events, session_on_poll) == 0);
 }
 
+/* Memory is for those who have said who they are. */
+static bool
+hello_is_too_long(const struct session *s, const uint8_t *data, size_t len)
+{
+	return s->state.current == SESSION_AWAITING && len >= MQFRAME_HEADER &&
+	       mqbuf_get_u32(data) > SESSION_HELLO_MAX;
+}
+
 /* Parses and carries out what is whole; returns how many bytes that was. */
 static size_t
 session_parse(struct session *s, const uint8_t *data, size_t len)
@@ -190,7 +219,7 @@ session_parse(struct session *s, const uint8_t *data, size_t len)
 			break;
 		}
 		res = mqframe_parse(data + done, len - done, &f, &used);
-		if (res == MQFRAME_MORE)
+		if (res == MQFRAME_MORE && !hello_is_too_long(s, data, len))
 			break;
 		if (res == MQFRAME_OK) {
 			done += used;
@@ -238,7 +267,8 @@ session_room(struct session *s, size_t *ret_len)
 		*ret_len = QMGR_READ;
 		return s->qm->read_buf;
 	}
-	want = SESSION_READ_MORE;
+	want = s->state.current == SESSION_AWAITING ? SESSION_HELLO_MAX
+						    : SESSION_READ_MORE;
 	if (s->in.len >= MQFRAME_HEADER)
 		want += mqbuf_get_u32(s->in.data);
 	*ret_len = want < room ? want : room;
@@ -350,6 +380,7 @@ sessions_init(struct sessions *ss, struct qmgr *qm, unsigned max)
 	memset(ss, 0, sizeof(*ss));
 	ss->qm = qm;
 	ss->max = max;
+	strangers_init(&ss->strangers, max);
 	TAILQ_INIT(&ss->all);
 	TAILQ_INIT(&ss->dirty);
 	TAILQ_INIT(&ss->held);
@@ -369,11 +400,12 @@ session_new(struct sessions *ss, int fd, const struct mqsock_peer *peer)
 {
 	struct session *s = mqmem_alloc(sizeof(*s));
 	struct qmgr *qm = ss->qm;
-	uid_t owner = geteuid();
+	const char *why;
 
 	s->qm = qm;
 	s->fd = fd;
 	s->peer = *peer;
+	s->is_owners = peer->uid == geteuid() || peer->uid == 0;
 	s->accepted_ms = mqclock_mono_us() / 1000;
 	mqsm_init(&s->state, session_states, MQ_ARRAY_LEN(session_states),
 	    SESSION_AWAITING);
@@ -391,9 +423,9 @@ session_new(struct sessions *ss, int fd, const struct mqsock_peer *peer)
 	ss->n++;
 	TAILQ_INSERT_TAIL(&ss->all, s, link);
 	TAILQ_INSERT_TAIL(&ss->awaiting, s, hello_link);
-	if (peer->uid != owner && peer->uid != 0) {
-		session_refuse(s, MQI_E_NOT_AUTHORIZED,
-		    "only the queue manager's owner and root may connect");
+	if (!s->is_owners &&
+	    !strangers_begin(&ss->strangers, peer->uid, &why)) {
+		session_refuse(s, MQI_E_RESOURCE_PROBLEM, why);
 		return;
 	}
 	if (ss->n > ss->max) {

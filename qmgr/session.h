@@ -21,9 +21,11 @@
 #include "proto/ctl.h"
 #include "proto/frame.h"
 #include "qmgr/outq.h"
+#include "qmgr/strangers.h"
 
 #define SESSION_OUT_MAX 1048576u /* bytes of replies before it is held */
 #define SESSION_HELLO_MS 10000u  /* a client must have said hello by then */
+#define SESSION_HELLO_MAX 4096u  /* bytes of a hello */
 
 struct qmgr;
 struct engine_session;
@@ -47,9 +49,11 @@ struct session {
 	int events;    /* what the handle polls for */
 	bool is_dirty; /* on the list of those with output */
 	bool is_held;
-	bool blocked; /* the socket takes no more output now */
-	bool doomed;  /* no memory for a reply: to be ended */
+	bool blocked;   /* the socket takes no more output now */
+	bool doomed;    /* no memory for a reply: to be ended */
+	bool is_owners; /* of the queue manager's owner, or root */
 	bool is_agent;
+	bool is_client;     /* an agent's, for an application elsewhere */
 	bool takes_puts_ok; /* the feature */
 	struct mqsock_peer peer;
 	uint64_t accepted_ms;
@@ -74,6 +78,7 @@ struct sessions {
 	unsigned n; /* handles not closed yet */
 	unsigned max;
 	uv_timer_t hello_timer;
+	struct strangers strangers;
 };
 
 void sessions_init(struct sessions *ss, struct qmgr *qm, unsigned max);
@@ -83,6 +88,8 @@ void sessions_close(struct sessions *ss); /* its timer */
 void session_new(struct sessions *ss, int fd, const struct mqsock_peer *peer);
 /* Tells the client why, logs it, and closes.  text: NULL: the reason's own. */
 void session_refuse(struct session *s, enum mqi_err reason, const char *text);
+/* Its hello was taken. */
+void session_greeted(struct session *s);
 /* Says nothing more. Its memory goes at the end of the loop's turn. */
 void session_close(struct session *s);
 /* A line in the log: what and from whom. */

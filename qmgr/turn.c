@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "qmgr/principal.h"
 #include "qmgr/qmgr_impl.h"
 #include "qmgr/store/suspect.h"
 
@@ -266,12 +267,29 @@ op_stream_work(void *ctx, const char *queue)
 	agents_work(qm->agents, queue);
 }
 
+static void
+op_groups(void *ctx, const char *user, struct authority_groups *ret)
+{
+	(void)ctx;
+	principal_groups(user, ret);
+}
+
+static bool
+op_is_owner(void *ctx, const char *user)
+{
+	const struct qmgr *qm = ctx;
+
+	return strcmp(user, qm->user) == 0 || principal_is_owner(user);
+}
+
 const struct engine_ops turn_engine_ops = {
     .reply = session_reply,
     .submit = op_submit,
     .hurry = op_hurry,
     .load = op_load,
     .stream_work = op_stream_work,
+    .groups = op_groups,
+    .is_owner = op_is_owner,
 };
 
 void

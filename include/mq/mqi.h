@@ -150,6 +150,7 @@ const char *mqi_qmgr_name(const mqi_conn *conn);
 #define MQI_OO_BROWSE 0x8u
 #define MQI_OO_OUTPUT 0x10u
 #define MQI_OO_INQUIRE 0x20u
+#define MQI_OO_ALTERNATE_USER_AUTHORITY 0x1000u /* mqi_open_with() */
 
 /* Opens a queue.
  * object: the queue's name (1 to 48 bytes).  object_qmgr: the queue manager
@@ -164,6 +165,29 @@ const char *mqi_qmgr_name(const mqi_conn *conn);
  * end.  Blocks for one round trip.  Thread-safe. */
 MQI_CHECK enum mqi_err mqi_open(mqi_conn *conn, const char *object,
     const char *object_qmgr, uint32_t options, mqi_queue **ret_queue);
+
+#define MQI_USER_LEN 64 /* bytes of a user's name, at most */
+
+struct mqi_open_opts {
+	uint32_t options; /* MQI_OO_ values */
+	/* for MQI_OO_ALTERNATE_USER_AUTHORITY, else NULL: whose rights count
+	 * instead of one's own, and whose name messages carry; 1 to 64 bytes */
+	const char *alternate_user;
+};
+
+/* Opens a queue with all that can be said about it: mqi_open() with more.
+ * Errors: as mqi_open(): UNKNOWN_OBJECT, UNKNOWN_OBJECT_Q_MGR,
+ * UNKNOWN_REMOTE_Q_MGR, UNKNOWN_ALIAS_TARGET, ALIAS_TARGET, UNKNOWN_XMIT_Q,
+ * UNKNOWN_DEF_XMIT_Q, XMIT_Q_TYPE, XMIT_Q_USAGE, DEF_XMIT_Q_TYPE,
+ * DEF_XMIT_Q_USAGE, REMOTE_Q_NAME, OBJECT_IN_USE, OBJECT_NAME,
+ * OBJECT_Q_MGR_NAME, NOT_AUTHORIZED (also without the right to act as another
+ * user), OPTIONS, OPTION_NOT_VALID_FOR_TYPE; FUNCTION_NOT_SUPPORTED (an older
+ * queue manager and an alternate user).
+ * Ownership: *ret_queue is the caller's until mqi_close() or the connection's
+ * end.  Blocks for one round trip.  Thread-safe. */
+MQI_CHECK enum mqi_err mqi_open_with(mqi_conn *conn, const char *object,
+    const char *object_qmgr, const struct mqi_open_opts *opts,
+    mqi_queue **ret_queue);
 
 /* Closes a handle, and frees it in every case; NULL is allowed.  Waits for its
  * asynchronous puts and for the acknowledgements sent on it; unacknowledged
@@ -435,8 +459,8 @@ MQI_CHECK enum mqi_err mqi_dispatch(mqi_conn *conn);
  * stream: MQI_STREAM_ID_LEN bytes of its choice.  *ret_position is where it
  * stands (0 if it is new): after a commit with UNKNOWN_OUTCOME, this tells
  * whether it was done.
- * Errors: OBJECT_NAME, NOT_AUTHORIZED, NOT_CURRENT (the stream is known under
- * another incarnation).
+ * Errors: OBJECT_NAME, NOT_AUTHORIZED (it is another user's, or a channel's),
+ * NOT_CURRENT (the stream is known under another incarnation).
  * Blocks until it is durable.  Thread-safe. */
 MQI_CHECK enum mqi_err mqi_position_open(mqi_conn *conn, const char *partner,
     const uint8_t stream[MQI_STREAM_ID_LEN], uint64_t *ret_position);

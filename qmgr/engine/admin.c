@@ -133,6 +133,8 @@ engine_object_set(struct engine *e, enum mqattr_object type, const char *name,
 		object_queue_set(e, o);
 	else if (type == MQATTR_QMGR)
 		engine_refresh(e);
+	else if (type == MQATTR_AUTHREC)
+		engine_authority_changed(e);
 	return MQI_OK;
 }
 
@@ -197,6 +199,8 @@ engine_object_delete(struct engine *e, enum mqattr_object type,
 		return err;
 	*ret_pos = object_write_delete(e, o);
 	object_delete(e->objects, type, name);
+	if (type == MQATTR_AUTHREC)
+		engine_authority_changed(e);
 	return MQI_OK;
 }
 

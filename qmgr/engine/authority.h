@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * authority.h - what authority records say: rights on objects, and profiles,
- * which are names in which ?, * and ** stand for others.  Pure; thread-safe.
+ * authority.h - what authority records say: rights on objects; profiles, which
+ * are names in which ?, * and ** stand for others; and what a user may do by
+ * all records and groups.  Pure.  A struct authority: loop thread only.
  */
 #ifndef MQ_ENGINE_AUTHORITY_H
 #define MQ_ENGINE_AUTHORITY_H
@@ -11,6 +12,8 @@
 
 #include "base/check.h"
 #include "proto/attr.h"
+
+struct object_table;
 
 #define AUTHORITY_NAME_LEN 64   /* bytes of a user's or a group's name */
 #define AUTHORITY_TEXT_LEN 256u /* bytes of a list of rights, at most */
@@ -85,5 +88,54 @@ bool profile_matches(const char *profile, const char *name);
 /* Whether a is more specific than b: at the first place where they differ, a
  * character comes before ?, ? before * and * before **. */
 bool profile_is_closer(const char *a, const char *b);
+
+/*
+ * What users may do.  Each entity (the user, each group of it) has the rights
+ * of the record whose profile matches the name most closely; the user has
+ * those of all its entities.
+ */
+struct authority;
+
+#define AUTHORITY_MAX_GROUPS 1024u
+
+struct authority_groups {
+	uint32_t n;
+	char names[AUTHORITY_MAX_GROUPS][AUTHORITY_NAME_LEN + 1];
+};
+
+/* The groups of a user, as the host knows them; ret->n is 0 before. */
+typedef void (*authority_groups_fn)(
+    void *ctx, const char *user, struct authority_groups *ret);
+
+struct authority_question {
+	const char *user;
+	const char *group; /* a further one; "" none */
+	enum authority_type type;
+	const char *name; /* of the object */
+	uint32_t rights;  /* wanted: all of them */
+};
+
+struct authority_verdict {
+	uint32_t rights; /* all that the user has on the object */
+	bool allowed;
+	/* The record that decided: one that gives what is wanted, or the
+	 * closest one that does not; profile "" if no record matches. */
+	char profile[MQI_NAME_LEN + 1];
+	char entity[AUTHORITY_NAME_LEN + 1];
+	bool is_group;
+	uint32_t gives;
+};
+
+/* Records are those of the table, read when a verdict is next asked for. */
+struct authority *authority_new(
+    const struct object_table *objects, authority_groups_fn groups, void *ctx);
+struct authority *authority_free(struct authority *a); /* NULL */
+/* Records or groups have changed. */
+void authority_forget(struct authority *a);
+void authority_judge(struct authority *a, const struct authority_question *q,
+    struct authority_verdict *ret);
+/* Whether the record is one of the user's own or of its groups'. */
+bool authority_is_of(struct authority *a, const char *user, const char *group,
+    const struct mqattr_set *record);
 
 #endif

@@ -231,6 +231,7 @@ engine_new(const struct engine_config *config, const struct engine_ops *ops,
 	}
 	e->durable = e->applied = store->ops->last_batch(store);
 	engine_make_qmgr(e);
+	authorize_begin(e);
 	engine_begin_epoch(e);
 	*ret_engine = e;
 	return MQI_OK;
@@ -258,6 +259,7 @@ engine_free(struct engine *e)
 	batch_free_all(e);
 	report_free_all(e);
 	position_free_all(e);
+	e->authority = authority_free(e->authority);
 	e->objects = object_table_free(e->objects);
 	mqbuf_fini(&e->scratch);
 	mqpool_fini(&e->entries);

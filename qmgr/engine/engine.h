@@ -4,7 +4,8 @@
  * descriptor, no clock, no LMDB, no thread, no lock.  In: requests, ticks,
  * the store's answers, a session's end.  Out: replies, batches, loads, and
  * "this transmission queue has work".  The one exception: damage that it finds
- * is written to the log (base/log.h) where it is found.
+ * and what it refuses for want of authority are written to the log
+ * (base/log.h) where they are found.
  *
  * Positions.  A position is a batch number.  Everything that the engine says
  * carries the highest position that it reveals, and is handed to ops->reply
@@ -21,6 +22,7 @@
 
 #include "base/ref.h"
 #include "proto/attr.h"
+#include "qmgr/engine/authority.h"
 #include "qmgr/store/store.h"
 
 struct engine;
@@ -109,6 +111,9 @@ struct engine_ops {
 	void (*load)(void *ctx, struct store_load *l); /* takes l */
 	/* A transmission queue has a message and nobody sends from it. */
 	void (*stream_work)(void *ctx, const char *queue);
+	/* What the host knows of users; either may be NULL: nothing. */
+	authority_groups_fn groups;
+	bool (*is_owner)(void *ctx, const char *user); /* a name of the owner */
 };
 
 struct engine_config {
@@ -180,9 +185,11 @@ bool engine_is_drained(const struct engine *e);
 /* ---- sessions ---- */
 
 struct engine_identity {
-	char user[64 + 1];
+	char user[AUTHORITY_NAME_LEN + 1];
+	/* of the process, by the kernel's word; "" none, or not local */
+	char group[AUTHORITY_NAME_LEN + 1];
 	char app_name[28 + 1];
-	bool is_owner;
+	bool is_owner; /* may do everything */
 	bool is_agent;
 	/* agents: on whose behalf; "" nobody */
 	char channel[MQI_CHANNEL_NAME_LEN + 1];
@@ -202,6 +209,23 @@ void engine_session_end(struct engine *e, struct engine_session *s);
  * in the socket. */
 void engine_sent(struct engine *e, struct engine_session *s, uint32_t n);
 
+/* ---- who may do what (authority.h) ---- */
+
+/* Whether it has all of the rights on the object. */
+bool engine_may(struct engine *e, const struct engine_identity *who,
+    enum authority_type type, const char *name, uint32_t rights);
+/* The same, and what is refused is written to the log; ret_why then gets a
+ * sentence.  Errors: NOT_AUTHORIZED. */
+MQ_MUST_CHECK enum mqi_err engine_authorize(struct engine *e,
+    const struct engine_identity *who, enum authority_type type,
+    const char *name, uint32_t rights, char *ret_why, size_t why_len);
+/* Whether a record (of an AUTHREC object) is the user's or one of its
+ * groups'. */
+bool engine_record_is_of(
+    struct engine *e, const char *user, const struct mqattr_set *record);
+/* Groups may have changed: they are asked for anew. */
+void engine_authority_changed(struct engine *e);
+
 /* ---- requests ----
  * Each is answered by exactly one reply with its id, but for: ack with id 0,
  * consume (only failures, with its id; success: RESULT), stream_ack,
@@ -215,6 +239,9 @@ struct mqlocal_position_open;
 
 void engine_open(struct engine *e, struct engine_session *s, uint32_t id,
     const char *object, const char *qmgr, uint32_t options);
+/* As another user, whose rights count and whose name messages carry. */
+void engine_open_as(struct engine *e, struct engine_session *s, uint32_t id,
+    const char *object, const char *qmgr, uint32_t options, const char *user);
 void engine_close(
     struct engine *e, struct engine_session *s, uint32_t id, uint32_t handle);
 void engine_inquire(

@@ -375,6 +375,7 @@ struct handle {
 	struct queue *q;
 	struct route route; /* queue and opened are kept true */
 	uint32_t options;
+	char *alternate; /* the user it was opened as, or NULL */
 	bool input;
 	bool exclusive;
 	bool closed;
@@ -502,6 +503,13 @@ struct position {
 	uint64_t pos;
 };
 
+/* Lines in the log of what was refused. */
+struct refusals {
+	uint64_t since_us;
+	uint32_t lines;
+	uint64_t left_out;
+};
+
 /* ---- batches, the engine ---- */
 
 struct batch {
@@ -526,6 +534,8 @@ struct engine {
 	void *ctx;
 	struct store *store;
 	struct object_table *objects;
+	struct authority *authority;
+	struct refusals refusals;
 	const struct engine_object *qmgr;
 	struct queue *queues;
 	struct session_list sessions;
@@ -880,6 +890,17 @@ bool session_dead_letters(
 void session_mute(struct engine_session *s);
 bool session_is_full(const struct engine_session *s);
 void session_resume(struct engine_session *s);
+
+/* ---- authorize.c ---- */
+
+void authorize_begin(struct engine *e);
+/* who: the session's identity, or that of authorize_alternate(). */
+enum mqi_err authorize_open(struct engine_session *s,
+    const struct engine_identity *who, const struct route *r, uint32_t options,
+    char *ret_why, size_t why_len);
+/* Whether the session may act as user, and who that is. */
+enum mqi_err authorize_alternate(struct engine_session *s, const char *user,
+    struct engine_identity *ret_who, char *ret_why, size_t why_len);
 
 /* ---- engine.c ---- */
 

@@ -9,14 +9,24 @@
  * holder asks where the position stands and goes on from there.
  *
  * A stream that was first seen under one certificate identity is refused under
- * another (NOT_CURRENT).  Positions of one certificate, or of one partner
- * without, are bounded; a row goes only by a person's command.
+ * another (NOT_CURRENT).  Positions of one certificate, of one user, or of one
+ * partner of the owner's, are bounded; a row goes only by a person's command.
+ *
+ * Whose a position is stands in its identity: a certificate's name, which only
+ * agents give; "user:NAME" of the user whose application made it; none, of the
+ * owner's applications.  Applications touch no position of a certificate, nor
+ * of another user, and make none under a name that partners have (32
+ * hexadecimal digits), so that they can stand in no partner's way.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "qmgr/engine/engine_int.h"
+
+#define USER_PREFIX "user:" /* no certificate's name begins so */
+#define IDENTITY_LEN 257u
 
 static const uint8_t no_incarnation[16];
 
@@ -102,23 +112,69 @@ position_is_of(
 	       memcmp(req->incarnation, known, 16) == 0;
 }
 
-void
-engine_position_open(struct engine *e, struct engine_session *s, uint32_t id,
+/* Whose the positions are that the session opens without a certificate. */
+static void
+position_own_identity(const struct engine_session *s, char *ret, size_t len)
+{
+	ret[0] = '\0';
+	if (!s->who.is_owner)
+		(void)snprintf(ret, len, USER_PREFIX "%s", s->who.user);
+}
+
+static bool
+position_is_allowed(const struct engine_session *s, const char *identity)
+{
+	char own[IDENTITY_LEN];
+
+	if (s->who.is_owner)
+		return true;
+	position_own_identity(s, own, sizeof(own));
+	if (strcmp(identity, own) == 0)
+		return true;
+	return s->who.is_agent && identity[0] != '\0' &&
+	       strncmp(identity, USER_PREFIX, strlen(USER_PREFIX)) != 0;
+}
+
+static bool
+is_partners_name(const char *partner)
+{
+	return strlen(partner) == 32 &&
+	       strspn(partner, "0123456789abcdef") == 32;
+}
+
+/* Before anything is looked at: what the session may ask at all. */
+static enum mqi_err
+position_check_open(const struct engine_session *s, const struct position *p,
     const struct mqlocal_position_open *req)
 {
-	struct engine_reply r = {.kind = ENGINE_POSITION, .id = id};
-	struct position *p = position_find(e, req->partner, req->stream);
+	if (req->partner[0] == '\0')
+		return MQI_E_OBJECT_NAME;
+	if (!position_is_allowed(s, req->identity) ||
+	    (p != NULL && !position_is_allowed(s, p->state.identity)) ||
+	    (p == NULL && !s->who.is_agent && is_partners_name(req->partner)))
+		return MQI_E_NOT_AUTHORIZED;
+	if (p == NULL)
+		return position_is_full(s->e, req->partner, req->identity)
+			   ? MQI_E_RESOURCE_PROBLEM
+			   : MQI_OK;
+	return position_is_of(p, req) ? MQI_OK : MQI_E_NOT_CURRENT;
+}
 
-	if (req->partner[0] == '\0') {
-		reply_error(s, id, 0, MQI_E_OBJECT_NAME);
-		return;
-	}
-	if (p == NULL && position_is_full(e, req->partner, req->identity)) {
-		reply_error(s, id, 0, MQI_E_RESOURCE_PROBLEM);
-		return;
-	}
-	if (p != NULL && !position_is_of(p, req)) {
-		reply_error(s, id, 0, MQI_E_NOT_CURRENT);
+void
+engine_position_open(struct engine *e, struct engine_session *s, uint32_t id,
+    const struct mqlocal_position_open *asked)
+{
+	struct engine_reply r = {.kind = ENGINE_POSITION, .id = id};
+	struct position *p = position_find(e, asked->partner, asked->stream);
+	struct mqlocal_position_open mine = *asked;
+	const struct mqlocal_position_open *req = &mine;
+	enum mqi_err err;
+
+	if (mine.identity[0] == '\0')
+		position_own_identity(s, mine.identity, sizeof(mine.identity));
+	err = position_check_open(s, p, req);
+	if (err != MQI_OK) {
+		reply_error(s, id, 0, err);
 		return;
 	}
 	if (p == NULL) {
@@ -141,7 +197,7 @@ position_check(
 	const struct position *p =
 	    position_find(s->e, req->partner, req->stream);
 
-	if (p == NULL)
+	if (p == NULL || !position_is_allowed(s, p->state.identity))
 		return MQI_E_FENCED;
 	if (req->fence != 0 ? req->fence != p->state.fence : p->holder != s)
 		return MQI_E_FENCED;

@@ -187,6 +187,7 @@ local_name(struct resolver *r, const char *object)
 	if (q == NULL)
 		return MQI_E_UNKNOWN_OBJECT;
 	r->out.opened = q;
+	r->out.judged = q;
 	switch (q->type) {
 	case MQATTR_QLOCAL:
 		return to_local(r, q);
@@ -230,6 +231,8 @@ route_resolve(const struct object_table *t, const char *own, const char *object,
 		return err;
 	if (r.out.opened == NULL)
 		r.out.opened = r.out.queue;
+	if (r.out.judged == NULL)
+		r.out.judged = r.out.queue;
 	MQ_POST(r.out.queue != NULL && r.out.queue->type == MQATTR_QLOCAL);
 	*ret = r.out;
 	return MQI_OK;

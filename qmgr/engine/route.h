@@ -14,6 +14,9 @@ struct route {
 	const struct engine_object *queue;  /* QLOCAL that takes or gives */
 	const struct engine_object *opened; /* the object named (alias, remote
 					       definition), or queue */
+	const struct engine_object *judged; /* whose rights count: the name as
+					       opened, if it is ours; else
+					       queue */
 	bool is_remote; /* queue is a transmission queue, to is filled */
 	struct mqdesc_route to; /* hops 0 */
 	char resolved_name[MQI_NAME_LEN + 1];

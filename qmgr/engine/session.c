@@ -19,8 +19,11 @@
 
 #define OPEN_INPUT \
 	(MQI_OO_INPUT_AS_Q_DEF | MQI_OO_INPUT_SHARED | MQI_OO_INPUT_EXCLUSIVE)
-#define OPEN_OPTIONS \
-	(OPEN_INPUT | MQI_OO_BROWSE | MQI_OO_OUTPUT | MQI_OO_INQUIRE)
+#define OPEN_OPTIONS                                                   \
+	(OPEN_INPUT | MQI_OO_BROWSE | MQI_OO_OUTPUT | MQI_OO_INQUIRE | \
+	    MQI_OO_ALTERNATE_USER_AUTHORITY)
+
+#define OPEN_WHY_LEN 500u /* bytes of a sentence */
 
 struct engine_session *
 engine_session_new(
@@ -103,6 +106,7 @@ handle_free_if_done(struct handle *h)
 	gate_drop(&h->gate);
 	h->q->n_open--;
 	h->stamped = stamp_forget(h->stamped);
+	free(h->alternate);
 	free(h);
 }
 
@@ -186,39 +190,18 @@ open_check_options(const struct engine *e, uint32_t options)
 
 	if (e->quiescing)
 		return MQI_E_Q_MGR_STOPPING;
-	if (options == 0 || (options & ~OPEN_OPTIONS) != 0 ||
-	    (input & (input - 1)) != 0)
+	if ((options & ~MQI_OO_ALTERNATE_USER_AUTHORITY) == 0 ||
+	    (options & ~OPEN_OPTIONS) != 0 || (input & (input - 1)) != 0)
 		return MQI_E_OPTIONS;
 	return MQI_OK;
-}
-
-static bool
-open_is_system(const char *name)
-{
-	return strncmp(name, "SYSTEM.", 7) == 0;
 }
 
 bool
 session_dead_letters(const struct engine_session *s, const struct route *r)
 {
-	return s->who.channel[0] != '\0' &&
+	return s->who.is_agent && s->who.channel[0] != '\0' &&
 	       strcmp(r->opened->name,
 		   mqattr_text(s->e->qmgr->attrs, MQATTR_ID_DEADQ)) == 0;
-}
-
-/* Partners' receivers may put to every queue but the system's.  Of these they
- * need the dead-letter queue; that no message is addressed to it they see to
- * themselves. */
-static enum mqi_err
-open_check_authority(
-    const struct engine_session *s, const struct route *r, uint32_t options)
-{
-	if ((options & MQI_OO_OUTPUT) == 0 || s->who.channel[0] == '\0' ||
-	    session_dead_letters(s, r))
-		return MQI_OK;
-	if (open_is_system(r->opened->name) || open_is_system(r->queue->name))
-		return MQI_E_NOT_AUTHORIZED;
-	return MQI_OK;
 }
 
 static enum mqi_err
@@ -258,6 +241,7 @@ open_handle(struct engine_session *s, const struct route *route,
 		return err;
 	}
 	h->route = *route;
+	h->route.judged = NULL;
 	h->options = options;
 	if ((options & MQI_OO_OUTPUT) != 0)
 		q->open_output++;
@@ -265,35 +249,84 @@ open_handle(struct engine_session *s, const struct route *route,
 	return MQI_OK;
 }
 
+static void
+open_refuse(
+    struct engine_session *s, uint32_t id, enum mqi_err err, const char *why)
+{
+	struct engine_reply r = {.kind = ENGINE_RESULT,
+	    .id = id,
+	    .reason = err,
+	    .text = why[0] != '\0' ? why : NULL};
+
+	reply_give(s, &r);
+}
+
+static void
+open_done(struct engine_session *s, uint32_t id, const struct handle *h)
+{
+	struct engine_reply r = {
+	    .kind = ENGINE_OPENED, .id = id, .handle = h->id};
+	uint64_t max = h->q->attr.max_msg_len;
+
+	if (max > s->e->max_msg_len)
+		max = s->e->max_msg_len;
+	r.u.opened.resolved_name = h->route.resolved_name;
+	r.u.opened.resolved_qmgr = h->route.resolved_qmgr;
+	r.u.opened.max_msg_len = (uint32_t)max;
+	reply_at(s, &r, s->e->objects_pos);
+}
+
+/* user: another one, or NULL. */
+static void
+open_for(struct engine_session *s, uint32_t id, const char *object,
+    const char *qmgr, uint32_t options, const char *user)
+{
+	struct engine *e = s->e;
+	struct engine_identity other;
+	const struct engine_identity *who = &s->who;
+	enum mqi_err err = open_check_options(e, options);
+	char why[OPEN_WHY_LEN] = "";
+	struct handle *h = NULL;
+	struct route route;
+
+	if (err == MQI_OK &&
+	    (user != NULL) !=
+		((options & MQI_OO_ALTERNATE_USER_AUTHORITY) != 0))
+		err = MQI_E_OPTIONS;
+	if (err == MQI_OK)
+		err = route_resolve(
+		    e->objects, e->config.name, object, qmgr, options, &route);
+	if (err == MQI_OK && user != NULL) {
+		err = authorize_alternate(s, user, &other, why, sizeof(why));
+		who = &other;
+	}
+	if (err == MQI_OK)
+		err = authorize_open(s, who, &route, options, why, sizeof(why));
+	if (err == MQI_OK)
+		err = open_handle(s, &route, options, &h);
+	if (err != MQI_OK) {
+		open_refuse(s, id, err, why);
+		return;
+	}
+	if (user != NULL)
+		h->alternate = mqmem_strdup(user);
+	open_done(s, id, h);
+}
+
 void
 engine_open(struct engine *e, struct engine_session *s, uint32_t id,
     const char *object, const char *qmgr, uint32_t options)
 {
-	struct engine_reply r = {.kind = ENGINE_OPENED, .id = id};
-	enum mqi_err err = open_check_options(e, options);
-	struct handle *h = NULL;
-	struct route route;
-	uint64_t max;
+	(void)e;
+	open_for(s, id, object, qmgr, options, NULL);
+}
 
-	if (err == MQI_OK)
-		err = route_resolve(
-		    e->objects, e->config.name, object, qmgr, options, &route);
-	if (err == MQI_OK)
-		err = open_check_authority(s, &route, options);
-	if (err == MQI_OK)
-		err = open_handle(s, &route, options, &h);
-	if (err != MQI_OK) {
-		reply_error(s, id, 0, err);
-		return;
-	}
-	max = h->q->attr.max_msg_len;
-	if (max > e->max_msg_len)
-		max = e->max_msg_len;
-	r.handle = h->id;
-	r.u.opened.resolved_name = route.resolved_name;
-	r.u.opened.resolved_qmgr = route.resolved_qmgr;
-	r.u.opened.max_msg_len = (uint32_t)max;
-	reply_at(s, &r, e->objects_pos);
+void
+engine_open_as(struct engine *e, struct engine_session *s, uint32_t id,
+    const char *object, const char *qmgr, uint32_t options, const char *user)
+{
+	(void)e;
+	open_for(s, id, object, qmgr, options, user);
 }
 
 void

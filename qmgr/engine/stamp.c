@@ -120,7 +120,7 @@ stamp_write(const struct handle *h, const struct engine_put *req, bool pass,
 	struct engine *e = h->s->e;
 	struct mqdesc_route route;
 	struct mqdesc_stamp st = {
-	    .user = h->s->who.user,
+	    .user = h->alternate != NULL ? h->alternate : h->s->who.user,
 	    .appl_name = h->s->who.app_name,
 	    .put_time_ms = e->wall_us / 1000,
 	    .keep_context = pass,

@@ -30,9 +30,14 @@ static void
 rig_keep_message(struct rig_reply *k, const struct engine_reply *e)
 {
 	uint32_t desc = e->u.message.desc_len;
+	struct mqi_md md;
 	uint32_t len = e->u.message.sent_len;
 
 	assert_true(e->u.message.data->len >= desc);
+	assert_int_equal(
+	    mqdesc_decode(e->u.message.data->data, desc, &md), MQI_OK);
+	strcpy(k->user, md.user_identifier);
+	free((void *)(uintptr_t)md.props);
 	k->data = mqmem_alloc(len + 1);
 	k->whole = e->u.message.inlined;
 	if (k->whole) {
@@ -150,12 +155,31 @@ rig_on_stream_work(void *ctx, const char *queue)
 	r->stream_work++;
 }
 
+static void
+rig_groups(void *ctx, const char *user, struct authority_groups *ret)
+{
+	(void)ctx;
+	if (strcmp(user, "fred") == 0)
+		strcpy(ret->names[ret->n++], "sales");
+	if (strcmp(user, "fred") == 0 || strcmp(user, "joe") == 0)
+		strcpy(ret->names[ret->n++], "staff");
+}
+
+static bool
+rig_is_owner(void *ctx, const char *user)
+{
+	(void)ctx;
+	return strcmp(user, "boss") == 0;
+}
+
 static const struct engine_ops rig_ops = {
     .reply = rig_on_reply,
     .submit = rig_on_submit,
     .hurry = rig_on_hurry,
     .load = rig_on_load,
     .stream_work = rig_on_stream_work,
+    .groups = rig_groups,
+    .is_owner = rig_is_owner,
 };
 
 /* ---- the store's events ---- */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * rig.h - an engine on a store in memory, driven by hand: what tests and the
- * model build on.  Replies are kept in the order given, per session.
+ * model build on.  Replies are kept in the order given, per session.  Its host
+ * knows the users "fred", in the groups "sales" and "staff", and "joe", in
+ * "staff"; "boss" is a name of the owner's.
  */
 #ifndef TESTS_UNIT_ENGINE_RIG_H
 #define TESTS_UNIT_ENGINE_RIG_H
@@ -24,6 +26,7 @@ struct rig_reply {
 	struct mqi_queue_info info;
 	struct mqlocal_stream_ok stream;
 	uint8_t msg_id[MQI_ID_LEN];
+	char user[12 + 1]; /* MESSAGE: of its descriptor */
 	bool taken;
 };
 

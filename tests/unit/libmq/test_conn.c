@@ -134,6 +134,80 @@ test_connect_to_something_else_is_protocol(void **state)
 	fake_stop(&f);
 }
 
+/* Each connection: an OPEN_AS, answered. */
+static void
+script_open_as(struct fake *f)
+{
+	struct mqlocal_open_as v;
+	struct mqframe fr;
+
+	f->features = MQLOCAL_FEATURE_OPEN_AS;
+	fake_hello(f);
+	fr = fake_expect(f, MQLOCAL_OPEN_AS);
+	assert_int_equal(mqlocal_decode_open_as(&fr, &v), MQI_OK);
+	assert_string_equal(v.object, "Q");
+	assert_string_equal(v.user, "fred");
+	assert_int_equal(
+	    v.options, MQI_OO_OUTPUT | MQI_OO_ALTERNATE_USER_AUTHORITY);
+	fake_open_ok(f, fr.id, 1);
+	fake_send(f);
+	if (f->n_connections > 1)
+		fake_until_end(f);
+}
+
+static void
+test_alternate_user_is_asked_for_again_after_a_loss(void **state)
+{
+	const struct mqi_open_opts opts = {
+	    .options = MQI_OO_OUTPUT | MQI_OO_ALTERNATE_USER_AUTHORITY,
+	    .alternate_user = "fred"};
+	mqi_queue *q = NULL;
+	struct fake f;
+	mqi_conn *c;
+
+	(void)state;
+	fake_start(&f, script_open_as, NULL);
+	c = fake_connect(&f, 0);
+	assert_int_equal(mqi_open_with(c, "Q", NULL, &opts, &q), MQI_OK);
+	while (mqi_dispatch(c) == MQI_OK)
+		; /* until the loss is seen */
+	assert_int_equal(mqi_reconnect(c, 0), MQI_OK);
+	assert_int_equal(mqi_close(q), MQI_OK);
+	assert_int_equal(mqi_disconnect(c), MQI_OK);
+	assert_int_equal(f.n_connections, 2);
+	fake_stop(&f);
+}
+
+static void
+test_alternate_user_needs_its_option_and_a_queue_manager_that_knows(
+    void **state)
+{
+	static char too_long[MQI_USER_LEN + 2];
+	struct mqi_open_opts opts = {.options = MQI_OO_OUTPUT};
+	mqi_queue *q = NULL;
+	struct fake f;
+	mqi_conn *c;
+
+	(void)state;
+	fake_start(&f, script_hello, NULL);
+	c = fake_connect(&f, 0);
+	assert_int_equal(mqi_open_with(c, "Q", NULL, NULL, &q), MQI_E_INVAL);
+	opts.alternate_user = "fred";
+	assert_int_equal(mqi_open_with(c, "Q", NULL, &opts, &q), MQI_E_OPTIONS);
+	opts.options |= MQI_OO_ALTERNATE_USER_AUTHORITY;
+	assert_int_equal(mqi_open_with(c, "Q", NULL, &opts, &q),
+	    MQI_E_FUNCTION_NOT_SUPPORTED);
+	assert_non_null(strstr(mqi_last_error(c), "alternate"));
+	memset(too_long, 'u', MQI_USER_LEN + 1);
+	opts.alternate_user = too_long;
+	assert_int_equal(mqi_open_with(c, "Q", NULL, &opts, &q), MQI_E_INVAL);
+	assert_int_equal(
+	    mqi_open(c, "Q", NULL, opts.options, &q), MQI_E_OPTIONS);
+	assert_null(q);
+	assert_int_equal(mqi_disconnect(c), MQI_OK);
+	fake_stop(&f);
+}
+
 static bool
 grandchild_is_told(mqi_conn *c)
 {
@@ -456,6 +530,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(
+		test_alternate_user_is_asked_for_again_after_a_loss),
+	    cmocka_unit_test(
+		test_alternate_user_needs_its_option_and_a_queue_manager_that_knows),
 	    cmocka_unit_test(test_connect_says_the_name_of_the_queue_manager),
 	    cmocka_unit_test(
 		test_connect_without_a_directory_names_what_was_tried),

@@ -26,10 +26,10 @@ look(const struct mqbuf *b, size_t len, size_t *ret_n, enum mqi_err *ret_reason)
 static void
 test_only_requests_of_applications_pass(void **state)
 {
-	static const uint16_t pass[] = {MQLOCAL_OPEN, MQLOCAL_CLOSE,
-	    MQLOCAL_PIECE, MQLOCAL_GET, MQLOCAL_CANCEL_GET, MQLOCAL_COMMIT,
-	    MQLOCAL_BACKOUT, MQLOCAL_INQUIRE, MQLOCAL_CONSUME, MQLOCAL_ACK,
-	    MQLOCAL_WATCH, MQLOCAL_PING};
+	static const uint16_t pass[] = {MQLOCAL_OPEN, MQLOCAL_OPEN_AS,
+	    MQLOCAL_CLOSE, MQLOCAL_PIECE, MQLOCAL_GET, MQLOCAL_CANCEL_GET,
+	    MQLOCAL_COMMIT, MQLOCAL_BACKOUT, MQLOCAL_INQUIRE, MQLOCAL_CONSUME,
+	    MQLOCAL_ACK, MQLOCAL_WATCH, MQLOCAL_PING};
 
 	(void)state;
 	for (uint16_t type = 0; type < 300; type++) {

@@ -123,6 +123,18 @@ sample_open(struct mqbuf *b)
 }
 
 static void
+sample_open_as(struct mqbuf *b)
+{
+	static const struct mqlocal_open_as v = {
+	    .options = MQI_OO_OUTPUT | MQI_OO_ALTERNATE_USER_AUTHORITY,
+	    .object = "A.QUEUE",
+	    .qmgr = "QM2",
+	    .user = "fred"};
+
+	mqlocal_encode_open_as(b, 2009, &v);
+}
+
+static void
 sample_open_ok(struct mqbuf *b)
 {
 	static const struct mqlocal_open_ok v = {.handle = 9,
@@ -436,6 +448,7 @@ const struct local_sample local_samples[] = {
     {"error", MQLOCAL_ERROR, sample_error},
     {"result", MQLOCAL_RESULT, sample_result},
     {"open", MQLOCAL_OPEN, sample_open},
+    {"open_as", MQLOCAL_OPEN_AS, sample_open_as},
     {"open_ok", MQLOCAL_OPEN_OK, sample_open_ok},
     {"close", MQLOCAL_CLOSE, sample_close},
     {"inquire", MQLOCAL_INQUIRE, sample_inquire},

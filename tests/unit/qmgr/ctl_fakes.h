@@ -17,6 +17,8 @@ struct qmgr;
 
 struct ctl_fakes {
 	struct engine_identity who; /* gives the commands: the owner */
+	uint32_t may;               /* who is not the owner: rights, */
+	const char *may_name;       /* on names that begin so */
 	char asked[1024];           /* "start channel A;" ... */
 	uint64_t depth;             /* of every queue */
 	bool queue_open;            /* every queue is */

@@ -21,127 +21,8 @@
 #include "base/log.h"
 #include "proto/local.h"
 #include "tests/unit/qmgr/ctl_fakes.h"
+#include "tests/unit/qmgr/ctl_script.h"
 
-#define OUT_LEN 65536
-
-static void add(char *out, const char *fmt, ...) MQ_PRINTF(2, 3);
-
-static void
-add(char *out, const char *fmt, ...)
-{
-	va_list ap;
-	size_t used = strlen(out);
-	va_start(ap, fmt);
-	(void)vsnprintf(out + used, OUT_LEN - used, fmt, ap);
-	va_end(ap);
-}
-
-/* Stamps differ from run to run. */
-static bool
-is_stamp(const char *keyword)
-{
-	return strcmp(keyword, "ALTDATE") == 0 ||
-	       strcmp(keyword, "ALTTIME") == 0 ||
-	       strcmp(keyword, "CRDATE") == 0 || strcmp(keyword, "CRTIME") == 0;
-}
-
-static void
-show_frame(const struct mqframe *f, char *out)
-{
-	assert_int_equal(f->id, 7);
-	if (f->type == MQLOCAL_COMMAND_ROW) {
-		struct mqreader r;
-		struct mqctl_list l;
-		mqreader_init(&r, f->payload, f->payload_len);
-		assert_int_equal(mqctl_decode_list(&r, &l), MQI_OK);
-		assert_int_equal(mqreader_done(&r), MQI_OK);
-		for (uint32_t i = 0; i < l.n; i++)
-			if (!is_stamp(l.pairs[i].keyword))
-				add(out, "%s%s=%s", i > 0 ? " " : "",
-				    l.pairs[i].keyword, l.pairs[i].value);
-		add(out, "\n");
-		mqctl_list_fini(&l);
-		return;
-	}
-	struct mqlocal_result res;
-	assert_int_equal(f->type, MQLOCAL_RESULT);
-	assert_int_equal(mqlocal_decode_result(f, &res), MQI_OK);
-	add(out, "-> %s%s%s\n", mqi_err_name((enum mqi_err)res.reason),
-	    res.text[0] != '\0' ? " " : "", res.text);
-}
-
-static void
-show_reply(char *out)
-{
-	const uint8_t *p = ctl_fakes.reply;
-	size_t left = ctl_fakes.reply_len;
-	unsigned n_results = 0;
-	while (left > 0) {
-		struct mqframe f;
-		size_t used = 0;
-		assert_int_equal(mqframe_parse(p, left, &f, &used), MQFRAME_OK);
-		show_frame(&f, out);
-		n_results += f.type == MQLOCAL_RESULT;
-		p += used;
-		left -= used;
-	}
-	assert_int_equal(n_results, 1);
-}
-
-static void
-send_command(const struct mqctl_command *c, char *out)
-{
-	struct mqbuf b;
-	unsigned before = ctl_fakes.n_replies;
-	mqbuf_init(&b, MQFRAME_MAX_PAYLOAD);
-	mqctl_encode_command(&b, c);
-	ctl_command(ctl_fakes_qmgr(), ctl_fakes_session(), 7, b.data, b.len);
-	assert_int_equal(ctl_fakes.n_replies, before + 1);
-	mqbuf_fini(&b);
-	show_reply(out);
-}
-
-/* Runs lines of MQSC, separated by ';'. */
-static void
-run(const char *script, char *out)
-{
-	struct mqctl_command c;
-	struct mqsc_error e;
-	enum mqsc_event ev;
-	struct mqsc *m = mqsc_new();
-	out[0] = '\0';
-	mqsc_feed(m, script, strlen(script));
-	while ((ev = mqsc_next(m, &c, &e)) != MQSC_NONE) {
-		if (ev == MQSC_ERROR)
-			fail_msg("%s: %s", script, e.text);
-		send_command(&c, out);
-		mqctl_command_fini(&c);
-	}
-	mqsc_free(m);
-}
-
-struct row {
-	const char *script;
-	const char *answer;
-};
-
-/* Each row begins without objects. */
-static void
-check(const struct row *rows, size_t n)
-{
-	char *out = malloc(OUT_LEN);
-	for (size_t i = 0; i < n; i++) {
-		ctl_fakes_init();
-		run(rows[i].script, out);
-		if (strcmp(out, rows[i].answer) != 0)
-			fail_msg("%s\nanswers:\n%s\nnot:\n%s", rows[i].script,
-			    out, rows[i].answer);
-		ctl_fakes_fini();
-	}
-	free(out);
-}
-
-#define CHECK(rows) check(rows, MQ_ARRAY_LEN(rows))
 #define SDR                                                    \
 	"def chl(S) chltype(sdr) xmitq(X) conname('h(1414)') " \
 	"sslpeer('CN=QM2')"
@@ -174,139 +55,6 @@ test_define_then_display_shows_what_was_given_and_defaults(void **state)
 	    {SDR "; dis chl(S) xmitq conname hbint",
 		"-> OK\nCHANNEL=S CHLTYPE=SDR CONNAME=h(1414) HBINT=5 "
 		"XMITQ=X\n-> OK\n"},
-	};
-	CHECK(rows);
-}
-
-#define SET_FRED                                                      \
-	"set authrec profile(A.**) objtype(queue) principal('fred') " \
-	"authadd(put,get)"
-
-static void
-test_authority_records_are_set_shown_and_deleted_by_their_key(void **state)
-{
-	(void)state;
-	static const struct row rows[] = {
-	    {SET_FRED "; dis authrec",
-		"-> OK\nPROFILE=A.** ENTITY=fred ENTTYPE=PRINCIPAL "
-		"OBJTYPE=QUEUE AUTHLIST=GET,PUT\n-> OK\n"},
-	    {SET_FRED "; set authrec profile(A.**) objtype(queue) "
-		      "principal('fred') authrmv(all) authadd(browse); "
-		      "dis authrec",
-		"-> OK\n-> OK\nPROFILE=A.** ENTITY=fred ENTTYPE=PRINCIPAL "
-		"OBJTYPE=QUEUE AUTHLIST=BROWSE\n-> OK\n"},
-	    {SET_FRED "; set authrec profile(A.**) objtype(queue) "
-		      "principal('fred') authrmv(get,put); dis authrec",
-		"-> OK\n-> OK\nPROFILE=A.** ENTITY=fred ENTTYPE=PRINCIPAL "
-		"OBJTYPE=QUEUE AUTHLIST=NONE\n-> OK\n"},
-	    {"set authrec objtype(qmgr) group('g','h') principal('g') "
-	     "authadd(connect); dis authrec objtype(qmgr)",
-		"-> OK\n"
-		"PROFILE=QM1 ENTITY=g ENTTYPE=GROUP OBJTYPE=QMGR "
-		"AUTHLIST=CONNECT\n"
-		"PROFILE=QM1 ENTITY=h ENTTYPE=GROUP OBJTYPE=QMGR "
-		"AUTHLIST=CONNECT\n"
-		"PROFILE=QM1 ENTITY=g ENTTYPE=PRINCIPAL OBJTYPE=QMGR "
-		"AUTHLIST=CONNECT\n-> OK\n"},
-	    {SET_FRED "; delete authrec profile(A.**) objtype(queue) "
-		      "principal('fred'); dis authrec",
-		"-> OK\n-> OK\n"
-		"-> UNKNOWN_OBJECT no authority record matches\n"},
-	    {SET_FRED "; delete authrec profile(A.**) objtype(queue) "
-		      "principal('fred','joe'); dis authrec principal('fred')",
-		"-> OK\n-> UNKNOWN_OBJECT there is no AUTHREC with "
-		"PROFILE(A.**) OBJTYPE(QUEUE) PRINCIPAL(joe)\n"
-		"PROFILE=A.** ENTITY=fred ENTTYPE=PRINCIPAL "
-		"OBJTYPE=QUEUE AUTHLIST=GET,PUT\n-> OK\n"},
-	    {SET_FRED "; delete authrec profile(A.**) objtype(queue) "
-		      "principal('joe','fred','fred') ignstate(yes); "
-		      "dis authrec",
-		"-> OK\n-> OK\n"
-		"-> UNKNOWN_OBJECT no authority record matches\n"},
-	};
-	CHECK(rows);
-}
-
-static void
-test_authority_records_are_chosen_by_profile_type_and_entity(void **state)
-{
-	(void)state;
-	static const struct row rows[] = {
-	    {SET_FRED "; set authrec profile(A.B) objtype(queue) group('g') "
-		      "authadd(inq); set authrec profile(A.B) "
-		      "objtype(channel) group('g') authadd(dsp); "
-		      "dis authrec profile(A.B) objtype(queue); "
-		      "dis authrec profile(A.B) match(exact); "
-		      "dis authrec profile(A.**); dis authrec group('fred'); "
-		      "dis authrec group('g') objtype(channel)",
-		"-> OK\n-> OK\n-> OK\n"
-		"PROFILE=A.** ENTITY=fred ENTTYPE=PRINCIPAL OBJTYPE=QUEUE "
-		"AUTHLIST=GET,PUT\n"
-		"PROFILE=A.B ENTITY=g ENTTYPE=GROUP OBJTYPE=QUEUE "
-		"AUTHLIST=INQ\n-> OK\n"
-		"PROFILE=A.B ENTITY=g ENTTYPE=GROUP OBJTYPE=CHANNEL "
-		"AUTHLIST=DSP\n"
-		"PROFILE=A.B ENTITY=g ENTTYPE=GROUP OBJTYPE=QUEUE "
-		"AUTHLIST=INQ\n-> OK\n"
-		"PROFILE=A.** ENTITY=fred ENTTYPE=PRINCIPAL OBJTYPE=QUEUE "
-		"AUTHLIST=GET,PUT\n-> OK\n"
-		"-> UNKNOWN_OBJECT no authority record matches\n"
-		"PROFILE=A.B ENTITY=g ENTTYPE=GROUP OBJTYPE=CHANNEL "
-		"AUTHLIST=DSP\n-> OK\n"},
-	};
-	CHECK(rows);
-}
-
-static void
-test_authority_records_refuse_what_is_not_right_and_name_it(void **state)
-{
-	(void)state;
-	static const struct row rows[] = {
-	    {"set authrec profile(A) principal('fred') authadd(put)",
-		"-> ATTRIBUTE OBJTYPE is required: QMGR, QUEUE, CHANNEL or "
-		"LISTENER\n"},
-	    {"set authrec objtype(topic) profile(A) principal('fred') "
-	     "authadd(put)",
-		"-> ATTRIBUTE OBJTYPE(TOPIC) is not valid: it must be one of "
-		"QMGR, QUEUE, CHANNEL, LISTENER\n"},
-	    {"set authrec objtype(queue) principal('fred') authadd(put)",
-		"-> ATTRIBUTE PROFILE is required\n"},
-	    {"set authrec objtype(queue) profile(A**) principal('fred') "
-	     "authadd(put)",
-		"-> OBJECT_NAME PROFILE(A**) is not valid: it must be a name "
-		"of at most 48 letters, digits and . / _ %, in which ? and * "
-		"stand for characters and ** once for qualifiers\n"},
-	    {"set authrec objtype(qmgr) profile(QM2) principal('fred') "
-	     "authadd(connect)",
-		"-> OBJECT_NAME PROFILE(QM2) with OBJTYPE(QMGR) must be QM1\n"},
-	    {"set authrec objtype(queue) profile(A) authadd(put)",
-		"-> ATTRIBUTE PRINCIPAL or GROUP is required\n"},
-	    {"set authrec objtype(queue) profile(A) principal('a b') "
-	     "authadd(put)",
-		"-> ATTRIBUTE PRINCIPAL(a b) is not valid: it must be a name "
-		"of at most 64 bytes without blanks, quotes and "
-		"parentheses\n"},
-	    {"set authrec objtype(queue) profile(A) principal('') "
-	     "authadd(put)",
-		"-> ATTRIBUTE PRINCIPAL needs a name\n"},
-	    {"set authrec objtype(queue) profile(A) principal('fred')",
-		"-> ATTRIBUTE AUTHADD or AUTHRMV is required\n"},
-	    {"set authrec objtype(queue) profile(A) principal('fred') "
-	     "authadd(put,connect)",
-		"-> ATTRIBUTE AUTHADD(CONNECT) is not valid: there is no such "
-		"authority for OBJTYPE(QUEUE)\n"},
-	    {"set authrec objtype(queue) profile(A) principal('fred') "
-	     "authrmv(put)",
-		"-> UNKNOWN_OBJECT there is no AUTHREC with PROFILE(A) "
-		"OBJTYPE(QUEUE) PRINCIPAL(fred)\n"},
-	    {"set authrec objtype(queue) profile(A) principal('fred') "
-	     "authadd(put) replace('x')",
-		"-> ATTRIBUTE REPLACE is not a parameter of SET AUTHREC\n"},
-	    {"dis authrec principal('a','b')",
-		"-> ATTRIBUTE DISPLAY takes one PRINCIPAL or GROUP\n"},
-	    {"dis authrec match(odd)",
-		"-> ATTRIBUTE MATCH(ODD) is not valid: it must be PROFILE or "
-		"EXACT\n"},
 	};
 	CHECK(rows);
 }
@@ -520,21 +268,22 @@ test_delete_takes_the_type_named_and_nothing_in_use(void **state)
 	CHECK(rows);
 	char *out = malloc(OUT_LEN);
 	ctl_fakes_init();
-	run("def ql(A)", out);
+	ctl_script_run("def ql(A)", out);
 	ctl_fakes.depth = 3;
-	run("delete ql(A); clear ql(A); clear ql(B); dis ql(A) curdepth", out);
+	ctl_script_run(
+	    "delete ql(A); clear ql(A); clear ql(B); dis ql(A) curdepth", out);
 	assert_string_equal(out,
 	    "-> Q_NOT_EMPTY QLOCAL(A) is not empty: PURGE deletes its "
 	    "messages too\n-> OK\n"
 	    "-> UNKNOWN_OBJECT QLOCAL(B) not found\n"
 	    "QUEUE=A TYPE=QLOCAL CURDEPTH=3\n-> OK\n");
 	ctl_fakes.queue_open = true;
-	run("clear ql(A); delete ql(A) purge", out);
+	ctl_script_run("clear ql(A); delete ql(A) purge", out);
 	assert_string_equal(out,
 	    "-> OBJECT_IN_USE QLOCAL(A) is open, or messages of it may have "
 	    "been sent\n-> OBJECT_IN_USE QLOCAL(A) is open\n");
 	ctl_fakes.queue_open = false;
-	run("delete ql(A) purge", out);
+	ctl_script_run("delete ql(A) purge", out);
 	assert_string_equal(out, "-> OK\n");
 	ctl_fakes_fini();
 	free(out);
@@ -570,10 +319,10 @@ test_start_and_stop_are_handed_to_the_agents(void **state)
 	CHECK(rows);
 	char *out = malloc(OUT_LEN);
 	ctl_fakes_init();
-	run(SDR "; start chl(S)", out);
-	run("def chl(RUNS) like(S); stop chl(RUNS) mode(force) "
-	    "status(inactive); resolve chl(S) action(backout); "
-	    "reset qmgr type(advancelog); stop qmgr mode(immediate)",
+	ctl_script_run(SDR "; start chl(S)", out);
+	ctl_script_run("def chl(RUNS) like(S); stop chl(RUNS) mode(force) "
+		       "status(inactive); resolve chl(S) action(backout); "
+		       "reset qmgr type(advancelog); stop qmgr mode(immediate)",
 	    out);
 	assert_string_equal(ctl_fakes.asked,
 	    "start channel S;inactive yes;force channel RUNS;backout X;"
@@ -635,35 +384,12 @@ test_answers_leave_when_the_change_is_durable(void **state)
 	(void)state;
 	char *out = malloc(OUT_LEN);
 	ctl_fakes_init();
-	run("def ql(A)", out);
+	ctl_script_run("def ql(A)", out);
 	assert_int_equal(ctl_fakes.reply_pos, 42);
-	run("dis ql(A)", out);
+	ctl_script_run("dis ql(A)", out);
 	assert_int_equal(ctl_fakes.reply_pos, 0);
-	run("delete ql(A)", out);
+	ctl_script_run("delete ql(A)", out);
 	assert_int_equal(ctl_fakes.reply_pos, 43);
-	ctl_fakes_fini();
-	free(out);
-}
-
-static void
-test_only_the_owner_administers_and_no_partner_does(void **state)
-{
-	(void)state;
-	char *out = malloc(OUT_LEN);
-	ctl_fakes_init();
-	ctl_fakes.who.is_owner = false;
-	run("def ql(A)", out);
-	assert_string_equal(out,
-	    "-> NOT_AUTHORIZED user alice may not administer the queue "
-	    "manager\n");
-	ctl_fakes.who.is_owner = true;
-	(void)snprintf(
-	    ctl_fakes.who.channel, sizeof(ctl_fakes.who.channel), "QM2.QM1");
-	run("stop qmgr", out);
-	assert_non_null(strstr(out, "NOT_AUTHORIZED"));
-	assert_string_equal(ctl_fakes.asked, "");
-	run("dis ql(*)", out);
-	assert_string_equal(out, "-> UNKNOWN_OBJECT QLOCAL(*) not found\n");
 	ctl_fakes_fini();
 	free(out);
 }
@@ -685,10 +411,10 @@ test_an_answer_that_is_too_long_is_refused_whole(void **state)
 		    MQI_OK);
 		mqattr_set_free(set);
 	}
-	run("dis ql(*)", out);
+	ctl_script_run("dis ql(*)", out);
 	assert_string_equal(
 	    out, "-> TOO_BIG the answer is too long: name fewer objects\n");
-	run("dis ql(Q.83999) maxdepth", out);
+	ctl_script_run("dis ql(Q.83999) maxdepth", out);
 	assert_string_equal(
 	    out, "QUEUE=Q.83999 TYPE=QLOCAL MAXDEPTH=5000\n-> OK\n");
 	ctl_fakes_fini();
@@ -702,7 +428,7 @@ test_bytes_that_are_no_command_are_answered(void **state)
 	char *out = calloc(1, OUT_LEN);
 	ctl_fakes_init();
 	ctl_command(ctl_fakes_qmgr(), ctl_fakes_session(), 7, "\xff", 1);
-	show_reply(out);
+	ctl_script_show(out);
 	assert_string_equal(
 	    out, "-> PROTOCOL the command's bytes are not valid\n");
 	ctl_fakes_fini();
@@ -715,12 +441,6 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(
 		test_define_then_display_shows_what_was_given_and_defaults),
-	    cmocka_unit_test(
-		test_authority_records_are_set_shown_and_deleted_by_their_key),
-	    cmocka_unit_test(
-		test_authority_records_are_chosen_by_profile_type_and_entity),
-	    cmocka_unit_test(
-		test_authority_records_refuse_what_is_not_right_and_name_it),
 	    cmocka_unit_test(
 		test_commands_that_nothing_carries_out_are_refused_by_name),
 	    cmocka_unit_test(
@@ -735,8 +455,6 @@ main(void)
 	    cmocka_unit_test(test_start_and_stop_are_handed_to_the_agents),
 	    cmocka_unit_test(test_status_rows_have_what_was_asked_for),
 	    cmocka_unit_test(test_answers_leave_when_the_change_is_durable),
-	    cmocka_unit_test(
-		test_only_the_owner_administers_and_no_partner_does),
 	    cmocka_unit_test(test_an_answer_that_is_too_long_is_refused_whole),
 	    cmocka_unit_test(test_bytes_that_are_no_command_are_answered),
 	};

@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_authorize.c - verdicts over records, users and groups; and what sessions
+ * may open, under which name, as whom.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "qmgr/engine/engine_int.h"
+#include "tests/unit/engine/rig.h"
+
+static struct rig rig;
+static unsigned n_records;
+
+/* entity: "fred" or "@sales"; type: an OBJTYPE. */
+static void
+grant(const char *entity, const char *type, const char *profile,
+    const char *rights)
+{
+	char name[MQI_NAME_LEN + 1], attrs[5][300];
+	bool is_group = entity[0] == '@';
+
+	(void)snprintf(name, sizeof(name), "R%u", ++n_records);
+	(void)snprintf(attrs[0], 300, "ENTITY=%s", entity + is_group);
+	(void)snprintf(
+	    attrs[1], 300, "ENTTYPE=%s", is_group ? "GROUP" : "PRINCIPAL");
+	(void)snprintf(attrs[2], 300, "OBJTYPE=%s", type);
+	(void)snprintf(attrs[3], 300, "PROFILE=%s", profile);
+	(void)snprintf(attrs[4], 300, "AUTHLIST=%s", rights);
+	rig_define(&rig, MQATTR_AUTHREC, name, attrs[0], attrs[1], attrs[2],
+	    attrs[3], attrs[4], NULL);
+}
+
+static int
+setup(void **state)
+{
+	n_records = 0;
+	rig_start(&rig, NULL);
+	rig_define(&rig, MQATTR_QLOCAL, "A.B", NULL);
+	rig_define(&rig, MQATTR_QLOCAL, "A.C", NULL);
+	rig_define(&rig, MQATTR_QLOCAL, "X", "USAGE=XMITQ", NULL);
+	rig_define(&rig, MQATTR_QLOCAL, "SYSTEM.Q", NULL);
+	rig_define(&rig, MQATTR_QALIAS, "ALIAS", "TARGET=A.B", NULL);
+	rig_define(&rig, MQATTR_QREMOTE, "REMOTE", "RNAME=R", "RQMNAME=QM2",
+	    "XMITQ=X", NULL);
+	rig_define(&rig, MQATTR_QREMOTE, "QM3", "RQMNAME=QM2", "XMITQ=X", NULL);
+	rig_define(&rig, MQATTR_QREMOTE, "SELF", "RQMNAME=QM", NULL);
+	*state = &rig;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	rig_stop(&rig);
+	return 0;
+}
+
+static struct engine_identity
+user(const char *name)
+{
+	struct engine_identity who = {.app_name = "test"};
+
+	(void)snprintf(who.user, sizeof(who.user), "%s", name);
+	return who;
+}
+
+static void
+connect_as(unsigned n, const char *name)
+{
+	struct engine_identity who = user(name);
+
+	rig_connect_as(&rig, n, &who);
+}
+
+static enum mqi_err
+try_open(unsigned n, const char *name, const char *qmgr, uint32_t options)
+{
+	uint32_t id = ++rig.last_id;
+
+	engine_open(rig.e, rig.sessions[n].s, id, name, qmgr, options);
+	rig_settle(&rig);
+	return rig_reply(&rig, n, id)->r.reason;
+}
+
+static enum mqi_err
+try_open_as(
+    unsigned n, const char *name, uint32_t options, const char *alternate)
+{
+	uint32_t id = ++rig.last_id;
+
+	engine_open_as(
+	    rig.e, rig.sessions[n].s, id, name, "", options, alternate);
+	rig_settle(&rig);
+	return rig_reply(&rig, n, id)->r.reason;
+}
+
+/* ---- verdicts ---- */
+
+static void
+check(const char *who, const char *name, const char *rights, const char *reason)
+{
+	struct authority_question q = {.user = who,
+	    .group = "",
+	    .type = AUTHORITY_QUEUE,
+	    .name = name,
+	    .rights = AUTHORITY_PUT};
+	struct authority_verdict v;
+	char got[AUTHORITY_TEXT_LEN], by[200];
+
+	authority_judge(rig.e->authority, &q, &v);
+	authority_text(v.rights, got);
+	(void)snprintf(by, sizeof(by), "%s%s%s%s", v.profile,
+	    v.profile[0] != '\0' ? " of " : "", v.is_group ? "@" : "",
+	    v.entity);
+	if (strcmp(got, rights) != 0 || strcmp(by, reason) != 0)
+		fail_msg("%s on %s: %s by '%s'", who, name, got, by);
+	assert_int_equal(v.allowed, (v.rights & AUTHORITY_PUT) != 0);
+}
+
+static void
+test_verdict_unites_the_closest_record_of_each_entity(void **state)
+{
+	(void)state;
+	check("fred", "A.B", "NONE", "");
+	grant("fred", "QUEUE", "A.**", "GET,PUT");
+	check("fred", "A.B", "GET,PUT", "A.** of fred");
+	check("joe", "A.B", "NONE", "");
+	/* a closer one of the same entity hides it */
+	grant("fred", "QUEUE", "A.B", "BROWSE");
+	check("fred", "A.B", "BROWSE", "A.B of fred");
+	check("fred", "A.C", "GET,PUT", "A.** of fred");
+	/* those of other entities do not */
+	grant("@staff", "QUEUE", "A.**", "INQ");
+	check("fred", "A.B", "BROWSE,INQ", "A.B of fred");
+	grant("@sales", "QUEUE", "**", "PUT");
+	check("fred", "A.B", "BROWSE,INQ,PUT", "** of @sales");
+	check("joe", "A.B", "INQ", "A.** of @staff");
+	check("joe", "Z", "NONE", "");
+	/* a record without rights takes them away, of its entity */
+	grant("@sales", "QUEUE", "A.B", "NONE");
+	check("fred", "A.B", "BROWSE,INQ", "A.B of fred");
+	/* types of objects and of entities are kept apart */
+	grant("joe", "CHANNEL", "**", "ALL");
+	grant("@joe", "QUEUE", "**", "ALL");
+	grant("staff", "QUEUE", "**", "ALL");
+	check("joe", "A.B", "INQ", "A.** of @staff");
+	check("", "A.B", "NONE", "");
+}
+
+static void
+test_verdict_knows_what_has_changed(void **state)
+{
+	uint64_t pos;
+
+	(void)state;
+	grant("fred", "QUEUE", "A.B", "PUT");
+	check("fred", "A.B", "PUT", "A.B of fred");
+	assert_int_equal(
+	    engine_object_delete(rig.e, MQATTR_AUTHREC, "R1", false, &pos),
+	    MQI_OK);
+	check("fred", "A.B", "NONE", "");
+	grant("fred", "QUEUE", "A.B", "GET");
+	check("fred", "A.B", "GET", "A.B of fred");
+	/* an answer that waits until that is durable */
+	rig_connect(&rig, 0);
+	assert_int_equal(try_open(0, "A.B", "", MQI_OO_OUTPUT), MQI_OK);
+	rig_restart(&rig);
+	check("fred", "A.B", "GET", "A.B of fred");
+}
+
+static void
+test_verdict_counts_the_group_of_the_process_once(void **state)
+{
+	struct engine_identity who = user("someone");
+
+	(void)state;
+	grant("@wheel", "QUEUE", "A.B", "PUT");
+	assert_false(
+	    engine_may(rig.e, &who, AUTHORITY_QUEUE, "A.B", AUTHORITY_PUT));
+	strcpy(who.group, "wheel");
+	assert_true(
+	    engine_may(rig.e, &who, AUTHORITY_QUEUE, "A.B", AUTHORITY_PUT));
+}
+
+static void
+test_users_that_are_remembered_are_bounded(void **state)
+{
+	char name[16];
+
+	(void)state;
+	grant("fred", "QUEUE", "A.B", "PUT");
+	for (unsigned i = 0; i < 3000; i++) {
+		(void)snprintf(name, sizeof(name), "u%u", i);
+		check(name, "A.B", "NONE", "");
+	}
+	check("fred", "A.B", "PUT", "A.B of fred");
+}
+
+/* ---- opens ---- */
+
+static void
+test_open_needs_the_right_of_each_option(void **state)
+{
+	static const struct {
+		uint32_t option;
+		const char *right;
+	} rows[] = {
+	    {MQI_OO_INPUT_AS_Q_DEF, "GET"},
+	    {MQI_OO_INPUT_SHARED, "GET"},
+	    {MQI_OO_INPUT_EXCLUSIVE, "GET"},
+	    {MQI_OO_BROWSE, "BROWSE"},
+	    {MQI_OO_OUTPUT, "PUT"},
+	    {MQI_OO_INQUIRE, "INQ"},
+	};
+
+	static const char *const rights[] = {"GET", "BROWSE", "PUT", "INQ"};
+
+	(void)state;
+	for (size_t i = 0; i < MQ_ARRAY_LEN(rights); i++)
+		grant(rights[i], "QUEUE", "A.B", rights[i]);
+	for (size_t i = 0; i < MQ_ARRAY_LEN(rows) * MQ_ARRAY_LEN(rights); i++) {
+		const char *right = rights[i % MQ_ARRAY_LEN(rights)];
+		uint32_t option = rows[i / MQ_ARRAY_LEN(rights)].option;
+		const char *needs = rows[i / MQ_ARRAY_LEN(rights)].right;
+		enum mqi_err err;
+
+		connect_as(0, right);
+		err = try_open(0, "A.B", "", option);
+		if (err !=
+		    (strcmp(right, needs) == 0 ? MQI_OK : MQI_E_NOT_AUTHORIZED))
+			fail_msg(
+			    "option %x with %s: %d", option, right, (int)err);
+		assert_int_equal(
+		    try_open(0, "A.C", "", option), MQI_E_NOT_AUTHORIZED);
+		rig_disconnect(&rig, 0);
+	}
+}
+
+static void
+test_open_is_judged_by_the_name_that_was_opened(void **state)
+{
+	(void)state;
+	connect_as(0, "fred");
+	grant("fred", "QUEUE", "ALIAS", "PUT");
+	grant("fred", "QUEUE", "REMOTE", "PUT");
+	assert_int_equal(try_open(0, "ALIAS", "", MQI_OO_OUTPUT), MQI_OK);
+	assert_int_equal(try_open(0, "REMOTE", "", MQI_OO_OUTPUT), MQI_OK);
+	assert_int_equal(
+	    try_open(0, "A.B", "", MQI_OO_OUTPUT), MQI_E_NOT_AUTHORIZED);
+	/* elsewhere: the transmission queue, also behind an alias */
+	assert_int_equal(
+	    try_open(0, "R", "QM3", MQI_OO_OUTPUT), MQI_E_NOT_AUTHORIZED);
+	assert_int_equal(
+	    try_open(0, "REMOTE", "X", MQI_OO_OUTPUT), MQI_E_NOT_AUTHORIZED);
+	grant("fred", "QUEUE", "QM3", "PUT");
+	assert_int_equal(
+	    try_open(0, "R", "QM3", MQI_OO_OUTPUT), MQI_E_NOT_AUTHORIZED);
+	grant("fred", "QUEUE", "X", "PUT");
+	assert_int_equal(try_open(0, "R", "QM3", MQI_OO_OUTPUT), MQI_OK);
+	assert_int_equal(try_open(0, "R", "X", MQI_OO_OUTPUT), MQI_OK);
+	/* an alias of our own name */
+	assert_int_equal(
+	    try_open(0, "A.B", "SELF", MQI_OO_OUTPUT), MQI_E_NOT_AUTHORIZED);
+	assert_int_equal(try_open(0, "ALIAS", "SELF", MQI_OO_OUTPUT), MQI_OK);
+	/* the system's are named */
+	grant("fred", "QUEUE", "**", "ALL");
+	assert_int_equal(
+	    try_open(0, "SYSTEM.Q", "", MQI_OO_OUTPUT), MQI_E_NOT_AUTHORIZED);
+	grant("fred", "QUEUE", "SYSTEM.*", "PUT");
+	assert_int_equal(try_open(0, "SYSTEM.Q", "", MQI_OO_OUTPUT), MQI_OK);
+}
+
+static void
+test_a_right_taken_away_counts_at_the_next_open(void **state)
+{
+	uint32_t h;
+	uint64_t pos;
+
+	(void)state;
+	connect_as(0, "fred");
+	grant("fred", "QUEUE", "A.B", "PUT");
+	assert_int_equal(rig_open(&rig, 0, "A.B", MQI_OO_OUTPUT, &h), MQI_OK);
+	assert_int_equal(
+	    engine_object_delete(rig.e, MQATTR_AUTHREC, "R1", false, &pos),
+	    MQI_OK);
+	assert_int_equal(rig_put(&rig, 0, h, 0, "still"), MQI_OK);
+	assert_int_equal(
+	    try_open(0, "A.B", "", MQI_OO_OUTPUT), MQI_E_NOT_AUTHORIZED);
+}
+
+static void
+test_refusal_says_who_what_and_why(void **state)
+{
+	uint32_t id = ++rig.last_id;
+	struct engine_identity who = user("fred");
+	char why[500];
+
+	(void)state;
+	connect_as(0, "fred");
+	engine_open(rig.e, rig.sessions[0].s, id, "A.B", "",
+	    MQI_OO_OUTPUT | MQI_OO_BROWSE);
+	rig_settle(&rig);
+	assert_int_equal(
+	    rig_reply(&rig, 0, id)->r.reason, MQI_E_NOT_AUTHORIZED);
+	assert_int_equal(
+	    engine_authorize(rig.e, &who, AUTHORITY_QUEUE, "A.B",
+		AUTHORITY_PUT | AUTHORITY_BROWSE, why, sizeof(why)),
+	    MQI_E_NOT_AUTHORIZED);
+	assert_string_equal(why,
+	    "user fred has no authority BROWSE,PUT on QUEUE(A.B): no "
+	    "authority record matches");
+	grant("@staff", "QUEUE", "A.*", "PUT");
+	assert_int_equal(
+	    engine_authorize(rig.e, &who, AUTHORITY_QUEUE, "A.B",
+		AUTHORITY_PUT | AUTHORITY_BROWSE, why, sizeof(why)),
+	    MQI_E_NOT_AUTHORIZED);
+	assert_string_equal(why,
+	    "user fred has no authority BROWSE on QUEUE(A.B): PROFILE(A.*) "
+	    "GROUP(staff) gives PUT");
+}
+
+/* ---- as another user ---- */
+
+#define AS_OTHER (MQI_OO_OUTPUT | MQI_OO_ALTERNATE_USER_AUTHORITY)
+
+static void
+test_alternate_user_needs_its_right_and_the_others_count(void **state)
+{
+	(void)state;
+	connect_as(0, "fred");
+	grant("joe", "QUEUE", "A.B", "PUT");
+	grant("fred", "QUEUE", "A.C", "PUT");
+	assert_int_equal(
+	    try_open_as(0, "A.B", AS_OTHER, "joe"), MQI_E_NOT_AUTHORIZED);
+	grant("fred", "QMGR", "QM", "ALTUSR");
+	assert_int_equal(try_open_as(0, "A.B", AS_OTHER, "joe"), MQI_OK);
+	/* one's own rights are none then */
+	assert_int_equal(
+	    try_open_as(0, "A.C", AS_OTHER, "joe"), MQI_E_NOT_AUTHORIZED);
+	/* nobody becomes the owner so */
+	assert_int_equal(
+	    try_open_as(0, "A.B", AS_OTHER, "boss"), MQI_E_NOT_AUTHORIZED);
+	assert_int_equal(
+	    try_open_as(0, "A.B", AS_OTHER, ""), MQI_E_NOT_AUTHORIZED);
+	/* option and name go together */
+	assert_int_equal(
+	    try_open_as(0, "A.B", MQI_OO_OUTPUT, "joe"), MQI_E_OPTIONS);
+	assert_int_equal(try_open(0, "A.B", "", AS_OTHER), MQI_E_OPTIONS);
+	assert_int_equal(
+	    try_open_as(0, "A.B", MQI_OO_ALTERNATE_USER_AUTHORITY, "joe"),
+	    MQI_E_OPTIONS);
+}
+
+static void
+test_owner_as_another_user_has_that_users_rights(void **state)
+{
+	(void)state;
+	rig_connect(&rig, 0);
+	grant("joe", "QUEUE", "A.B", "PUT");
+	assert_int_equal(try_open_as(0, "A.B", AS_OTHER, "joe"), MQI_OK);
+	assert_int_equal(
+	    try_open_as(0, "A.C", AS_OTHER, "joe"), MQI_E_NOT_AUTHORIZED);
+	assert_int_equal(try_open_as(0, "A.C", AS_OTHER, "boss"), MQI_OK);
+}
+
+static void
+test_messages_carry_the_alternate_users_name(void **state)
+{
+	struct mqlocal_get get;
+	struct rig_reply *k;
+	uint32_t id = ++rig.last_id, h, in;
+
+	(void)state;
+	rig_connect(&rig, 0);
+	grant("joe", "QUEUE", "A.B", "PUT");
+	engine_open_as(
+	    rig.e, rig.sessions[0].s, id, "A.B", "", AS_OTHER, "joe");
+	rig_settle(&rig);
+	h = rig_reply(&rig, 0, id)->r.handle;
+	assert_int_equal(rig_put(&rig, 0, h, 0, "hello"), MQI_OK);
+	assert_int_equal(
+	    rig_open(&rig, 0, "A.B", MQI_OO_INPUT_SHARED, &in), MQI_OK);
+	get = RIG_GET(in);
+	id = rig_ask_get(&rig, 0, &get);
+	rig_settle(&rig);
+	k = rig_reply(&rig, 0, id);
+	assert_int_equal(k->r.kind, ENGINE_MESSAGE);
+	assert_string_equal(k->user, "joe");
+}
+
+/* ---- agents ---- */
+
+static void
+test_agent_for_a_user_has_that_users_rights_and_the_dead_letter_queue(
+    void **state)
+{
+	struct engine_identity who = user("joe");
+
+	(void)state;
+	rig_define(&rig, MQATTR_QMGR, "QM", "DEADQ=SYSTEM.Q", NULL);
+	grant("joe", "QUEUE", "A.B", "PUT");
+	who.is_agent = true;
+	strcpy(who.channel, "QM2.QM");
+	rig_connect_as(&rig, 0, &who);
+	assert_int_equal(try_open(0, "A.B", "", MQI_OO_OUTPUT), MQI_OK);
+	assert_int_equal(
+	    try_open(0, "A.C", "", MQI_OO_OUTPUT), MQI_E_NOT_AUTHORIZED);
+	assert_int_equal(try_open(0, "SYSTEM.Q", "", MQI_OO_OUTPUT), MQI_OK);
+	assert_int_equal(
+	    try_open(0, "SYSTEM.Q", "", MQI_OO_OUTPUT | MQI_OO_BROWSE),
+	    MQI_E_NOT_AUTHORIZED);
+	assert_int_equal(try_open(0, "SYSTEM.Q", "", MQI_OO_INPUT_SHARED),
+	    MQI_E_NOT_AUTHORIZED);
+}
+
+/* ---- positions ---- */
+
+static const char partner_id[] = "0123456789abcdef0123456789abcdef";
+
+static enum mqi_err
+position_open(unsigned n, const char *partner, const char *identity)
+{
+	struct mqlocal_position_open req = {.stream = {9}};
+	uint32_t id = ++rig.last_id;
+	struct rig_reply *k;
+
+	(void)snprintf(req.partner, sizeof(req.partner), "%s", partner);
+	(void)snprintf(req.identity, sizeof(req.identity), "%s", identity);
+	engine_position_open(rig.e, rig.sessions[n].s, id, &req);
+	rig_settle(&rig);
+	k = rig_reply(&rig, n, id);
+	return k->r.kind == ENGINE_POSITION ? MQI_OK : k->r.reason;
+}
+
+static enum mqi_err
+try_move(unsigned n, const char *partner, uint64_t fence)
+{
+	struct mqlocal_unit_position req = {
+	    .unit = 4, .stream = {9}, .fence = fence, .to = 10};
+	uint32_t id = ++rig.last_id;
+	enum mqi_err err;
+
+	(void)snprintf(req.partner, sizeof(req.partner), "%s", partner);
+	engine_unit_position(rig.e, rig.sessions[n].s, id, &req);
+	err = rig_result(&rig, n, id);
+	return err != MQI_OK ? err : rig_commit(&rig, n, 4);
+}
+
+static void
+test_application_touches_no_position_of_a_partner(void **state)
+{
+	struct engine_identity agent = user("mca");
+
+	(void)state;
+	agent.is_agent = true;
+	rig_connect_as(&rig, 0, &agent);
+	connect_as(1, "fred");
+	assert_int_equal(position_open(0, partner_id, "CN=QM2"), MQI_OK);
+	assert_int_equal(
+	    position_open(1, partner_id, "CN=QM2"), MQI_E_NOT_AUTHORIZED);
+	assert_int_equal(
+	    position_open(1, partner_id, ""), MQI_E_NOT_AUTHORIZED);
+	/* the fence is easily guessed */
+	assert_int_equal(try_move(1, partner_id, 1), MQI_E_FENCED);
+	assert_int_equal(try_move(0, partner_id, 1), MQI_OK);
+	/* nor stands in the way of one that is to come */
+	assert_int_equal(
+	    position_open(1, "fedcba98765432100123456789abcdef", ""),
+	    MQI_E_NOT_AUTHORIZED);
+}
+
+static void
+test_positions_are_their_users_own(void **state)
+{
+	struct engine_identity agent = user("fred");
+
+	(void)state;
+	connect_as(0, "fred");
+	connect_as(1, "joe");
+	assert_int_equal(position_open(0, "BILLING", ""), MQI_OK);
+	assert_int_equal(position_open(0, "BILLING", ""), MQI_OK);
+	assert_int_equal(position_open(1, "BILLING", ""), MQI_E_NOT_AUTHORIZED);
+	assert_int_equal(
+	    position_open(1, "BILLING", "user:fred"), MQI_E_NOT_AUTHORIZED);
+	assert_int_equal(try_move(1, "BILLING", 2), MQI_E_FENCED);
+	/* an agent for the user is the user */
+	agent.is_agent = true;
+	rig_connect_as(&rig, 2, &agent);
+	assert_int_equal(position_open(2, "BILLING", ""), MQI_OK);
+	strcpy(agent.user, "joe");
+	rig_connect_as(&rig, 3, &agent);
+	assert_int_equal(
+	    position_open(3, "BILLING", "user:fred"), MQI_E_NOT_AUTHORIZED);
+	assert_int_equal(try_move(2, "BILLING", 0), MQI_OK);
+}
+
+int
+main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	    T(test_verdict_unites_the_closest_record_of_each_entity),
+	    T(test_verdict_knows_what_has_changed),
+	    T(test_verdict_counts_the_group_of_the_process_once),
+	    T(test_users_that_are_remembered_are_bounded),
+	    T(test_open_needs_the_right_of_each_option),
+	    T(test_open_is_judged_by_the_name_that_was_opened),
+	    T(test_a_right_taken_away_counts_at_the_next_open),
+	    T(test_refusal_says_who_what_and_why),
+	    T(test_alternate_user_needs_its_right_and_the_others_count),
+	    T(test_owner_as_another_user_has_that_users_rights),
+	    T(test_messages_carry_the_alternate_users_name),
+	    T(test_agent_for_a_user_has_that_users_rights_and_the_dead_letter_queue),
+	    T(test_application_touches_no_position_of_a_partner),
+	    T(test_positions_are_their_users_own),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
