@@ -20,8 +20,10 @@
 #include "proto/dlh.h"
 #include "proto/frame.h"
 #include "proto/local.h"
+#include "qmgr/engine/authorize.h"
 #include "qmgr/engine/engine.h"
 #include "qmgr/engine/object.h"
+#include "qmgr/engine/position.h"
 #include "qmgr/engine/route.h"
 
 /* glibc's <sys/queue.h> has no such loop */
@@ -490,26 +492,6 @@ struct stream {
 
 TAILQ_HEAD(stream_list, stream);
 
-struct position_id {
-	char partner[MQI_NAME_LEN + 1];
-	uint8_t stream[16];
-};
-
-struct position {
-	UT_hash_handle hh; /* engine.positions, by id */
-	struct position_id key;
-	struct record_position state;
-	struct engine_session *holder;
-	uint64_t pos;
-};
-
-/* Lines in the log of what was refused. */
-struct refusals {
-	uint64_t since_us;
-	uint32_t lines;
-	uint64_t left_out;
-};
-
 /* ---- batches, the engine ---- */
 
 struct batch {
@@ -867,16 +849,6 @@ struct stream *stream_free(struct stream *st);
 void stream_restart(struct stream *st); /* a new epoch */
 void stream_catalog(struct engine *e, const struct record_stream *v);
 
-/* ---- position.c ---- */
-
-void position_catalog(struct engine *e, const struct record_position *v);
-enum mqi_err position_check(
-    struct engine_session *s, const struct mqlocal_unit_position *p);
-void position_move(struct engine_session *s, uint32_t unit,
-    const struct mqlocal_unit_position *p);
-void position_free_all(struct engine *e);
-void position_forget_holder(struct engine_session *s);
-
 /* ---- session.c ---- */
 
 struct handle *handle_find(struct engine_session *s, uint32_t id);
@@ -890,17 +862,6 @@ bool session_dead_letters(
 void session_mute(struct engine_session *s);
 bool session_is_full(const struct engine_session *s);
 void session_resume(struct engine_session *s);
-
-/* ---- authorize.c ---- */
-
-void authorize_begin(struct engine *e);
-/* who: the session's identity, or that of authorize_alternate(). */
-enum mqi_err authorize_open(struct engine_session *s,
-    const struct engine_identity *who, const struct route *r, uint32_t options,
-    char *ret_why, size_t why_len);
-/* Whether the session may act as user, and who that is. */
-enum mqi_err authorize_alternate(struct engine_session *s, const char *user,
-    struct engine_identity *ret_who, char *ret_why, size_t why_len);
 
 /* ---- engine.c ---- */
 

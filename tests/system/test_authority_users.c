@@ -682,10 +682,13 @@ test_agents_need_system_and_act_for_users_but_never_for_the_owner(void **state)
 	/* an application elsewhere has nothing but its user's rights */
 	assert_int_equal(run_as(&owner, try_agent, &client), GRANTED);
 	assert_int_equal(run_as(&owner, try_agent, &sneaking), REFUSED);
+	mqsc("SET AUTHREC OBJTYPE(QMGR) PRINCIPAL('root','uid:0') "
+	     "AUTHADD(CONNECT)");
 	assert_int_equal(run_as(&stranger, try_agent, &root), REFUSED);
 	assert_int_equal(run_as(&owner, try_agent, &root), REFUSED);
 	assert_int_equal(run_as(&owner, try_agent, &number), REFUSED);
-	mqsc("DELETE AUTHREC OBJTYPE(QMGR) PRINCIPAL('joe','uid:12345')");
+	mqsc("DELETE AUTHREC OBJTYPE(QMGR) "
+	     "PRINCIPAL('joe','uid:12345','root','uid:0')");
 }
 
 /* ---- too much ---- */
