@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "base/check.h"
+#include "proto/ctl.h"
 
 struct proxy;
 
@@ -54,6 +55,12 @@ void host_no_queue(const struct bench_host *h, const char *name);
  * when it returns. */
 void host_checkpoint(const struct bench_host *h);
 
+/* The sum of a figure over what DISPLAY shows. */
+uint64_t host_number(const struct bench_host *h, enum mqctl_noun noun,
+    const char *name, const char *keyword);
+/* Batches of the journal, each with its flush, since it was made. */
+uint64_t host_flushes(const struct bench_host *h);
+
 /* ---- processors: cost.c ---- */
 
 /* From now on this thread, and threads and processes that it starts, run on
@@ -74,6 +81,16 @@ uint64_t host_disk_written(const struct bench_host *h);
  * may be as large as a megabyte, when a byte of it is written. */
 uint64_t host_own_written(const struct bench_host *h);
 
+/* Of the channel processes below a queue manager's; added to what is there. */
+struct cost_agents {
+	unsigned n;
+	double private_mib; /* of all, Private_* of smaps_rollup */
+	double most_mib;    /* of one */
+	uint64_t switches;  /* of context, since they began */
+};
+
+void cost_agents(pid_t qmgr, struct cost_agents *ret);
+
 /* ---- two of them: pair.c ---- */
 
 /* Made below dir, joined by a channel over TLS from `from` to `to`: what is
@@ -81,11 +98,18 @@ uint64_t host_own_written(const struct bench_host *h);
 struct bench_pair {
 	struct bench_host from, to;
 	struct proxy *proxy; /* between them; NULL: none was asked for */
+	unsigned port;       /* of the listener */
 };
 
 void pair_start(
     struct bench_pair *p, const char *dir, const char *queue, bool with_proxy);
 void pair_stop(struct bench_pair *p);
+/* Starts or stops the channel. */
+void pair_channel(struct bench_pair *p, bool on);
+/* n channels more, each with a transmission queue and a remote definition of
+ * `queue`, whose name pair_queue() makes (MQI_NAME_LEN + 1 bytes). */
+void pair_more(struct bench_pair *p, const char *queue, unsigned n);
+void pair_queue(unsigned i, char *ret);
 /* So long each way from now on. */
 void pair_delay(struct bench_pair *p, unsigned ms);
 
@@ -168,6 +192,10 @@ void run_burst(const struct bench_host *h, const struct bench_load *l);
 void run_channel(const char *dir, const struct bench_load *l);
 /* The same with a round trip of 100 ms, against none, through one proxy. */
 void run_channel_100ms(const char *dir, const struct bench_load *l);
+void run_channel_latency(const char *dir, const struct bench_load *l);
+void run_channel_flushes(const char *dir, const struct bench_load *l);
+/* l->n channels that have nothing to do. */
+void run_channel_idle(const char *dir, const struct bench_load *l);
 /* On a queue manager made below dir. */
 void run_deep(const char *dir, const struct bench_load *l);
 void run_rr(const struct bench_host *h, const struct bench_load *l);

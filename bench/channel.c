@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * channel.c - from one queue manager to another over TLS, durable at both ends:
- * how fast, and how fast over a long way.
+ * how fast, how fast over a long way, how soon, with how many flushes, and what
+ * many channels cost that have nothing to do.
  *
  * Neighbours: pair.c makes the two, load.c has the producers and consumers.
  */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench/load.h"
 
@@ -60,4 +62,192 @@ run_channel_100ms(const char *dir, const struct bench_load *l)
 	    &row, "%.0f msg/s; without the delay %.0f", s[1].rate, s[0].rate);
 	row_goal(&row, ratio >= 0.8, ">= 0.8 x without the delay");
 	report_row(&row);
+}
+
+/* ---- one message at a time ---- */
+
+#define PAUSE_US 2000u /* everybody sleeps again */
+#define WAIT_MS 10000
+
+void
+run_channel_latency(const char *dir, const struct bench_load *l)
+{
+	const struct mqi_get_opts wait = {.wait_ms = WAIT_MS};
+	char *body = load_body(l->size);
+	struct bench_lat lat;
+	struct bench_pair p;
+	struct bench_row row;
+	double t0, flush;
+	mqi_conn *from, *to;
+	mqi_queue *put, *get;
+	struct mqi_md md;
+	mqi_msg *msg;
+
+	limit_flush(dir, l->size, l->secs);
+	flush = limit_flush_us();
+	pair_start(&p, dir, LOAD_QUEUE, false);
+	from = host_connect(&p.from);
+	to = host_connect(&p.to);
+	put = load_open(from, LOAD_QUEUE, MQI_OO_OUTPUT);
+	get = load_open(to, LOAD_QUEUE, MQI_OO_INPUT_SHARED);
+	lat_init(&lat, LOAD_MAX_SAMPLES);
+	/* the first one starts the channel, and does not count */
+	for (double end = 0; end == 0 || bench_now() < end;) {
+		load_md(l, &md);
+		t0 = bench_now();
+		bench_check(
+		    from, mqi_put(put, NULL, &md, body, l->size), "put");
+		bench_check(to, mqi_get_msg(get, NULL, &wait, &msg), "get");
+		(void)mqi_msg_free(msg);
+		if (end != 0)
+			lat_add(&lat, (bench_now() - t0) * 1e6);
+		else
+			end = bench_now() + l->secs;
+		(void)usleep(PAUSE_US);
+	}
+	row_init(&row, "channel_latency",
+	    "put on one to get on the other, idle, p50",
+	    lat_percentile(&lat, 0.5), "us");
+	row_how(&row, "%zu bytes", l->size);
+	row_more(&row, "p99 %.0f us; fdatasync p50 %.0f us",
+	    lat_percentile(&lat, 0.99), flush);
+	row_goal(&row, row.value <= 3 * flush + 150,
+	    "<= 3 x fdatasync + 150 us (%.0f us)", 3 * flush + 150);
+	report_row(&row);
+	lat_fini(&lat);
+	(void)mqi_disconnect(from);
+	(void)mqi_disconnect(to);
+	pair_stop(&p);
+	free(body);
+}
+
+/* ---- flushes ---- */
+
+static void
+flush_row(const char *key, const char *what, uint64_t flushes, uint64_t batches,
+    double at_most)
+{
+	double ratio = batches > 0 ? (double)flushes / (double)batches : 0;
+	struct bench_row row;
+
+	row_init(&row, key, what, ratio, "flushes");
+	row_more(&row, "%llu flushes, %llu batches",
+	    (unsigned long long)flushes, (unsigned long long)batches);
+	row_goal(&row, ratio <= at_most, "<= %.0f", at_most);
+	report_row(&row);
+}
+
+static void
+fill(const struct bench_host *h, const struct bench_load *l)
+{
+	mqi_conn *c = host_connect(h);
+	mqi_queue *q = load_open(c, LOAD_QUEUE, MQI_OO_OUTPUT);
+	char *body = load_body(l->size);
+	struct mqi_md md;
+
+	load_md(l, &md);
+	for (uint64_t i = 0; i < l->n; i++)
+		bench_check(
+		    c, mqi_put_async(q, NULL, &md, body, l->size), "put");
+	bench_check(c, mqi_flush(q), "flush");
+	(void)mqi_disconnect(c);
+	free(body);
+}
+
+/* A backlog waits for the channel, so that nothing but the channel flushes. */
+void
+run_channel_flushes(const char *dir, const struct bench_load *l)
+{
+	struct bench_pair p;
+	uint64_t from, to, batches;
+
+	pair_start(&p, dir, LOAD_QUEUE, false);
+	pair_channel(&p, false);
+	fill(&p.from, l);
+	host_checkpoint(&p.from);
+	from = host_flushes(&p.from);
+	to = host_flushes(&p.to);
+	pair_channel(&p, true);
+	while (host_number(&p.to, MQCTL_QSTATUS, LOAD_QUEUE, "CURDEPTH") < l->n)
+		load_sleep(0.01);
+	from = host_flushes(&p.from) - from;
+	to = host_flushes(&p.to) - to;
+	/* an agent tells its status now and then */
+	while (host_number(&p.to, MQCTL_CHSTATUS, "BENCH", "MSGS") < l->n)
+		load_sleep(0.05);
+	batches = host_number(&p.to, MQCTL_CHSTATUS, "BENCH", "BATCHES");
+	flush_row("flushes_sender", "flushes per batch of a channel, sender",
+	    from, batches, 0);
+	flush_row("flushes_receiver",
+	    "flushes per batch of a channel, receiver", to, batches, 1);
+	pair_stop(&p);
+}
+
+/* ---- nothing to do ---- */
+
+#define IDLE_S 10.0
+#define HEARTBEAT_S 5.0 /* HBINT's default */
+
+/* Each channel has a process at either end. */
+static void
+idle_rows(const struct bench_pair *p, double secs)
+{
+	struct cost_agents before = {0}, now = {0};
+	double t = bench_now(), n, wakes;
+	struct bench_row row;
+
+	cost_agents(p->from.pid, &before);
+	cost_agents(p->to.pid, &before);
+	load_sleep(secs);
+	cost_agents(p->from.pid, &now);
+	cost_agents(p->to.pid, &now);
+	t = bench_now() - t;
+	n = now.n > 0 ? now.n : 1;
+	row_init(&row, "idle_channels",
+	    "private memory of an idle channel's process, at most",
+	    now.most_mib, "MiB");
+	row_how(&row, "%u processes at both ends", now.n);
+	row_more(&row, "%.2f MiB in the mean", now.private_mib / n);
+	row_goal(&row, now.most_mib < 1.5, "< 1.5 MiB");
+	report_row(&row);
+	wakes = (double)(now.switches - before.switches) / n / t * HEARTBEAT_S;
+	row_init(&row, "idle_wakes",
+	    "wake-ups of an idle channel's process in a heartbeat interval",
+	    wakes, "");
+	row_goal(&row, wakes <= 4, "<= 4: a heartbeat and an answer each way");
+	report_row(&row);
+}
+
+static void
+put_each(const struct bench_host *h, unsigned n)
+{
+	mqi_conn *c = host_connect(h);
+	char name[MQI_NAME_LEN + 1];
+	struct mqi_md md;
+	mqi_queue *q;
+
+	for (unsigned i = 0; i < n; i++) {
+		pair_queue(i, name);
+		q = load_open(c, name, MQI_OO_OUTPUT);
+		mqi_md_init(&md);
+		bench_check(c, mqi_put(q, NULL, &md, "x", 1), "put");
+		bench_check(c, mqi_close(q), "close");
+	}
+	(void)mqi_disconnect(c);
+}
+
+void
+run_channel_idle(const char *dir, const struct bench_load *l)
+{
+	struct bench_pair p;
+
+	pair_start(&p, dir, LOAD_QUEUE, false);
+	pair_more(&p, LOAD_QUEUE, (unsigned)l->n);
+	put_each(&p.from, (unsigned)l->n);
+	while (host_number(&p.to, MQCTL_QSTATUS, LOAD_QUEUE, "CURDEPTH") < l->n)
+		load_sleep(0.05);
+	/* a heartbeat later everything that was of use is given back */
+	load_sleep(l->secs < IDLE_S ? l->secs : 2 * HEARTBEAT_S);
+	idle_rows(&p, l->secs < IDLE_S ? l->secs : IDLE_S);
+	pair_stop(&p);
 }

@@ -91,6 +91,64 @@ host_disk_written(const struct bench_host *h)
 	return device != 0 ? device : host_own_written(h);
 }
 
+/* ---- channels' processes ---- */
+
+/* An agent of a channel, not a listener. */
+static bool
+is_channel(pid_t pid)
+{
+	char path[64], text[128] = "";
+	const char *mode;
+	size_t n;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	f = fopen(path, "re");
+	if (f == NULL)
+		return false;
+	n = fread(text, 1, sizeof(text) - 1, f);
+	(void)fclose(f);
+	mode = memchr(text, '\0', n);
+	return mode != NULL && (strcmp(mode + 1, "sender") == 0 ||
+				   strcmp(mode + 1, "receiver") == 0);
+}
+
+static void
+add_agent(pid_t pid, struct cost_agents *ret)
+{
+	double mib =
+	    (double)(proc_number(pid, "smaps_rollup", "Private_Clean:") +
+		     proc_number(pid, "smaps_rollup", "Private_Dirty:")) /
+	    1024;
+
+	ret->n++;
+	ret->private_mib += mib;
+	if (mib > ret->most_mib)
+		ret->most_mib = mib;
+	ret->switches +=
+	    proc_number(pid, "status", "voluntary_ctxt_switches:") +
+	    proc_number(pid, "status", "nonvoluntary_ctxt_switches:");
+}
+
+void
+cost_agents(pid_t qmgr, struct cost_agents *ret)
+{
+	char path[64];
+	int child;
+	FILE *f;
+
+	if (is_channel(qmgr))
+		add_agent(qmgr, ret);
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children",
+	    (int)qmgr, (int)qmgr);
+	f = fopen(path, "re");
+	if (f == NULL)
+		return;
+	while (fscanf(f, "%d", &child) == 1)
+		cost_agents((pid_t)child, ret);
+	(void)fclose(f);
+}
+
 /* ---- processors ---- */
 
 static cpu_set_t all_cores;

@@ -399,3 +399,44 @@ host_checkpoint(const struct bench_host *h)
 		(void)usleep(1000);
 	(void)mqi_disconnect(c);
 }
+
+uint64_t
+host_flushes(const struct bench_host *h)
+{
+	mqi_conn *c = host_connect(h);
+	struct batches b;
+
+	ask_batches(c, &b);
+	(void)mqi_disconnect(c);
+	return b.durable;
+}
+
+struct sum {
+	const char *keyword;
+	uint64_t total;
+};
+
+static void
+add_up(void *arg, const struct mqctl_list *row)
+{
+	struct sum *s = arg;
+	const char *v = mqctl_list_get(row, s->keyword);
+
+	if (v != NULL)
+		s->total += strtoull(v, NULL, 10);
+}
+
+uint64_t
+host_number(const struct bench_host *h, enum mqctl_noun noun, const char *name,
+    const char *keyword)
+{
+	mqi_conn *c = host_connect(h);
+	struct sum s = {.keyword = keyword};
+	struct mqctl_command cmd;
+
+	begin_command(&cmd, MQCTL_DISPLAY, noun, name);
+	cmd.flags = MQCTL_ALL;
+	command_on(c, &cmd, add_up, &s);
+	(void)mqi_disconnect(c);
+	return s.total;
+}

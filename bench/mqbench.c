@@ -15,6 +15,7 @@
 
 #include "bench/bench.h"
 
+#define IDLE_CHANNELS 200u
 #define BURST 16000u /* messages: less than the journal may lead */
 
 struct options {
@@ -52,6 +53,9 @@ help(void)
 	    "       mqbench [OPTIONS] large SIZE SECONDS\n"
 	    "       mqbench [OPTIONS] channel | channel_100ms SIZE SECONDS "
 	    "PRODUCERS WINDOW CONSUMERS\n"
+	    "       mqbench [OPTIONS] channel_latency SIZE SECONDS\n"
+	    "       mqbench [OPTIONS] channel_flushes SIZE MESSAGES\n"
+	    "       mqbench [OPTIONS] channel_idle CHANNELS SECONDS\n"
 	    "       mqbench [OPTIONS] lat_n SIZE MESSAGES\n"
 	    "       mqbench [OPTIONS] pass | np_pass SIZE MESSAGES PRODUCERS "
 	    "WINDOW "
@@ -134,6 +138,9 @@ static const struct mode {
     {"idle", {END}, NULL, false}, /* a fresh one each time */
     {"channel", {SIZE, SECS, PRODUCERS, WINDOW, CONSUMERS}, NULL, false},
     {"channel_100ms", {SIZE, SECS, PRODUCERS, WINDOW, CONSUMERS}, NULL, false},
+    {"channel_latency", {SIZE, SECS}, NULL, false},
+    {"channel_flushes", {SIZE, N}, NULL, false},
+    {"channel_idle", {N, SECS}, NULL, false},
     {"limits", {SIZE, SECS}, NULL, false},
 };
 
@@ -255,6 +262,12 @@ run_mode(const struct options *o, const struct mode *m, char **args)
 			run_channel(o->dir, &l);
 		else if (strcmp(m->name, "channel_100ms") == 0)
 			run_channel_100ms(o->dir, &l);
+		else if (strcmp(m->name, "channel_latency") == 0)
+			run_channel_latency(o->dir, &l);
+		else if (strcmp(m->name, "channel_flushes") == 0)
+			run_channel_flushes(o->dir, &l);
+		else if (strcmp(m->name, "channel_idle") == 0)
+			run_channel_idle(o->dir, &l);
 		else if (strcmp(m->name, "deep") == 0)
 			run_deep(o->dir, &l);
 		else if (strcmp(m->name, "slow_flush") == 0)
@@ -355,6 +368,23 @@ all_np(const struct options *o, struct bench_load l)
 }
 
 static void
+all_channels(const struct options *o, struct bench_load l)
+{
+	typedef void (*channel_fn)(
+	    const char *dir, const struct bench_load *load);
+	static const channel_fn runs[] = {run_channel, run_channel_100ms,
+	    run_channel_latency, run_channel_flushes, run_channel_idle};
+
+	for (size_t i = 0; i < MQ_ARRAY_LEN(runs); i++) {
+		l.n = runs[i] == run_channel_idle ? IDLE_CHANNELS : o->backlog;
+		report_repeat();
+		for (unsigned n = 0; n < o->runs; n++)
+			runs[i](o->dir, &l);
+		report_median();
+	}
+}
+
+static void
 run_all(const struct options *o)
 {
 	struct bench_load l = {.size = 1024,
@@ -370,14 +400,7 @@ run_all(const struct options *o)
 	all_np(o, l);
 	all_cores(o, &l);
 	all_stalls(o, &l);
-	report_repeat();
-	for (unsigned i = 0; i < o->runs; i++)
-		run_channel(o->dir, &l);
-	report_median();
-	report_repeat();
-	for (unsigned i = 0; i < o->runs; i++)
-		run_channel_100ms(o->dir, &l);
-	report_median();
+	all_channels(o, l);
 }
 
 /* ---- the program ---- */

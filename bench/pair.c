@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -133,7 +134,54 @@ pair_start(
 	host_start(&p->from);
 	host_start(&p->to);
 	p->proxy = with_proxy ? proxy_new((int)port, 1) : NULL;
+	p->port = port;
 	define(p, queue, port);
+}
+
+void
+pair_channel(struct bench_pair *p, bool on)
+{
+	mqsc(&p->from, on ? "START CHANNEL(BENCH)\n" : "STOP CHANNEL(BENCH)\n");
+}
+
+void
+pair_queue(unsigned i, char *ret)
+{
+	(void)snprintf(ret, MQI_NAME_LEN + 1, "BENCH.R.%u", i);
+}
+
+void
+pair_more(struct bench_pair *p, const char *queue, unsigned n)
+{
+	char *text = NULL, name[MQI_NAME_LEN + 1];
+	size_t len;
+
+	for (unsigned to = 0; to < 2; to++) {
+		FILE *f = open_memstream(&text, &len);
+
+		if (f == NULL)
+			bench_die("no memory");
+		for (unsigned i = 0; i < n; i++) {
+			pair_queue(i, name);
+			if (to)
+				(void)fprintf(f,
+				    "DEFINE CHANNEL(BENCH.%u) CHLTYPE(RCVR) "
+				    "SSLPEER('CN=" FROM "')\n",
+				    i);
+			else
+				(void)fprintf(f,
+				    "DEFINE QLOCAL(X.%u) USAGE(XMITQ)\n"
+				    "DEFINE QREMOTE(%s) RNAME(%s) "
+				    "RQMNAME(" TO ") XMITQ(X.%u)\n"
+				    "DEFINE CHANNEL(BENCH.%u) CHLTYPE(SDR) "
+				    "XMITQ(X.%u) CONNAME('127.0.0.1(%u)') "
+				    "SSLPEER('CN=" TO "') SHORTTMR(1)\n",
+				    i, name, queue, i, i, i, p->port);
+		}
+		(void)fclose(f);
+		mqsc(to ? &p->to : &p->from, text);
+		free(text);
+	}
 }
 
 void

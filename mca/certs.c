@@ -200,6 +200,21 @@ certs_tick(struct certs *c, int64_t now_s)
 	return is_replaced(c) ? CERTS_REPLACED : CERTS_GOOD;
 }
 
+int64_t
+certs_due(const struct certs *c, int64_t now_s)
+{
+	int64_t next = now_s + CERTS_LOOK_MAX_S;
+	int64_t look = c->own.not_after - CERTS_REPLACE_S;
+
+	if (look <= now_s)
+		look = c->look_s;
+	if (c->tls != NULL && look < next)
+		next = look;
+	if (c->until != 0 && c->until + 1 < next)
+		next = c->until + 1;
+	return next > now_s ? next - now_s : 1;
+}
+
 enum mqi_err
 certs_refresh(struct certs *c, const struct mqtls_conn *conn, char *text)
 {

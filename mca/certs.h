@@ -18,6 +18,7 @@
 #define CERTS_SOON_DAYS 30
 /* So long before our certificate ends, one that has come into its place is
  * looked for, and taken by a new connection. */
+#define CERTS_LOOK_MAX_S 3600
 #define CERTS_REPLACE_S 86400
 
 struct certs {
@@ -53,6 +54,8 @@ MQ_MUST_CHECK enum mqi_err certs_partner(
     struct certs *c, const struct mqtls_conn *conn, char *text);
 /* Now and then, with the wall clock in seconds. */
 enum certs_news certs_tick(struct certs *c, int64_t now_s);
+/* In how many seconds it has something to look at: 1..CERTS_LOOK_MAX_S. */
+int64_t certs_due(const struct certs *c, int64_t now_s);
 /* Loads the files again, and judges a live connection's partner by them.
  * If they cannot be loaded, the old ones count, and the log says so.
  * Errors: CERTIFICATE. */

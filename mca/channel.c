@@ -24,6 +24,9 @@
 /* Far above the driver's high-water mark: one turn's worth of frames. */
 #define OUT_MAX ((size_t)1024 * 1024 * 1024)
 
+/* How often the partner's silence is forgiven while nothing is read. */
+#define NOT_READING_MS 100u
+
 static const struct mqsm_state states[] = {
     [CHANNEL_BINDING] = {"BINDING",
 	MQ_BIT(CHANNEL_REQUESTING) | MQ_BIT(CHANNEL_RUNNING) |
@@ -52,6 +55,7 @@ channel_init(struct channel *c, enum mqchan_role role, enum channel_end end,
 	channel_options_init(&c->theirs);
 	mqbuf_init(&c->in, IN_MAX);
 	mqbuf_init(&c->out, OUT_MAX);
+	mqbuf_init(&c->packed, OUT_MAX);
 	c->now_ms = c->started_ms = c->heard_ms = c->sent_ms = now_ms;
 }
 
@@ -60,6 +64,8 @@ channel_fini(struct channel *c)
 {
 	mqbuf_fini(&c->in);
 	mqbuf_fini(&c->out);
+	mqbuf_fini(&c->packed);
+	c->pack = pack_free(c->pack);
 }
 
 enum channel_state
@@ -274,6 +280,27 @@ greet_hello(struct channel *c, const struct mqframe *f, channel_judge_fn judge,
 	return c->greeted;
 }
 
+/* What both ends' COMPMSG let them agree on. */
+static bool
+agree_pack(struct channel *c)
+{
+	bool sends = c->role == MQCHAN_ROLE_SENDER;
+	struct mqcompress_list own, theirs;
+	enum mqcompress how;
+
+	mqcompress_decode(c->def.options.compmsg, &own);
+	mqcompress_decode(c->theirs.compmsg, &theirs);
+	how = sends ? mqcompress_choose(&own, &theirs)
+		    : mqcompress_choose(&theirs, &own);
+	if (how == MQCOMPRESS_NONE)
+		return true;
+	c->pack = pack_new(how);
+	if (c->pack == NULL)
+		channel_fail(
+		    c, MQI_E_NO_MEMORY, 0, 0, "no memory to compress messages");
+	return c->pack != NULL;
+}
+
 bool
 channel_greet(struct channel *c, const struct mqframe *f,
     channel_judge_fn judge, void *arg)
@@ -289,7 +316,7 @@ channel_greet(struct channel *c, const struct mqframe *f,
 		return false;
 	}
 	c->greeted = true;
-	return true;
+	return agree_pack(c);
 }
 
 /* A frame that both ends treat alike; false: it is the end's own. */
@@ -321,6 +348,40 @@ common_frame(struct channel *c, const struct mqframe *f)
 	}
 }
 
+static size_t take_frames(struct channel *c, const uint8_t *data, size_t len,
+    channel_frame_fn fn, void *arg);
+
+/* The frames in a PACKED one. */
+static void
+take_packed(
+    struct channel *c, const struct mqframe *f, channel_frame_fn fn, void *arg)
+{
+	const uint8_t *raw = NULL;
+	struct mqchan_packed v;
+	enum mqi_err err = MQI_E_PROTOCOL;
+
+	if (c->pack != NULL && c->role == MQCHAN_ROLE_RECEIVER &&
+	    !channel_is_binding(c) && !c->in_packed)
+		err = mqchan_decode_packed(f, &v);
+	if (err == MQI_OK)
+		err = pack_open(c->pack, &v, &raw);
+	if (err == MQI_E_NO_MEMORY) {
+		channel_cut(c, err, "no memory for the partner's bytes");
+		return;
+	}
+	if (err != MQI_OK) {
+		channel_unexpected(c, f);
+		return;
+	}
+	c->stats.raw_bytes += v.raw_len;
+	c->stats.packed_bytes += f->payload_len;
+	c->in_packed = true;
+	if (take_frames(c, raw, v.raw_len, fn, arg) != v.raw_len &&
+	    channel_state(c) != CHANNEL_ENDED)
+		channel_unexpected(c, f); /* they are not whole */
+	c->in_packed = false;
+}
+
 /* Cuts data into frames as far as they are whole; returns how far. */
 static size_t
 take_frames(struct channel *c, const uint8_t *data, size_t len,
@@ -342,7 +403,9 @@ take_frames(struct channel *c, const uint8_t *data, size_t len,
 			break;
 		}
 		at += used;
-		if (!common_frame(c, &f))
+		if (f.type == MQCHAN_PACKED)
+			take_packed(c, &f, fn, arg);
+		else if (!common_frame(c, &f))
 			fn(arg, &f);
 	}
 	return at;
@@ -415,6 +478,44 @@ channel_tick(struct channel *c, uint64_t now_ms, bool reading)
 	}
 	if (now_ms - c->sent_ms >= interval && c->out.len == 0)
 		mqchan_encode_empty(&c->out, MQCHAN_HEARTBEAT);
+}
+
+uint64_t
+channel_due(const struct channel *c, bool reading)
+{
+	uint64_t interval = c->def.heartbeat_ms, dead, beat;
+
+	if (channel_state(c) == CHANNEL_ENDED)
+		return UINT64_MAX;
+	if (channel_is_binding(c))
+		return c->started_ms + CHANNEL_HELLO_MS;
+	if (!reading)
+		return c->now_ms + NOT_READING_MS;
+	if (interval == 0)
+		return UINT64_MAX;
+	dead = c->heard_ms + 2 * interval + 1;
+	beat = c->sent_ms + interval;
+	return dead < beat ? dead : beat;
+}
+
+void
+channel_pack(struct channel *c)
+{
+	struct mqbuf packed = c->packed;
+	enum mqi_err err;
+
+	if (c->pack == NULL || c->role != MQCHAN_ROLE_SENDER ||
+	    channel_is_binding(c) || c->out.len == 0)
+		return;
+	mqbuf_reset(&packed);
+	err = pack_frames(c->pack, c->out.data, c->out.len, &packed);
+	c->packed = c->out;
+	c->out = packed;
+	c->stats.raw_bytes += c->packed.len;
+	c->stats.packed_bytes += c->out.len;
+	if (err != MQI_OK)
+		channel_cut(c, err, "messages cannot be compressed: %s",
+		    mqi_strerror(err));
 }
 
 void

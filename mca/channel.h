@@ -14,6 +14,7 @@
 #define MQ_MCA_CHANNEL_H
 
 #include "base/sm.h"
+#include "mca/pack.h"
 #include "proto/chan.h"
 
 #define CHANNEL_TEXT_LEN 512u
@@ -42,6 +43,10 @@ enum channel_end {
 struct channel_options {
 	uint8_t purpose; /* enum mqchan_purpose; the dialler's counts */
 	char product[CHANNEL_PRODUCT_LEN];
+	/* what a receiver holds at most before it reads no more; 0: not told */
+	uint32_t held_bytes;
+	uint32_t held_msgs;
+	uint64_t compmsg; /* mqcompress_encode() */
 };
 
 struct channel_def {
@@ -58,6 +63,9 @@ struct channel_stats {
 	uint64_t msgs;
 	uint64_t bytes; /* of bodies */
 	uint64_t batches;
+	/* while messages are compressed: frames, and what became of them */
+	uint64_t raw_bytes;
+	uint64_t packed_bytes;
 	uint64_t last_number; /* sent and acknowledged, or received and
 				 durable */
 };
@@ -72,6 +80,9 @@ struct channel {
 	struct channel_def def; /* negotiated values after the hellos */
 	struct mqbuf in;        /* a frame that is not whole yet */
 	struct mqbuf out;       /* for the partner; the caller empties it */
+	struct pack *pack;      /* agreed on; NULL: nothing is compressed */
+	struct mqbuf packed;    /* memory for channel_pack() */
+	bool in_packed;         /* what is in a PACKED frame is being taken */
 	uint64_t now_ms;
 	uint64_t started_ms;
 	uint64_t heard_ms;
@@ -124,6 +135,20 @@ void channel_input(struct channel *c, const void *data, size_t len,
  * the moment (if not, silence proves nothing). */
 void channel_tick(struct channel *c, uint64_t now_ms, bool reading);
 
+/* When the next tick is due; UINT64_MAX: none is.  While nothing is read, soon.
+ */
+uint64_t channel_due(const struct channel *c, bool reading);
+
+/* What time it is, before anything else is told. */
+static inline void
+channel_clock(struct channel *c, uint64_t now_ms)
+{
+	if (now_ms > c->now_ms)
+		c->now_ms = now_ms;
+}
+
+/* Compresses what is in out, if that was agreed on; then it must leave. */
+void channel_pack(struct channel *c);
 /* The caller has taken what was in out: empties it. */
 void channel_drained(struct channel *c);
 

@@ -39,6 +39,9 @@ struct option_row {
 static const struct option_row option_rows[] = {
     NUMBER(PURPOSE, purpose),
     TEXT(PRODUCT, product),
+    NUMBER(HELD_BYTES, held_bytes),
+    NUMBER(HELD_MSGS, held_msgs),
+    NUMBER(COMPMSG, compmsg),
 };
 
 _Static_assert(MQ_ARRAY_LEN(option_rows) <= MQCHAN_MAX_OPTIONS, "options");

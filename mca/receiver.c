@@ -363,6 +363,16 @@ receiver_tick(struct receiver *r, uint64_t now_ms)
 	receiver_pump(r);
 }
 
+uint64_t
+receiver_due(const struct receiver *r)
+{
+	uint64_t due = channel_due(&r->c, receiver_wants_input(r));
+
+	if (channel_state(&r->c) == CHANNEL_PAUSED && r->retry_at_ms < due)
+		return r->retry_at_ms;
+	return due;
+}
+
 void
 receiver_stop(struct receiver *r)
 {

@@ -153,6 +153,7 @@ void receiver_input(struct receiver *r, const void *data, size_t len);
 void receiver_put_done(struct receiver_msg *m, enum mqi_err result);
 void receiver_commit_done(struct receiver_unit *u, enum mqi_err result);
 void receiver_tick(struct receiver *r, uint64_t now_ms);
+uint64_t receiver_due(const struct receiver *r); /* as channel_due() */
 /* Makes, commits and takes back units, as far as it goes now. */
 void receiver_pump(struct receiver *r);
 /* Ends once what has arrived is durable. */

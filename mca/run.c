@@ -55,6 +55,14 @@ run_check_certs(struct channel *c, struct certs *certs)
 	return false;
 }
 
+uint64_t
+run_certs_due(const struct certs *certs)
+{
+	int64_t s = certs_due(certs, (int64_t)(mqclock_wall_us() / 1000000));
+
+	return run_now_ms() / 1000 * 1000 + (uint64_t)s * 1000;
+}
+
 void
 run_end(struct run *r, int status)
 {
@@ -79,6 +87,7 @@ local_gone(struct run *r, enum mqi_err err)
 }
 
 static void on_local(uv_poll_t *handle, int status, int events);
+static void set_timer(struct run *r);
 
 /* Reads and writes the local socket; polls for what is needed next. */
 static void
@@ -146,6 +155,8 @@ on_prepare(uv_prepare_t *handle)
 		more = !r->ended && r->kind->turn(r);
 		more = more || local_pending(r) > before;
 	}
+	if (!r->ended)
+		set_timer(r);
 }
 
 void
@@ -164,6 +175,16 @@ run_status_uint(struct mqctl_list *l, const char *keyword, uint64_t v)
 	run_status_str(l, keyword, text);
 }
 
+/* How much compression has saved, in percent. */
+static uint64_t
+channel_rate(const struct channel_stats *s)
+{
+	if (s->packed_bytes >= s->raw_bytes)
+		return 0;
+	return 100 -
+	       (uint64_t)((double)s->packed_bytes * 100 / (double)s->raw_bytes);
+}
+
 void
 run_status_channel(struct mqctl_list *l, const struct channel *c)
 {
@@ -175,6 +196,10 @@ run_status_channel(struct mqctl_list *l, const struct channel *c)
 	run_status_uint(l, "bytes", c->stats.bytes);
 	run_status_uint(l, "batches", c->stats.batches);
 	run_status_uint(l, "last_number", c->stats.last_number);
+	run_status_str(l, "compmsg",
+	    mqcompress_name(
+		c->pack != NULL ? pack_how(c->pack) : MQCOMPRESS_NONE));
+	run_status_uint(l, "comprate", channel_rate(&c->stats));
 	if (c->partner.qmgr[0] != '\0')
 		run_status_str(l, "partner_qmgr", c->partner.qmgr);
 	if (state == CHANNEL_ENDED && c->reason != MQI_OK)
@@ -201,15 +226,48 @@ run_tell(struct run *r)
 	free(l);
 }
 
+static bool
+status_is_old(const struct run *r, uint64_t now_ms)
+{
+	return now_ms - r->status_ms >= STATUS_MS;
+}
+
 static void
 on_timer(uv_timer_t *t)
 {
 	struct run *r = t->data;
 	uint64_t now = run_now_ms();
 
+	r->timer_ms = UINT64_MAX;
 	r->kind->tick(r, now);
-	if (now - r->status_ms >= STATUS_MS)
+	if (status_is_old(r, now) &&
+	    (r->kind->changed == NULL || r->kind->changed(r)))
 		run_tell(r);
+}
+
+/* An agent that has nothing to do is not woken before something is due. */
+static void
+set_timer(struct run *r)
+{
+	uint64_t now = run_now_ms();
+	uint64_t due = r->timer_ms == UINT64_MAX ? now + TICK_MS : r->timer_ms;
+	int rc;
+
+	if (r->kind->due != NULL) {
+		due = r->kind->due(r);
+		if (r->kind->changed(r) && due > r->status_ms + STATUS_MS)
+			due = r->status_ms + STATUS_MS;
+	}
+	if (due == r->timer_ms)
+		return;
+	r->timer_ms = due;
+	if (due == UINT64_MAX) {
+		uv_timer_stop(&r->timer);
+		return;
+	}
+	uv_update_time(&r->loop);
+	rc = uv_timer_start(&r->timer, on_timer, due > now ? due - now : 0, 0);
+	MQ_INVARIANT(rc == 0);
 }
 
 static void
@@ -243,13 +301,14 @@ run_init(
 	memset(r, 0, sizeof(*r));
 	r->args = args;
 	r->kind = kind;
+	r->timer_ms = UINT64_MAX;
+	MQ_PRE((kind->due == NULL) == (kind->changed == NULL));
 	r->prepare.data = r->timer.data = r->term.data = r->local.data = r;
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (uv_loop_init(&r->loop) != 0 ||
 	    uv_prepare_init(&r->loop, &r->prepare) != 0 ||
 	    uv_prepare_start(&r->prepare, on_prepare) != 0 ||
 	    uv_timer_init(&r->loop, &r->timer) != 0 ||
-	    uv_timer_start(&r->timer, on_timer, TICK_MS, TICK_MS) != 0 ||
 	    uv_signal_init(&r->loop, &r->term) != 0 ||
 	    uv_signal_start(&r->term, on_term, SIGTERM) != 0)
 		return MQI_E_RESOURCE_PROBLEM;
@@ -421,6 +480,8 @@ void
 run_channel_def(struct run *r, const struct mqctl_list *row,
     const char *channel, struct channel_def *ret)
 {
+	struct mqcompress_list compmsg;
+
 	memset(ret, 0, sizeof(*ret));
 	(void)snprintf(ret->channel, sizeof(ret->channel), "%s", channel);
 	(void)snprintf(
@@ -429,6 +490,8 @@ run_channel_def(struct run *r, const struct mqctl_list *row,
 	ret->heartbeat_ms = (uint32_t)(run_get_uint(row, "HBINT") * 1000);
 	ret->batch_size = (uint32_t)run_get_uint(row, "BATCHSZ");
 	ret->max_msg_len = (uint32_t)run_get_uint(row, "MAXMSGL");
+	if (mqcompress_parse(run_get(row, "COMPMSG"), &compmsg))
+		ret->options.compmsg = mqcompress_encode(&compmsg);
 	(void)snprintf(ret->options.product, sizeof(ret->options.product), "%s",
 	    MQ_PRODUCT);
 	if (ret->batch_size == 0)

@@ -44,7 +44,13 @@ struct run;
 struct run_kind {
 	/* Before the loop sleeps: moves bytes; true: look again. */
 	bool (*turn)(struct run *r);
-	void (*tick)(struct run *r, uint64_t now_ms); /* every 100 ms or so */
+	void (*tick)(struct run *r, uint64_t now_ms);
+	/* When the next tick is due, in run_now_ms(); UINT64_MAX: nothing is.
+	 * Asked each time before the loop sleeps.  NULL: every 100 ms. */
+	uint64_t (*due)(struct run *r);
+	/* Whether the status is another than when it was filled in last; NULL:
+	 * it is told every second. */
+	bool (*changed)(struct run *r);
 	void (*stop)(struct run *r); /* told to stop, by order or signal */
 	/* REFRESH SECURITY, or what a listener keeps has changed. */
 	void (*refresh)(struct run *r);
@@ -71,6 +77,8 @@ struct run {
 	bool ended;
 	int status;
 	uint64_t status_ms; /* when it was told last */
+	uint64_t
+	    timer_ms; /* when the timer ends; UINT64_MAX: it does not run */
 };
 
 /* Sets the loop up.  Errors: RESOURCE_PROBLEM. */
@@ -98,6 +106,8 @@ uint64_t run_now_ms(void);
  * connection begins.  True: a newer one of ours is there, so the channel should
  * end and begin again. */
 bool run_check_certs(struct channel *c, struct certs *certs);
+/* When that is to be looked at, in run_now_ms(). */
+uint64_t run_certs_due(const struct certs *certs);
 
 /* ---- definitions, by DISPLAY ---- */
 

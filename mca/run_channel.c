@@ -97,6 +97,8 @@ on_input(void *arg, const void *data, size_t len)
 {
 	struct run_channel *rc = arg;
 
+	if (rc->c != NULL)
+		channel_clock(rc->c, run_now_ms());
 	if (rc->role != NULL)
 		rc->role->input(data, len);
 	else
@@ -209,6 +211,7 @@ turn(struct run *r)
 
 	if (rc->role == NULL || r->ended)
 		return false;
+	channel_clock(c, run_now_ms());
 	moved = rc->role->turn();
 	link_update(rc->link);
 	if (channel_state(c) == CHANNEL_ENDED) {
@@ -216,6 +219,7 @@ turn(struct run *r)
 		return false;
 	}
 	moved = moved || c->out.len > 0;
+	channel_pack(c);
 	link_write(rc->link, c->out.data, c->out.len);
 	channel_drained(c);
 	if (channel_state(c) != rc->told)
@@ -238,6 +242,29 @@ tick(struct run *r, uint64_t now_ms)
 	if (run_check_certs(rc->c, &rc->certs))
 		rc->role->stop();
 	rc->role->tick(now_ms);
+}
+
+static uint64_t
+due(struct run *r)
+{
+	struct run_channel *rc = of(r);
+	uint64_t certs, own;
+
+	if (rc->role == NULL)
+		return rc->link != NULL ? rc->linked_ms + CHANNEL_HELLO_MS
+					: UINT64_MAX;
+	certs = run_certs_due(&rc->certs);
+	own = rc->role->due();
+	return own < certs ? own : certs;
+}
+
+static bool
+changed(struct run *r)
+{
+	struct run_channel *rc = of(r);
+
+	return rc->c != NULL && memcmp(&rc->c->stats, &rc->told_stats,
+				    sizeof(rc->told_stats)) != 0;
 }
 
 static void
@@ -292,6 +319,7 @@ status(struct run *r, struct mqctl_list *l)
 
 	if (rc->c != NULL) {
 		run_status_channel(l, rc->c);
+		rc->told_stats = rc->c->stats;
 	} else {
 		run_status_str(l, "state", rc->state);
 		run_status_str(l, "error", rc->error);
@@ -305,6 +333,8 @@ status(struct run *r, struct mqctl_list *l)
 
 static const struct run_kind kind = {.turn = turn,
     .tick = tick,
+    .due = due,
+    .changed = changed,
     .stop = stop,
     .refresh = refresh,
     .wants_local = wants_local,

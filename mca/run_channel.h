@@ -19,6 +19,7 @@ struct run_role {
 	/* Before what the machine wants to send leaves; true: look again. */
 	bool (*turn)(void);
 	void (*tick)(uint64_t now_ms);
+	uint64_t (*due)(void); /* as run_kind's */
 	void (*stop)(void);
 	/* Whether the queue manager's bytes, or the partner's, are wanted. */
 	bool (*wants_local)(void);
@@ -44,6 +45,7 @@ struct run_channel {
 	bool stopping;      /* told to, before the machine lived */
 	bool call_back;     /* the queue manager shall start the channel */
 	enum channel_state told;
+	struct channel_stats told_stats;
 };
 
 /* Errors: RESOURCE_PROBLEM. */

@@ -295,6 +295,12 @@ tick(uint64_t now_ms)
 	receiver_tick(&me.receiver, now_ms);
 }
 
+static uint64_t
+due(void)
+{
+	return receiver_due(&me.receiver);
+}
+
 static void
 stop(void)
 {
@@ -319,6 +325,7 @@ wants_input(void)
 static const struct run_role role = {.input = input,
     .turn = turn,
     .tick = tick,
+    .due = due,
     .stop = stop,
     .wants_local = wants_local,
     .wants_input = wants_input};
@@ -331,6 +338,8 @@ run_receiver_def(struct run_channel *rc, const struct mqctl_list *row,
 {
 	memset(ret, 0, sizeof(*ret));
 	run_channel_def(&rc->run, row, rc->name, &ret->def);
+	ret->def.options.held_bytes = RECEIVER_HELD_BYTES;
+	ret->def.options.held_msgs = RECEIVER_HELD_MSGS;
 	ret->retries = (uint32_t)run_get_uint(row, "MRRTY");
 	ret->retry_ms = (uint32_t)run_get_uint(row, "MRTMR");
 	ret->use_dead_queue = strcmp(run_get(row, "USEDLQ"), "NO") != 0;

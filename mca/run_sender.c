@@ -69,8 +69,10 @@ io_bind(void *arg, const uint8_t qmid[16], const char *identity)
 static enum mqi_err
 io_credit(void *arg, uint64_t after)
 {
+	const struct channel_options *theirs = &me.sender.c.theirs;
+
 	(void)arg;
-	window_init(&me.window, 0, 0);
+	window_init(&me.window, theirs->held_bytes, theirs->held_msgs);
 	return mqagent_stream_credit(
 	    me.handle, window_msgs(&me.window), me.window.bytes, after);
 }
@@ -145,6 +147,12 @@ tick(uint64_t now_ms)
 	sender_tick(&me.sender, now_ms);
 }
 
+static uint64_t
+due(void)
+{
+	return sender_due(&me.sender);
+}
+
 static void
 stop(void)
 {
@@ -166,6 +174,7 @@ wants_input(void)
 static const struct run_role role = {.input = input,
     .turn = turn,
     .tick = tick,
+    .due = due,
     .stop = stop,
     .wants_local = wants_local,
     .wants_input = wants_input};

@@ -418,6 +418,19 @@ sender_tick(struct sender *s, uint64_t now_ms)
 	check_stopped(s);
 }
 
+uint64_t
+sender_due(const struct sender *s)
+{
+	uint64_t due = channel_due(&s->c, true), own = UINT64_MAX;
+
+	if (channel_state(&s->c) == CHANNEL_STOPPING)
+		own = s->stop_ms + STOP_MS;
+	else if (channel_state(&s->c) == CHANNEL_RUNNING &&
+		 s->def.disc_ms > 0 && s->acked >= s->sent && !s->in_body)
+		own = s->busy_ms + s->def.disc_ms;
+	return own < due ? own : due;
+}
+
 void
 sender_stop(struct sender *s)
 {

@@ -102,7 +102,8 @@ enum mqattr_chltype {
 	X(61, OBJTYPE)                                                \
 	X(62, ENTITY)                                                 \
 	X(63, ENTTYPE)                                                \
-	X(64, AUTHLIST)
+	X(64, AUTHLIST)                                               \
+	X(110, COMPMSG)
 
 enum mqattr {
 
@@ -110,7 +111,7 @@ enum mqattr {
 	MQATTR_MAP(MQATTR_ENUM)
 #undef MQATTR_ENUM
 };
-#define MQATTR_MAX 64
+#define MQATTR_MAX 140
 
 enum mqattr_kind {
 	MQATTR_INT,

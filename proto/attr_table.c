@@ -17,6 +17,7 @@
 #include "proto/attr_table.h"
 
 #include "base/cipher.h"
+#include "base/compress.h"
 #include "base/name.h"
 
 #define QM MQ_BIT(MQATTR_QMGR)
@@ -92,6 +93,8 @@ const struct mqattr_def mqattr_table[] = {
 	"certificate to use, LABEL.cert.pem; blank: cert.pem"),
     WORD(CHLTYPE, words_chltype, "SDR", CH, EVERY,
 	"which end it is, or for applications; cannot be altered"),
+    TEXT(COMPMSG, MQCOMPRESS_TEXT_LEN, CH, MSGS,
+	"how messages may be compressed, best first; blank: NONE"),
     TEXT(CONNAME, 264, CH, DIALS,
 	"where the partner listens: host(port), several with commas"),
     WORD(CONTROL, words_control, "MANUAL", LS, 0,

@@ -375,6 +375,39 @@ mqchan_decode_options(const struct mqframe *f, struct mqchan_options *ret)
 }
 
 void
+mqchan_encode_packed(struct mqbuf *b, const struct mqchan_packed *v)
+{
+	size_t start = mqframe_begin(b, MQCHAN_PACKED, 0, 0);
+
+	MQ_PRE(v->algorithm != 0 && v->len > 0);
+	MQ_PRE(v->raw_len > 0 && v->raw_len <= MQCHAN_MAX_RAW);
+	mqbuf_put_u8(b, v->algorithm);
+	mqbuf_put_u32(b, v->raw_len);
+	mqbuf_put(b, v->data, v->len);
+	mqframe_end(b, start, 0);
+}
+
+enum mqi_err
+mqchan_decode_packed(const struct mqframe *f, struct mqchan_packed *ret)
+{
+	struct mqchan_packed v = {0};
+	struct mqreader r;
+	enum mqi_err err = begin(f, MQCHAN_PACKED, &r);
+
+	if (err != MQI_OK)
+		return err;
+	v.algorithm = mqreader_u8(&r);
+	v.raw_len = mqreader_u32(&r);
+	v.len = (uint32_t)mqreader_left(&r);
+	v.data = mqreader_bytes(&r, v.len);
+	err = finish(&r, v.algorithm != 0 && v.len > 0 && v.raw_len > 0 &&
+			     v.raw_len <= MQCHAN_MAX_RAW);
+	if (err == MQI_OK)
+		*ret = v;
+	return err;
+}
+
+void
 mqchan_encode_empty(struct mqbuf *b, uint16_t type)
 {
 	MQ_PRE(type == MQCHAN_HEARTBEAT || type == MQCHAN_HEARTBEAT_ACK);

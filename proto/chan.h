@@ -34,6 +34,8 @@
 #define MQCHAN_MAX_TEXT 512u /* bytes of an ERROR's text */
 #define MQCHAN_MAX_HEARTBEAT_MS 1000000000u
 #define MQCHAN_MAX_DESC 32768u /* as MQDESC_MAX */
+#define MQCHAN_MAX_RAW 262144u /* bytes that a PACKED stands for */
+#define MQCHAN_PACKED_HEAD (MQFRAME_HEADER + 5u)
 
 /* X(number, NAME) */
 #define MQCHAN_FRAME_MAP(X) \
@@ -47,7 +49,8 @@
 	X(8, HEARTBEAT_ACK) \
 	X(9, ERROR)         \
 	X(10, CLOSE)        \
-	X(11, OPTIONS)
+	X(11, OPTIONS)      \
+	X(12, PACKED)
 
 enum mqchan_type {
 
@@ -130,8 +133,11 @@ struct mqchan_close {
  * not known is skipped; one that is absent has the value that mca/channel.h
  * gives it.  Never renumber. */
 enum mqchan_option_number {
-	MQCHAN_OPTION_PURPOSE = 1, /* u8, of the dialler: mqchan_purpose */
-	MQCHAN_OPTION_PRODUCT = 2, /* text: name and version */
+	MQCHAN_OPTION_PURPOSE = 1,     /* u8, of the dialler: mqchan_purpose */
+	MQCHAN_OPTION_PRODUCT = 2,     /* text: name and version */
+	MQCHAN_OPTION_HELD_BYTES = 20, /* u32, of a receiver: its bound */
+	MQCHAN_OPTION_HELD_MSGS = 21,  /* u32 */
+	MQCHAN_OPTION_COMPMSG = 22,    /* u64: 8 ways, the first one lowest */
 };
 
 enum mqchan_purpose {
@@ -153,6 +159,14 @@ struct mqchan_options {
 	struct mqchan_option all[MQCHAN_MAX_OPTIONS];
 };
 
+/* Whole frames, none of them PACKED, compressed together. */
+struct mqchan_packed {
+	uint8_t algorithm; /* enum mqcompress, not NONE */
+	uint32_t raw_len;  /* 1..MQCHAN_MAX_RAW: what it expands to */
+	const void *data;
+	uint32_t len; /* 1.. */
+};
+
 #define MQCHAN_CODEC(name)                                   \
 	void mqchan_encode_##name(                           \
 	    struct mqbuf *b, const struct mqchan_##name *v); \
@@ -168,6 +182,7 @@ MQCHAN_CODEC(ack);
 MQCHAN_CODEC(error);
 MQCHAN_CODEC(close);
 MQCHAN_CODEC(options);
+MQCHAN_CODEC(packed);
 #undef MQCHAN_CODEC
 
 /* HEARTBEAT or HEARTBEAT_ACK, by type: no payload. */

@@ -10,6 +10,8 @@
  *   state        INITIALIZING, BINDING, REQUESTING, RUNNING or PAUSED
  *                (channels); RUNNING (listeners)
  *   msgs, bytes, batches, last_number           numbers, since the start
+ *   comprate     number: percent that compression has saved
+ *   compmsg      text: how messages are compressed, NONE
  *   partner_qmgr, partner_name, conname, error  text (a blank error is
  *                taken only with RUNNING: the last one stays shown)
  *   port         listeners: the one really used
@@ -88,6 +90,8 @@ struct agents_info {
 	uint64_t bytes;
 	uint64_t batches;
 	uint64_t last_number;
+	uint64_t comprate;
+	char compmsg[16];
 	char partner_qmgr[MQI_NAME_LEN + 1];
 	char partner_name[256 + 1]; /* the certificate's subject */
 	char conname[264 + 1];

@@ -173,6 +173,8 @@ take_info(const struct mqctl_list *l, struct agents_info *i)
 	take_number(l, "bytes", &i->bytes);
 	take_number(l, "batches", &i->batches);
 	take_number(l, "last_number", &i->last_number);
+	take_number(l, "comprate", &i->comprate);
+	take_text(l, "compmsg", i->compmsg, sizeof(i->compmsg));
 	take_number(l, "port", &port);
 	if (port <= UINT16_MAX)
 		i->port = (unsigned)port;

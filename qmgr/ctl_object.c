@@ -21,6 +21,7 @@
 
 #include "base/cipher.h"
 #include "base/clock.h"
+#include "base/compress.h"
 #include "base/dn.h"
 #include "base/name.h"
 #include "qmgr/agents.h"
@@ -132,6 +133,7 @@ set_pairs(struct ctl *c, struct mqattr_set *set, bool exists)
 static enum mqi_err
 check_values(struct ctl *c, const struct mqattr_set *set)
 {
+	struct mqcompress_list compmsg;
 	struct mqcipher lets;
 	char why[MQDN_WHY_LEN];
 	const char *v;
@@ -141,6 +143,12 @@ check_values(struct ctl *c, const struct mqattr_set *set)
 		return ctl_fail(c, MQI_E_ATTRIBUTE,
 		    "SSLCIPH(%s) is not a CipherSpec that there is",
 		    mqattr_text(set, MQATTR_ID_SSLCIPH));
+	if (mqattr_set_has(set, MQATTR_ID_COMPMSG) &&
+	    !mqcompress_parse(mqattr_text(set, MQATTR_ID_COMPMSG), &compmsg))
+		return ctl_fail(c, MQI_E_ATTRIBUTE,
+		    "COMPMSG(%s) must be of NONE, ZLIBFAST, ZLIBHIGH, LZ4FAST, "
+		    "none twice",
+		    mqattr_text(set, MQATTR_ID_COMPMSG));
 	if (mqattr_set_has(set, MQATTR_ID_CERTLABL)) {
 		v = mqattr_text(set, MQATTR_ID_CERTLABL);
 		if (*v != '\0' && !mqname_is_label(v))

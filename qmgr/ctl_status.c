@@ -26,9 +26,9 @@ static const char *const qstatus_keywords[] = {"QUEUE", "TYPE", "BYTES",
     "CURDEPTH", "DAMAGED", "IPPROCS", "LGETDATE", "LGETTIME", "LPUTDATE",
     "LPUTTIME", "MSGAGE", "OPPROCS", "UNCOM", "ALL", NULL};
 static const char *const chstatus_keywords[] = {"CHANNEL", "CHLTYPE", "BATCHES",
-    "BYTES", "CHSTADA", "CHSTATI", "CONNAME", "ERROR", "JOBNAME", "LONGRTS",
-    "LSTSEQNO", "MSGS", "RETRYIN", "RQMNAME", "SHORTRTS", "SSLPEER", "STATUS",
-    "ALL", NULL};
+    "BYTES", "CHSTADA", "CHSTATI", "COMPMSG", "COMPRATE", "CONNAME", "ERROR",
+    "JOBNAME", "LONGRTS", "LSTSEQNO", "MSGS", "RETRYIN", "RQMNAME", "SHORTRTS",
+    "SSLPEER", "STATUS", "ALL", NULL};
 static const char *const saved_keywords[] = {"CHANNEL", "CHLTYPE", "CURSEQNO",
     "INDOUBT", "LSTSEQNO", "RQMID", "SSLPEER", "STREAM", "XMITQ", "ALL",
     "SAVED", NULL};
@@ -127,6 +127,9 @@ show_channel(void *arg, const struct agents_info *info)
 	ctl_row_uint(&r, "BATCHES", info->batches);
 	ctl_row_uint(&r, "BYTES", info->bytes);
 	ctl_row_time(&r, "CHSTADA", "CHSTATI", info->started_ms);
+	ctl_row_text(
+	    &r, "COMPMSG", info->compmsg[0] != '\0' ? info->compmsg : "NONE");
+	ctl_row_uint(&r, "COMPRATE", info->comprate);
 	ctl_row_text(&r, "CONNAME", info->conname);
 	ctl_row_text(&r, "ERROR", info->error);
 	ctl_row_uint(&r, "JOBNAME", (uint64_t)info->pid);

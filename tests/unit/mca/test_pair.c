@@ -187,6 +187,51 @@ test_messages_arrive_once_in_order(void **state)
 	model_target_fini(&p.target);
 }
 
+/* As pair_run(), with what the sender says in PACKED frames. */
+static void
+run_packed(struct pair *p)
+{
+	size_t n;
+
+	do {
+		n = model_source_run(&p->source, &p->s, 7);
+		channel_pack(&p->s.c);
+		n += p->s.c.out.len;
+		for (size_t at = 0; at < p->s.c.out.len; at += 1000)
+			receiver_input(&p->r, p->s.c.out.data + at,
+			    p->s.c.out.len - at < 1000 ? p->s.c.out.len - at
+						       : 1000);
+		mqbuf_reset(&p->s.c.out);
+		n += model_target_run(&p->target, 100, true);
+		n += p->r.c.out.len;
+		sender_input(&p->s, p->r.c.out.data, p->r.c.out.len);
+		mqbuf_reset(&p->r.c.out);
+	} while (n > 0);
+}
+
+static void
+test_compressed_messages_arrive(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	pair_init(&p, 1);
+	p.target.def.def.options.compmsg = 0xffff000301; /* ZLIBFAST, LZ4FAST */
+	p.requested = true;
+	add_small(&p, 1, 200);
+	model_source_add(&p.source, 1001, "Q", 3 * MQFRAME_PIECE);
+	pair_start(&p);
+	p.source.def.def.options.compmsg = 0xffffff03; /* LZ4FAST */
+	run_packed(&p);
+	check_delivered(&p);
+	assert_non_null(p.r.c.pack);
+	assert_int_equal(pack_how(p.r.c.pack), MQCOMPRESS_LZ4FAST);
+	assert_true(p.s.c.stats.packed_bytes < p.s.c.stats.raw_bytes);
+	assert_true(p.r.c.stats.raw_bytes > 0);
+	pair_end(&p);
+	model_target_fini(&p.target);
+}
+
 static void
 test_large_bodies_arrive(void **state)
 {
@@ -513,6 +558,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_messages_arrive_once_in_order),
+	    cmocka_unit_test(test_compressed_messages_arrive),
 	    cmocka_unit_test(test_large_bodies_arrive),
 	    cmocka_unit_test(test_a_requester_gets_what_the_server_has),
 	    cmocka_unit_test(test_a_sender_that_is_asked_calls_back),

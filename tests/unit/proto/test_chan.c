@@ -63,6 +63,11 @@ static const struct mqchan_options options = {.n = 3,
 	{.number = MQCHAN_OPTION_PRODUCT, .len = 6, .data = "Sluice"},
 	{.number = 60000, .len = 0, .data = ""}}};
 
+static const struct mqchan_packed packed = {.algorithm = 3,
+    .raw_len = 20,
+    .data = "\xf0\x05tttttttttttttttttttt",
+    .len = 22};
+
 typedef void (*encode_fn)(struct mqbuf *b);
 
 #define ENCODE(name, var)                         \
@@ -76,6 +81,7 @@ ENCODE(resume, resume)
 ENCODE(error, error)
 ENCODE(msg, msg)
 ENCODE(msg, large)
+ENCODE(packed, packed)
 ENCODE(options, options)
 
 static void
@@ -124,6 +130,7 @@ static const struct {
     {"heartbeat_ack", encode_heartbeat_ack},
     {"error", encode_error},
     {"close", encode_close},
+    {"packed", encode_packed},
     {"options", encode_options},
 };
 
@@ -138,6 +145,7 @@ decode(const struct mqframe *f)
 	struct mqchan_ack a;
 	struct mqchan_error e;
 	struct mqchan_close c;
+	struct mqchan_packed pk;
 	struct mqchan_options o;
 
 	switch (f->type) {
@@ -157,6 +165,8 @@ decode(const struct mqframe *f)
 		return mqchan_decode_error(f, &e);
 	case MQCHAN_CLOSE:
 		return mqchan_decode_close(f, &c);
+	case MQCHAN_PACKED:
+		return mqchan_decode_packed(f, &pk);
 	case MQCHAN_OPTIONS:
 		return mqchan_decode_options(f, &o);
 	default:
@@ -268,7 +278,7 @@ test_frames_come_back(void **state)
 }
 
 /* Every prefix of a payload, and every payload with a byte more, is refused
- * (a PIECE is any bytes, so it stands apart). */
+ * (a PIECE and what is PACKED are any bytes, so they stand apart). */
 static void
 test_wrong_lengths_are_refused(void **state)
 {
@@ -291,7 +301,7 @@ test_wrong_lengths_are_refused(void **state)
 			enum mqi_err want =
 			    f.payload_len == len ? MQI_OK : MQI_E_PROTOCOL;
 
-			if (f.type != MQCHAN_PIECE)
+			if (f.type != MQCHAN_PIECE && f.type != MQCHAN_PACKED)
 				assert_int_equal(decode(&f), want);
 		}
 		f.payload_len = len;
