@@ -266,6 +266,11 @@ help(void)
 	    "                        else the queue's default\n"
 	    "      --priority N      0 to 9, else the queue's default\n"
 	    "      --correl-id ID    48 hexadecimal digits, or text\n"
+	    "      --expiry SECONDS  how long the message lives\n"
+	    "      --reply-to QUEUE  where replies and reports go\n"
+	    "      --report WORDS    exception, expiration, discard; "
+	    "with-data, "
+	    "with-full-data\n"
 	    "      --property NAME=VALUE  a user property; may be repeated\n"
 	    "      --qmgr NAME       the queue manager that has the queue\n"
 	    "      --root DIR        where queue managers are\n"
@@ -281,6 +286,9 @@ enum {
 	OPT_NON_PERSISTENT,
 	OPT_PRIORITY,
 	OPT_CORREL,
+	OPT_EXPIRY,
+	OPT_REPLY_TO,
+	OPT_REPORT,
 	OPT_PROPERTY,
 	OPT_UNIT,
 };
@@ -293,6 +301,9 @@ static const struct option long_options[] = {
     {"non-persistent", no_argument, NULL, OPT_NON_PERSISTENT},
     {"priority", required_argument, NULL, OPT_PRIORITY},
     {"correl-id", required_argument, NULL, OPT_CORREL},
+    {"expiry", required_argument, NULL, OPT_EXPIRY},
+    {"reply-to", required_argument, NULL, OPT_REPLY_TO},
+    {"report", required_argument, NULL, OPT_REPORT},
     {"property", required_argument, NULL, OPT_PROPERTY},
     {"unit", optional_argument, NULL, OPT_UNIT},
     {"verbose", no_argument, NULL, 'v'},
@@ -322,6 +333,58 @@ set_unit(struct options *o, const char *text)
 	if (text != NULL && !mqtool_number(text, 1, INT32_MAX, &o->per_unit))
 		return mqtool_usage(
 		    "--unit %s: not a number of messages", text);
+	return MQTOOL_DONE;
+}
+
+static enum mqtool_status
+set_expiry(struct options *o, const char *text)
+{
+	int64_t n;
+
+	if (!mqtool_number(text, 1, INT32_MAX / 10, &n))
+		return mqtool_usage("--expiry is a number of seconds");
+	o->md.expiry = (int32_t)(n * 10);
+	return MQTOOL_DONE;
+}
+
+static enum mqtool_status
+set_reply_to(struct options *o, const char *text)
+{
+	if (strlen(text) >= sizeof(o->md.reply_to_q))
+		return mqtool_usage("--reply-to is the name of a queue");
+	strcpy(o->md.reply_to_q, text);
+	return MQTOOL_DONE;
+}
+
+/* Words separated by commas. */
+static enum mqtool_status
+set_report(struct options *o, char *text)
+{
+	static const struct {
+		const char *word;
+		uint32_t option; /* of both kinds, for the data */
+	} words[] = {{"exception", MQI_RO_EXCEPTION},
+	    {"expiration", MQI_RO_EXPIRATION}, {"discard", MQI_RO_DISCARD_MSG},
+	    {"with-data", 1}, {"with-full-data", 3}};
+
+	uint32_t kinds, data = 0;
+
+	for (char *next, *p = strtok_r(text, ",", &next); p != NULL;
+	     p = strtok_r(NULL, ",", &next)) {
+		size_t i = 0;
+
+		while (i < MQ_ARRAY_LEN(words) && strcmp(words[i].word, p) != 0)
+			i++;
+		if (i == MQ_ARRAY_LEN(words))
+			return mqtool_usage("--report does not know %s", p);
+		if (words[i].option <= 3)
+			data |= words[i].option;
+		else
+			o->md.report |= words[i].option;
+	}
+	kinds = o->md.report & (MQI_RO_EXCEPTION | MQI_RO_EXPIRATION);
+	o->md.report |=
+	    (data & 1 ? kinds << 1 : 0) | (data & 2 ? kinds << 2 : 0);
 	return MQTOOL_DONE;
 }
 
@@ -358,6 +421,12 @@ set_option(struct options *o, int opt, int argc, char **argv)
 			return mqtool_usage("--correl-id is 48 hexadecimal "
 					    "digits, or at most 24 bytes");
 		break;
+	case OPT_EXPIRY:
+		return set_expiry(o, optarg);
+	case OPT_REPLY_TO:
+		return set_reply_to(o, optarg);
+	case OPT_REPORT:
+		return set_report(o, optarg);
 	case OPT_PROPERTY:
 		return add_property(o, optarg);
 	case OPT_UNIT:

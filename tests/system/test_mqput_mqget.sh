@@ -58,6 +58,14 @@ mqget QM1 Q --quiet 2>"$dir/err"
 check "quietly" "$?$(cat "$dir/err")" 3
 mqput QM1 Q --priority 10 2>/dev/null </dev/null
 check "a wrong option is status 2" $? 2
+mqput QM1 Q --report everything 2>/dev/null </dev/null
+check "so is a report that nobody knows" $? 2
+echo gone | mqput QM1 Q --expiry 1 --reply-to SMALL \
+	--report expiration,with-full-data
+sleep 1.3 # it is its life that is over
+mqget QM1 Q --quiet
+check "what has expired is not got" $? 3
+check "but reported with its body" "$(mqget QM1 SMALL)" gone
 mqput QM1 NOPE </dev/null 2>"$dir/err"
 check "an unknown queue is status 1" $? 1
 check "and its reason is said" "$(grep -c '2085 UNKNOWN_OBJECT' "$dir/err")" 1

@@ -192,6 +192,23 @@ test_an_undeliverable_message_comes_back_to_its_sender(void **state)
 	assert_int_equal(depth_of(2, DEAD_QUEUE), 0);
 }
 
+/* Its unit of work moves the position and puts nothing. */
+static void
+test_a_message_that_asks_for_it_is_discarded(void **state)
+{
+	struct mqi_md md;
+	mqi_msg *msg;
+
+	(void)state;
+	message(&md, MQI_RO_DISCARD_MSG);
+	put_at_1("NO.SUCH.QUEUE", "QM2", &md, "hello", 5);
+	put_at_1("IN", "QM2", &md, "later", 5);
+	msg = take(1, "IN");
+	assert_memory_equal(mqi_msg_body(msg), "later", 5);
+	mqi_msg_free(msg);
+	assert_int_equal(depth_of(1, DEAD_QUEUE), 0);
+}
+
 static void
 test_a_dead_letter_is_reported_after_its_retries(void **state)
 {
@@ -487,6 +504,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(
 		test_an_undeliverable_message_comes_back_to_its_sender),
+	    cmocka_unit_test(test_a_message_that_asks_for_it_is_discarded),
 	    cmocka_unit_test(test_a_dead_letter_is_reported_after_its_retries),
 	    cmocka_unit_test(test_a_large_dead_letter_and_its_report),
 	    cmocka_unit_test(test_a_report_without_a_place_is_a_dead_letter),

@@ -193,6 +193,21 @@ test_a_message_backed_out_too_late_expires(void **state)
 	assert_int_equal(get(f, f->reply), MQI_OK);
 }
 
+static void
+test_large_ones_are_whole_until_then(void **state)
+{
+	struct fixture *f = *state;
+	static char large[150000];
+
+	put(f, 1000, 0, large, sizeof(large));
+	assert_int_equal(get(f, f->q), MQI_OK);
+	put(f, 1000, 0, large, sizeof(large));
+	rig_crash(&f->r, 0);
+	open_queues(f);
+	assert_int_equal(get(f, f->q), MQI_OK);
+	assert_int_equal(get(f, f->q), MQI_E_NO_MSG_AVAILABLE);
+}
+
 /* ---- transmission queues ---- */
 
 static const struct engine_identity agent = {
@@ -308,6 +323,7 @@ main(void)
 	    T(test_a_deadline_outlives_a_crash_and_so_does_the_removal),
 	    T(test_a_report_without_a_place_is_a_dead_letter),
 	    T(test_a_message_backed_out_too_late_expires),
+	    T(test_large_ones_are_whole_until_then),
 	    T(test_what_was_never_handed_out_expires_before_it_is_sent),
 	    T(test_what_was_handed_out_is_sent_whatever_its_age),
 	    cmocka_unit_test(test_a_jump_of_the_wall_expires_nothing_early),
