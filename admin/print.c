@@ -140,7 +140,7 @@ is_number(const char *keyword)
 {
 	static const char *const counters[] = {"BATCHES", "BYTES", "CONNS",
 	    "CURSEQNO", "JOBNAME", "LONGRTS", "LSTSEQNO", "MSGAGE", "MSGS",
-	    "PID", "RETRYIN", "SHORTRTS", "UNCOM"};
+	    "PID", "RETRYIN", "SCRUBFND", "SHORTRTS", "UNCOM"};
 	for (size_t i = 0; i < MQ_ARRAY_LEN(counters); i++)
 		if (strcmp(counters[i], keyword) == 0)
 			return true;

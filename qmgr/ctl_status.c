@@ -21,6 +21,7 @@
 #include "qmgr/agents.h"
 #include "qmgr/ctl_int.h"
 #include "qmgr/qmgr.h"
+#include "qmgr/scrub.h"
 
 static const char *const qstatus_keywords[] = {"QUEUE", "TYPE", "BYTES",
     "CURDEPTH", "DAMAGED", "IPPROCS", "LGETDATE", "LGETTIME", "LPUTDATE",
@@ -35,8 +36,8 @@ static const char *const saved_keywords[] = {"CHANNEL", "CHLTYPE", "CURSEQNO",
 static const char *const lsstatus_keywords[] = {"LISTENER", "ERROR", "PID",
     "PORT", "STARTDA", "STARTTI", "STATUS", "ALL", NULL};
 static const char *const qmstatus_keywords[] = {"QMNAME", "CONNS", "CURRLOG",
-    "DATPATH", "PID", "QMID", "RECLOG", "STARTDA", "STARTTI", "STATUS", "ALL",
-    NULL};
+    "DATPATH", "PID", "QMID", "RECLOG", "SCRUBDA", "SCRUBFND", "SCRUBTI",
+    "STARTDA", "STARTTI", "STATUS", "ALL", NULL};
 
 /* A walk over agents, with the first failure kept. */
 struct walk {
@@ -251,6 +252,7 @@ ctl_lsstatus(struct ctl *c)
 enum mqi_err
 ctl_qmstatus(struct ctl *c)
 {
+	struct scrub_status scrubbed;
 	struct ctl_row r;
 	enum mqi_err err = ctl_only_options(c, qmstatus_keywords);
 	if (err != MQI_OK)
@@ -263,6 +265,9 @@ ctl_qmstatus(struct ctl *c)
 	ctl_row_uint(&r, "PID", (uint64_t)getpid());
 	ctl_row_hex16(&r, "QMID", engine_qmid(c->engine));
 	ctl_row_uint(&r, "RECLOG", engine_batches_applied(c->engine));
+	qmgr_scrubbed(c->qm, &scrubbed);
+	ctl_row_time(&r, "SCRUBDA", "SCRUBTI", scrubbed.ended_ms);
+	ctl_row_uint(&r, "SCRUBFND", scrubbed.findings);
 	ctl_row_time(&r, "STARTDA", "STARTTI", qmgr_started_ms(c->qm));
 	ctl_row_text(
 	    &r, "STATUS", qmgr_is_stopping(c->qm) ? "STOPPING" : "RUNNING");

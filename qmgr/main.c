@@ -17,6 +17,7 @@ static const char usage[] =
     "usage: qmgr NAME [--root DIR] [--log text|json] [--mca PROGRAM]\n"
     "       qmgr NAME --create [--root DIR]\n"
     "       qmgr NAME --verify [--structure] [--root DIR]\n"
+    "       qmgr NAME --scrub [--rate MIB] [--root DIR]\n"
     "       qmgr NAME --compact [--salvage] [--root DIR]\n"
     "       qmgr NAME --backup DIR [--rate MIB] [--root DIR]\n"
     "       qmgr NAME --restore DIR [--root DIR]\n"
@@ -29,6 +30,7 @@ static const char usage[] =
     "  --mca PROGRAM      the channel agent; default: mca beside qmgr\n"
     "  --create           make the queue manager, do not run it\n"
     "  --verify           look at the whole store, for mqadmin verify\n"
+    "  --scrub            the same, without being in the way\n"
     "  --structure        of it, only at LMDB's pages\n"
     "  --compact          write the store anew, for mqadmin compact\n"
     "  --salvage          of a damaged one, what can be read\n"
@@ -47,6 +49,7 @@ static const struct option options[] = {
     {"mca", required_argument, NULL, 'm'},
     {"create", no_argument, NULL, 'c'},
     {"verify", no_argument, NULL, 'v'},
+    {"scrub", no_argument, NULL, 'u'},
     {"structure", no_argument, NULL, 's'},
     {"compact", no_argument, NULL, 'k'},
     {"salvage", no_argument, NULL, 'g'},
@@ -78,6 +81,9 @@ take_mode(int c, struct arguments *a)
 	switch (c) {
 	case 'v':
 		a->run = mode_verify;
+		return true;
+	case 'u':
+		a->run = mode_scrub;
 		return true;
 	case 's':
 		a->mode.structure = true;

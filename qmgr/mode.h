@@ -25,6 +25,11 @@ struct mode_options {
  *   finding <kind> <where> <what> <what to do>
  *   end <findings> */
 int mode_verify(const struct mode_options *opts);
+/* The same for scrub.c: when nobody else wants the processor or the disk, at
+ * the rate that is given, or faster if that would take SCRUB_MAX_S; ends with
+ * its parent. */
+#define SCRUB_MAX_S 600u
+int mode_scrub(const struct mode_options *opts);
 
 /* 0 done, 1 not done.  Line:
  *   done <bytes before> <bytes after> <pages lost> <queues counted anew> <file

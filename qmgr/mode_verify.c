@@ -7,10 +7,16 @@
  * read transaction keeps what it has committed as it is meanwhile.
  */
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "qmgr/mode.h"
+#include "qmgr/mode_files.h"
 #include "qmgr/qmgr_dir.h"
 #include "qmgr/store/store_lmdb_snapshot.h"
 #include "qmgr/store/verify_child.h"
@@ -94,8 +100,19 @@ verify_running(const char *dir, struct verify_options *options)
 	return status;
 }
 
-int
-mode_verify(const struct mode_options *opts)
+/* A walk keeps what it looks at from being used again: it has an end. */
+static uint64_t
+scrub_rate(const char *dir, uint64_t rate)
+{
+	char *path = mode_path("%s/store/data.mdb", dir);
+	uint64_t least = mode_file_size(path) / SCRUB_MAX_S;
+
+	free(path);
+	return rate > least ? rate : least;
+}
+
+static int
+verify_by(const struct mode_options *opts, bool scrub)
 {
 	struct verify_options options = {.structure = opts->structure};
 	struct qmgr_dir dir;
@@ -104,6 +121,8 @@ mode_verify(const struct mode_options *opts)
 	    qmgr_dir_open(opts->name, opts->root, false, &dir, &why);
 	int status = NOT_LOOKED;
 
+	if (scrub && (err == MQI_OK || err == MQI_E_RUNNING))
+		options.rate = scrub_rate(dir.data, opts->rate);
 	if (err == MQI_OK)
 		status = verify(dir.data, &options);
 	else if (err == MQI_E_RUNNING)
@@ -114,4 +133,22 @@ mode_verify(const struct mode_options *opts)
 	free(why);
 	qmgr_dir_close(&dir);
 	return status;
+}
+
+int
+mode_verify(const struct mode_options *opts)
+{
+	return verify_by(opts, false);
+}
+
+int
+mode_scrub(const struct mode_options *opts)
+{
+	/* linux/ioprio.h is not installed everywhere: class idle */
+	const int idle = 3 << 13;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)setpriority(PRIO_PROCESS, 0, 19);
+	(void)syscall(SYS_ioprio_set, 1, 0, idle);
+	return verify_by(opts, true);
 }

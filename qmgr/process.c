@@ -2,7 +2,7 @@
 /*
  * process.c - a child process by uv_spawn(3).
  *
- * Neighbours: agents_channel.c and agents_listener.c own one each.
+ * Neighbours: agents_channel.c, agents_listener.c and scrub.c own one each.
  * Invariants: while it is alive its handle is open; `ended` is called exactly
  * once for each start, after the handle is closed, so it may start the next
  * one at once.  Descriptors of the store and of sessions are close-on-exec.
@@ -72,6 +72,10 @@ process_start(struct process *p, char *const argv[], const char **ret_why)
 	};
 	int rc;
 
+	if (p->out != NULL)
+		stdio[1] = (uv_stdio_container_t){
+		    .flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE,
+		    .data.stream = (uv_stream_t *)p->out};
 	MQ_PRE(!p->alive);
 	p->step = PROCESS_RUN;
 	p->alive = true;

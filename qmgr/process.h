@@ -33,6 +33,7 @@ struct process {
 	enum process_step step;
 	int64_t status;
 	int signal;
+	uv_pipe_t *out; /* takes its output; NULL: ours does */
 	process_ended_fn ended;
 	void *arg;
 };

@@ -68,6 +68,7 @@ qmgr_quiesce(struct qmgr *qm)
 	listener_close(&qm->listener);
 	engine_quiesce(qm->engine, qm->immediate);
 	agents_stop_all(qm->agents, qm->immediate);
+	scrub_stop(qm->scrub);
 }
 
 void
@@ -112,6 +113,7 @@ qmgr_close_all(struct qmgr *qm)
 	listener_close(&qm->listener);
 	sessions_close(&qm->sessions);
 	qm->agents = agents_free(qm->agents);
+	qm->scrub = scrub_free(qm->scrub);
 	uv_close((uv_handle_t *)&qm->sigterm, NULL);
 	uv_close((uv_handle_t *)&qm->sigint, NULL);
 	turn_close(qm);
@@ -158,6 +160,7 @@ life_open(struct qmgr *qm)
 	mqlog_str(&l, "directory", qm->dir.path);
 	mqlog_end(&l);
 	agents_begin(qm->agents);
+	scrub_begin(qm->scrub);
 }
 
 static bool
@@ -189,7 +192,7 @@ static bool
 life_end(struct qmgr *qm)
 {
 	if (qm->sessions.n > 0 || !agents_all_ended(qm->agents) ||
-	    !engine_is_drained(qm->engine))
+	    !scrub_has_ended(qm->scrub) || !engine_is_drained(qm->engine))
 		return false;
 	mqsm_move(&qm->state, QMGR_ENDED);
 	qmgr_close_all(qm);
@@ -291,6 +294,7 @@ start_engine(struct qmgr *qm)
 {
 	struct engine_config config = {.window_rows = 0};
 	struct store_options store;
+	struct scrub_options scrub = {0};
 	char *why = NULL;
 	enum mqi_err err = MQI_OK;
 	bool made;
@@ -299,12 +303,13 @@ start_engine(struct qmgr *qm)
 	if (qm->create)
 		err = qmini_write(qm->dir.path, &why);
 	if (err == MQI_OK)
-		err = qmini_read(qm->dir.path, &store, &why);
+		err = qmini_read(qm->dir.path, &store, &scrub, &why);
 	if (err != MQI_OK) {
 		complain(why != NULL ? why : mqi_strerror(err));
 		free(why);
 		return err;
 	}
+	qm->scrub = scrub_new(qm, &scrub);
 	config.unapplied_bytes =
 	    (uint32_t)(QMINI_BEHIND * store.checkpoint_bytes);
 	err = store_open_with(
@@ -444,6 +449,12 @@ uint64_t
 qmgr_started_ms(const struct qmgr *qm)
 {
 	return qm->started_ms;
+}
+
+void
+qmgr_scrubbed(const struct qmgr *qm, struct scrub_status *ret)
+{
+	scrub_status(qm->scrub, ret);
 }
 
 bool

@@ -16,6 +16,7 @@
 struct qmgr;
 struct engine;
 struct agents;
+struct scrub_status;
 
 struct qmgr_options {
 	const char *name;
@@ -37,6 +38,7 @@ struct engine *qmgr_engine(struct qmgr *qm);
 struct agents *qmgr_agents(struct qmgr *qm);
 unsigned qmgr_sessions(const struct qmgr *qm);   /* open ones, agents too */
 uint64_t qmgr_started_ms(const struct qmgr *qm); /* wall */
+void qmgr_scrubbed(const struct qmgr *qm, struct scrub_status *ret);
 bool qmgr_is_stopping(const struct qmgr *qm);
 
 /* Begins to stop: no new work, units may end, then the process ends.

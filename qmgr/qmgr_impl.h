@@ -21,6 +21,7 @@
 #include "qmgr/listener.h"
 #include "qmgr/qmgr.h"
 #include "qmgr/qmgr_dir.h"
+#include "qmgr/scrub.h"
 #include "qmgr/session.h"
 
 /* Bytes read from a socket at once: the fair share of a turn. */
@@ -70,6 +71,7 @@ struct qmgr {
 	struct listener listener;
 	struct sessions sessions;
 	struct agents *agents;
+	struct scrub *scrub;  /* NULL before the store is open */
 	struct mqbuf scratch; /* frames are encoded here */
 	uint8_t *read_buf;    /* QMGR_READ bytes */
 };

@@ -5,6 +5,8 @@
  *   # a comment
  *   Log:
  *      LogFilePages=4096
+ *   Scrub:
+ *      Interval=86400
  *
  * Neighbours: qmgr.c reads it before it opens the store, and writes it at the
  * creation; store_journal.h has what the values mean.
@@ -34,36 +36,49 @@ enum key {
 	LOG_SECONDARY_FILES,
 	CHECKPOINT_BYTES,
 	CHECKPOINT_MILLISECONDS,
+	SCRUB_INTERVAL,
+	SCRUB_RATE,
 	KEYS
 };
 
+/* stanzas */
+enum { LOG, SCRUB, STANZAS, NO_STANZA = STANZAS };
+
+static const char *const stanzas[STANZAS] = {"Log", "Scrub"};
+
 static const struct {
+	unsigned stanza;
 	const char *name;
 	const char *help;
 	uint64_t min;
 	uint64_t max;
 	uint64_t preset;
 } keys[KEYS] = {
-    [LOG_FILE_PAGES] = {"LogFilePages",
+    [LOG_FILE_PAGES] = {LOG, "LogFilePages",
 	"4 KiB pages of each file of the journal",
 	(JOURNAL_FILE_MIN + PAGE - 1) / PAGE, 65535, STORE_JOURNAL_FILE / PAGE},
-    [LOG_PRIMARY_FILES] = {"LogPrimaryFiles",
+    [LOG_PRIMARY_FILES] = {LOG, "LogPrimaryFiles",
 	"files of the journal that are there from the start", JOURNAL_FILES_MIN,
 	JOURNAL_FILES_MAX, JOURNAL_FILES_MIN},
-    [LOG_SECONDARY_FILES] = {"LogSecondaryFiles",
+    [LOG_SECONDARY_FILES] = {LOG, "LogSecondaryFiles",
 	"files that are made when they are needed", 0, SECONDARY_MAX,
 	STORE_JOURNAL_FILES - JOURNAL_FILES_MIN},
-    [CHECKPOINT_BYTES] = {"CheckpointBytes",
+    [CHECKPOINT_BYTES] = {LOG, "CheckpointBytes",
 	"bytes in the journal that start a checkpoint", 1048576,
 	STORE_CHECKPOINT_BYTES, STORE_CHECKPOINT_BYTES},
-    [CHECKPOINT_MILLISECONDS] = {"CheckpointMilliseconds",
+    [CHECKPOINT_MILLISECONDS] = {LOG, "CheckpointMilliseconds",
 	"their age that starts one", 1, 3600000, STORE_CHECKPOINT_MS},
+    [SCRUB_INTERVAL] = {SCRUB, "Interval",
+	"seconds from one look at the whole store to the next; 0: none", 0,
+	31536000, 86400},
+    [SCRUB_RATE] = {SCRUB, "Rate", "MiB that it reads in a second", 1, 4096,
+	16},
 };
 
 struct reader {
 	const char *path;
 	unsigned line;
-	bool in_log; /* the stanza */
+	unsigned stanza;
 	uint64_t values[KEYS];
 	char **ret_why;
 };
@@ -107,7 +122,8 @@ take_value(struct reader *r, const char *name, const char *text)
 	char *end;
 
 	for (unsigned k = 0; k < KEYS; k++) {
-		if (strcasecmp(name, keys[k].name) != 0)
+		if (keys[k].stanza != r->stanza ||
+		    strcasecmp(name, keys[k].name) != 0)
 			continue;
 		errno = 0;
 		v = strtoull(text, &end, 10);
@@ -120,11 +136,31 @@ take_value(struct reader *r, const char *name, const char *text)
 		r->values[k] = v;
 		return MQI_OK;
 	}
+	if (r->stanza == SCRUB)
+		return fail(r,
+		    "\"%s\" is not a key of the stanza Scrub: there are "
+		    "Interval, Rate",
+		    name);
 	return fail(r,
 	    "\"%s\" is not a key of the stanza Log: there are LogFilePages, "
 	    "LogPrimaryFiles, LogSecondaryFiles, CheckpointBytes, "
 	    "CheckpointMilliseconds",
 	    name);
+}
+
+static enum mqi_err
+take_stanza(struct reader *r, const char *text)
+{
+	for (r->stanza = 0; r->stanza < STANZAS; r->stanza++) {
+		const char *name = stanzas[r->stanza];
+
+		if (strlen(text) == strlen(name) + 1 &&
+		    strncasecmp(text, name, strlen(name)) == 0)
+			return MQI_OK;
+	}
+	return fail(r,
+	    "\"%s\" is not a stanza that is known: there are Log: and Scrub:",
+	    text);
 }
 
 static enum mqi_err
@@ -136,16 +172,10 @@ take_line(struct reader *r, char *line)
 
 	if (len == 0 || text[0] == '#')
 		return MQI_OK;
-	if (text[len - 1] == ':') {
-		r->in_log = strcasecmp(text, "Log:") == 0;
-		return r->in_log ? MQI_OK
-				 : fail(r,
-				       "\"%s\" is not a stanza that is known: "
-				       "there is Log:",
-				       text);
-	}
+	if (text[len - 1] == ':')
+		return take_stanza(r, text);
 	value = strchr(text, '=');
-	if (value == NULL || !r->in_log)
+	if (value == NULL || r->stanza == NO_STANZA)
 		return fail(r,
 		    "a line is a stanza (\"Log:\"), or Key=value within one, "
 		    "not \"%s\"",
@@ -181,9 +211,10 @@ read_lines(struct reader *r, FILE *f)
 }
 
 enum mqi_err
-qmini_read(const char *dir, struct store_options *ret, char **ret_why)
+qmini_read(const char *dir, struct store_options *ret,
+    struct scrub_options *ret_scrub, char **ret_why)
 {
-	struct reader r = {.ret_why = ret_why};
+	struct reader r = {.stanza = NO_STANZA, .ret_why = ret_why};
 	enum mqi_err err = MQI_OK;
 	char *path = NULL;
 	FILE *f;
@@ -211,6 +242,8 @@ qmini_read(const char *dir, struct store_options *ret, char **ret_why)
 	ret->checkpoint_bytes = r.values[CHECKPOINT_BYTES];
 	ret->checkpoint_keep = ret->checkpoint_bytes / 2;
 	ret->checkpoint_ms = (uint32_t)r.values[CHECKPOINT_MILLISECONDS];
+	ret_scrub->interval_s = (uint32_t)r.values[SCRUB_INTERVAL];
+	ret_scrub->rate_mib = (uint32_t)r.values[SCRUB_RATE];
 	return MQI_OK;
 }
 
@@ -230,12 +263,17 @@ qmini_write(const char *dir, char **ret_why)
 	}
 	bad = f == NULL;
 	if (!bad) {
-		bad = fprintf(f, "# read at each start; man qmgr\nLog:\n") < 0;
-		for (unsigned k = 0; k < KEYS; k++)
+		bad = fprintf(f, "# read at each start; man qmgr\n") < 0;
+		for (unsigned k = 0; k < KEYS; k++) {
+			if (k == 0 || keys[k].stanza != keys[k - 1].stanza)
+				bad = fprintf(f, "%s:\n",
+					  stanzas[keys[k].stanza]) < 0 ||
+				      bad;
 			bad = fprintf(f, "   # %s\n   %s=%llu\n", keys[k].help,
 				  keys[k].name,
 				  (unsigned long long)keys[k].preset) < 0 ||
 			      bad;
+		}
 		bad = fclose(f) != 0 || bad;
 	}
 	if (bad &&

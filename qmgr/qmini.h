@@ -6,6 +6,7 @@
 #ifndef MQ_QMGR_QMINI_H
 #define MQ_QMGR_QMINI_H
 
+#include "qmgr/scrub.h"
 #include "qmgr/store/store_journal.h"
 
 /* Three times the bytes that start a checkpoint are the most that it may be
@@ -16,10 +17,10 @@
  * qmini_read - reads dir/qm.ini over the defaults; none there: the defaults.
  * On failure *ret_why, malloc'd, is a sentence for a person, with the line.
  * Errors: INVAL (what stands there is not known, or out of range), IO,
- * NO_MEMORY; *ret is as it was.
+ * NO_MEMORY; both are as they were.
  */
-MQ_MUST_CHECK enum mqi_err qmini_read(
-    const char *dir, struct store_options *ret, char **ret_why);
+MQ_MUST_CHECK enum mqi_err qmini_read(const char *dir,
+    struct store_options *ret, struct scrub_options *ret_scrub, char **ret_why);
 
 /* Writes dir/qm.ini with the defaults, unless there is one.  Errors: IO,
  * NO_MEMORY. */

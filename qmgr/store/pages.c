@@ -40,6 +40,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "qmgr/store/pages_impl.h"
 
@@ -50,6 +51,7 @@
 #define PAGE_SIZE_MIN 512u
 #define PAGE_SIZE_MAX 32768u
 #define CACHE_SLOTS 4096u
+#define PACE_US 10000u /* of being ahead, before it waits */
 
 struct pages_cached {
 	uint64_t number; /* 0: empty */
@@ -80,9 +82,26 @@ read_at(int fd, uint64_t at, uint64_t len, void *to)
 	return NULL;
 }
 
-const char *
-pages_read(const struct pages *p, uint64_t number, uint64_t n, void *to)
+/* Waits until as much may have been read. */
+static void
+keep_pace(struct pages *p, uint64_t len)
 {
+	uint64_t now = mqclock_mono_us();
+	uint64_t due;
+
+	if (p->began_us == 0)
+		p->began_us = now;
+	p->n_read += len;
+	due = p->began_us + p->n_read * UINT64_C(1000000) / p->rate;
+	if (due > now + PACE_US)
+		(void)usleep((useconds_t)(due - now));
+}
+
+const char *
+pages_read(struct pages *p, uint64_t number, uint64_t n, void *to)
+{
+	if (p->rate != 0)
+		keep_pace(p, n * p->page_size);
 	return read_at(p->fd, number * p->page_size, n * p->page_size, to);
 }
 

@@ -63,6 +63,9 @@ struct pages {
 	uint8_t *value;
 	size_t value_size;
 	struct pages_cached *cache;
+	uint64_t rate; /* bytes read in a second; 0: no limit */
+	uint64_t n_read;
+	uint64_t began_us; /* to read */
 };
 
 struct pages_entry {

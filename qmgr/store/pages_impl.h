@@ -47,8 +47,7 @@ int pages_key_cmp(const uint8_t *a, uint32_t a_len, const uint8_t *b,
     uint32_t b_len, bool integer);
 
 /* Reads n pages; NULL or what is wrong. */
-const char *pages_read(
-    const struct pages *p, uint64_t number, uint64_t n, void *to);
+const char *pages_read(struct pages *p, uint64_t number, uint64_t n, void *to);
 
 /* How many pages a value of len bytes has beside its leaf. */
 static inline uint64_t

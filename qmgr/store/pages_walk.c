@@ -52,7 +52,7 @@ take(struct pages *p, uint64_t number, uint64_t n)
 static const char *
 check_run(struct walk *w, uint64_t first, uint64_t n)
 {
-	const struct pages *p = w->p;
+	struct pages *p = w->p;
 	uint8_t *head = w->p->value;
 	const char *why;
 

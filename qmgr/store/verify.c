@@ -345,6 +345,7 @@ open_pages(struct verify *v, const char *dir, char **ret_why)
 	if (err == MQI_OK && v->options->metas != NULL)
 		memcpy(
 		    v->pages.metas, v->options->metas, sizeof(v->pages.metas));
+	v->pages.rate = v->options->rate;
 	free(path);
 	return err;
 }

@@ -46,6 +46,7 @@ struct verify_options {
 	 * counts */
 	const struct pages_meta *metas;
 	uint64_t txnid; /* 0: the last */
+	uint64_t rate;  /* bytes read in a second, at most; 0: no limit */
 	struct pages_place *place;
 };
 

@@ -12,6 +12,7 @@
 #include "qmgr/agents.h"
 #include "qmgr/engine/object.h"
 #include "qmgr/qmgr.h"
+#include "qmgr/scrub.h"
 
 struct ctl_fakes ctl_fakes;
 static struct object_table *table;
@@ -96,6 +97,13 @@ qmgr_started_ms(const struct qmgr *qm)
 {
 	(void)qm;
 	return 86400000;
+}
+
+void
+qmgr_scrubbed(const struct qmgr *qm, struct scrub_status *ret)
+{
+	(void)qm;
+	*ret = (struct scrub_status){.ended_ms = 172800000, .findings = 3};
 }
 
 bool
