@@ -222,10 +222,9 @@ on_poll(uv_poll_t *handle, int status, int events)
 {
 	struct link *l = handle->data;
 
-	if (status != 0) {
-		go_down(l, MQI_E_IO, uv_strerror(status));
-		return;
-	}
+	/* what came before a reset may say why, and reading tells of it */
+	if (status != 0)
+		events = UV_READABLE;
 	if ((events & UV_WRITABLE) != 0)
 		flush_or_down(l);
 	if ((events & UV_READABLE) != 0 && !l->down) {
@@ -235,6 +234,8 @@ on_poll(uv_poll_t *handle, int status, int events)
 		}
 		flush_or_down(l);
 	}
+	if (status != 0)
+		go_down(l, MQI_E_IO, uv_strerror(status));
 	link_update(l);
 }
 

@@ -204,7 +204,7 @@ is_agent(const char *pid, const char *kind, const struct qm *q)
 }
 
 unsigned
-qm_signal_agents(const struct qm *q, const char *kind, int signum)
+qm_agents(const struct qm *q, const char *kind, pid_t *ret, unsigned max)
 {
 	DIR *proc = opendir("/proc");
 	struct dirent *e;
@@ -212,14 +212,41 @@ qm_signal_agents(const struct qm *q, const char *kind, int signum)
 
 	if (proc == NULL)
 		proc_die(NULL, "/proc");
-	while ((e = readdir(proc)) != NULL) {
-		if (!isdigit((unsigned char)e->d_name[0]) ||
-		    !is_agent(e->d_name, kind, q))
-			continue;
-		n += kill((pid_t)atoi(e->d_name), signum) == 0;
+	while (n < max && (e = readdir(proc)) != NULL) {
+		if (isdigit((unsigned char)e->d_name[0]) &&
+		    is_agent(e->d_name, kind, q))
+			ret[n++] = (pid_t)atoi(e->d_name);
 	}
 	(void)closedir(proc);
 	return n;
+}
+
+unsigned
+qm_signal_agents(const struct qm *q, const char *kind, int signum)
+{
+	pid_t pids[QM_AGENTS_MAX];
+	unsigned n = qm_agents(q, kind, pids, QM_AGENTS_MAX), given = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		given += kill(pids[i], signum) == 0;
+	return given;
+}
+
+uint64_t
+qm_rss(pid_t pid)
+{
+	char path[64];
+	unsigned long long size = 0, pages = 0;
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return 0;
+	if (fscanf(file, "%llu %llu", &size, &pages) != 2)
+		pages = 0;
+	(void)fclose(file);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 void

@@ -38,6 +38,12 @@ mqi_conn *qm_connect(const struct qm *q);
 void qm_mqsc(const struct qm *q, const char *commands);
 /* Gives it a certificate of the authority of d, which the first call makes. */
 void qm_tls(const struct qm *q, const struct tmpdir *d);
+/* The processes of its agents of this kind ("dial"); how many. */
+#define QM_AGENTS_MAX 1024u
+unsigned qm_agents(
+    const struct qm *q, const char *kind, pid_t *ret, unsigned max);
+/* Resident bytes of a process; 0: it is gone. */
+uint64_t qm_rss(pid_t pid);
 /* Gives a signal (0: none) to its agents of this kind ("dial"); returns how
  * many there were. */
 unsigned qm_signal_agents(const struct qm *q, const char *kind, int signum);
