@@ -270,7 +270,8 @@ MQI_CHECK enum mqi_err mqi_backout_async(
  * Errors: NOT_OPEN_FOR_OUTPUT, PUT_INHIBITED, Q_FULL, MSG_TOO_BIG_FOR_Q,
  * MSG_TOO_BIG_FOR_Q_MGR, STORAGE_MEDIUM_FULL, PERSISTENCE, PRIORITY, MD,
  * EXPIRY, MSG_TYPE, PROPERTY_NAME, PROPERTY_TYPE, TOO_BIG (the properties),
- * Q_DELETED, SYNCPOINT_LIMIT, BACKED_OUT, HOP_LIMIT, SUPPRESSED (an
+ * Q_DELETED, SYNCPOINT_LIMIT, BACKED_OUT, HOP_LIMIT, NOT_AUTHORIZED (to put on
+ * the reply-to queue, where it asks for an expiration report), SUPPRESSED (an
  * asynchronous put on the handle has failed, and mqi_flush() has not told).
  * Blocks.  Several threads may put on one handle at once. */
 MQI_CHECK enum mqi_err mqi_put(mqi_queue *queue, mqi_unit *unit,

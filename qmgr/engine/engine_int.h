@@ -589,6 +589,7 @@ struct stamp_result {
 	uint8_t correl_id[MQI_ID_LEN];
 	uint64_t deadline_ms;
 	bool is_trace;
+	bool may_report; /* the queue manager may put a report about it */
 };
 
 /* The stamped descriptor is in e->scratch. */

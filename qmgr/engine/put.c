@@ -195,6 +195,27 @@ struct put {
 	struct engine_reply done;
 };
 
+/* Who makes the queue manager put a report must be allowed to put there. */
+static enum mqi_err
+put_check_report(const struct put *p)
+{
+	struct engine *e = p->e;
+	struct route route;
+	struct mqi_md md;
+	char why[512];
+	enum mqi_err err = mqdesc_decode(e->scratch.data, e->scratch.len, &md);
+
+	if (err != MQI_OK)
+		return err;
+	free((void *)(uintptr_t)md.props);
+	if (md.reply_to_q[0] == '\0' ||
+	    route_resolve(e->objects, e->config.name, md.reply_to_q,
+		md.reply_to_qmgr, MQI_OO_OUTPUT, &route) != MQI_OK)
+		return MQI_OK; /* there will be none */
+	return authorize_open(
+	    p->s, &p->s->who, &route, MQI_OO_OUTPUT, why, sizeof(why));
+}
+
 static enum mqi_err
 put_stamp(struct put *p)
 {
@@ -208,6 +229,11 @@ put_stamp(struct put *p)
 	p->m.persistent = st.persistent;
 	p->m.deadline_ms = st.deadline_ms;
 	p->is_trace = st.is_trace;
+	if (st.may_report) {
+		err = put_check_report(p);
+		if (err != MQI_OK)
+			return err;
+	}
 	p->m.put_ms = p->e->wall_us / 1000;
 	memcpy(p->m.msg_id, st.msg_id, MQI_ID_LEN);
 	memcpy(p->m.correl_id, st.correl_id, MQI_ID_LEN);

@@ -194,6 +194,43 @@ test_a_message_backed_out_too_late_expires(void **state)
 }
 
 static void
+test_a_report_goes_only_where_its_sender_may_put(void **state)
+{
+	static const struct engine_identity partner = {.user = "u",
+	    .app_name = "mca",
+	    .is_owner = true,
+	    .is_agent = true,
+	    .channel = "C"};
+	struct fixture *f = *state;
+	struct rig_put p = {.body = "x", .len = 1};
+	struct mqbuf desc;
+	struct mqi_md md;
+
+	rig_define(&f->r, MQATTR_QLOCAL, "SYSTEM.X", NULL);
+	(void)rig_connect_as(&f->r, 1, &partner);
+	assert_int_equal(
+	    rig_open(&f->r, 1, "Q", MQI_OO_OUTPUT, &p.handle), MQI_OK);
+	mqi_md_init(&md);
+	md.expiry = 10;
+	md.report = MQI_RO_EXPIRATION;
+	strcpy(md.reply_to_q, "SYSTEM.X");
+	mqbuf_init(&desc, MQDESC_MAX);
+	assert_int_equal(mqdesc_encode(&md, &desc), MQI_OK);
+	p.desc = desc.data;
+	p.desc_len = (uint32_t)desc.len;
+	assert_int_equal(rig_result(&f->r, 1, rig_ask_put(&f->r, 1, &p)),
+	    MQI_E_NOT_AUTHORIZED);
+	md.report = MQI_RO_NONE;
+	mqbuf_reset(&desc);
+	assert_int_equal(mqdesc_encode(&md, &desc), MQI_OK);
+	p.desc = desc.data;
+	p.desc_len = (uint32_t)desc.len;
+	assert_int_equal(
+	    rig_result(&f->r, 1, rig_ask_put(&f->r, 1, &p)), MQI_OK);
+	mqbuf_fini(&desc);
+}
+
+static void
 test_large_ones_are_whole_until_then(void **state)
 {
 	struct fixture *f = *state;
@@ -323,6 +360,7 @@ main(void)
 	    T(test_a_deadline_outlives_a_crash_and_so_does_the_removal),
 	    T(test_a_report_without_a_place_is_a_dead_letter),
 	    T(test_a_message_backed_out_too_late_expires),
+	    T(test_a_report_goes_only_where_its_sender_may_put),
 	    T(test_large_ones_are_whole_until_then),
 	    T(test_what_was_never_handed_out_expires_before_it_is_sent),
 	    T(test_what_was_handed_out_is_sent_whatever_its_age),
