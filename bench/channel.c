@@ -30,6 +30,8 @@ run_channel(const char *dir, const struct bench_load *l)
 	load_how(&row, l);
 	row_more(&row, "%.1f MB/s, %.0f bytes to disk per message, of both",
 	    s.rate * (double)l->size / 1e6, s.written);
+	if (l->size == 1024)
+		row_peers(&row, "channel", 15, "RabbitMQ's shovel");
 	report_row(&row);
 	pair_stop(&p);
 }

@@ -33,6 +33,8 @@ static const struct peer_driver *const drivers[] = {&peer_beanstalkd,
 
 static const struct peer_driver *driver;
 static unsigned port;
+static unsigned to_port; /* where consumers are; else port */
+static bool is_relay;    /* queues are there, and something moves messages */
 static size_t size;
 static unsigned window;
 static char queue[32]; /* a new name each time */
@@ -203,7 +205,7 @@ produce(void *arg)
 static void *
 consume(void *arg)
 {
-	void *conn = driver->consumer(port, queue, PREFETCH);
+	void *conn = driver->consumer(to_port, queue, PREFETCH);
 	char *body = peer_alloc(PEER_MAX_BODY);
 	size_t len;
 
@@ -223,9 +225,14 @@ tput(double secs, unsigned producers, unsigned consumers)
 	uint64_t n;
 	double t;
 
-	driver->prepare(port, queue);
+	if (!is_relay)
+		driver->prepare(port, queue);
 	start(consumers, consume);
-	sleep_s(SETTLE_S);
+	do { /* what an earlier run has left on its way */
+		n = got;
+		sleep_s(SETTLE_S);
+	} while (got != n);
+	got = 0;
 	start(producers, produce);
 	sleep_s(WARM_UP_S);
 	n = got;
@@ -236,7 +243,8 @@ tput(double secs, unsigned producers, unsigned consumers)
 	stop = true;
 	(void)printf("{\"rate\": %.1f}\n", (double)n / t);
 	/* what is left must not burden the next one */
-	driver->prepare(port, queue);
+	if (!is_relay)
+		driver->prepare(port, queue);
 }
 
 /* Until a counter reaches the target; messages per second. */
@@ -358,6 +366,8 @@ usage(void)
 	    "Usage: peerload DRIVER PORT lat SIZE SECONDS\n"
 	    "       peerload DRIVER PORT tput SIZE SECONDS PRODUCERS WINDOW "
 	    "CONSUMERS\n"
+	    "       peerload DRIVER PORT relay SIZE SECONDS PRODUCERS WINDOW "
+	    "CONSUMERS TO_PORT QUEUE\n"
 	    "       peerload DRIVER PORT backlog SIZE MESSAGES PRODUCERS "
 	    "WINDOW "
 	    "CONSUMERS\n"
@@ -391,7 +401,7 @@ main(int argc, char **argv)
 			driver = drivers[i];
 	if (driver == NULL || argc < 6)
 		usage();
-	port = number(argv[2]);
+	port = to_port = number(argv[2]);
 	size = number(argv[4]);
 	if (size > PEER_MAX_BODY)
 		usage();
@@ -402,6 +412,12 @@ main(int argc, char **argv)
 		lat(strtod(argv[5], NULL));
 	} else if (strcmp(mode, "tput") == 0 && argc == 9) {
 		window = number(argv[7]);
+		tput(strtod(argv[5], NULL), number(argv[6]), number(argv[8]));
+	} else if (strcmp(mode, "relay") == 0 && argc == 11) {
+		window = number(argv[7]);
+		to_port = number(argv[9]);
+		is_relay = true;
+		(void)snprintf(queue, sizeof(queue), "%s", argv[10]);
 		tput(strtod(argv[5], NULL), number(argv[6]), number(argv[8]));
 	} else if (strcmp(mode, "backlog") == 0 && argc == 9) {
 		target = number(argv[5]);

@@ -17,7 +17,7 @@ fail() {
 bench_peers=("$MQ_SRC/tools/bench-peers" --no-install --bin "$MQ_BIN"
 	--dir "$dir" --runs 1 --seconds 0.05 --backlog 500)
 
-quick="sync_p50 tput fill drain np64 np1024"
+quick="sync_p50 tput fill drain np64 np1024 channel_100ms"
 
 # shellcheck disable=SC2086
 "${bench_peers[@]}" --json --rows $quick >"$dir.out" 2>"$dir.err" || {
@@ -27,10 +27,12 @@ quick="sync_p50 tput fill drain np64 np1024"
 python3 - "$dir.out" "$dir.err" <<'END' || fail "the object of --json"
 import json, sys
 found = json.load(open(sys.argv[1]))
-ratios = "sync_p50 tput rr1 rr32 fill drain np_tput".split()
+ratios = ("sync_p50 tput rr1 rr32 fill drain np_tput channel"
+          " channel_100ms").split()
 plain = "idle_rss_mib start_ms disk_bytes_per_msg".split()
 assert list(found) == ratios + plain, found
 assert all(found[k] is not None for k in plain), found
+assert found["channel_100ms"] is not None, found
 absent = " is left out: " in open(sys.argv[2]).read()
 for key in "sync_p50 tput fill drain np_tput".split():
     assert absent or found[key] > 0, found
