@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -328,6 +329,57 @@ test_refusal_says_who_what_and_why(void **state)
 	    "GROUP(staff) gives PUT");
 }
 
+/* Lines of the log that fn leads to, which hold the text. */
+static unsigned
+lines_of(void (*fn)(void), const char *text)
+{
+	FILE *f = tmpfile();
+	int saved = dup(STDERR_FILENO);
+	char line[2100];
+	unsigned n = 0;
+
+	assert_non_null(f);
+	assert_true(dup2(fileno(f), STDERR_FILENO) >= 0);
+	fn();
+	assert_true(dup2(saved, STDERR_FILENO) >= 0);
+	close(saved);
+	rewind(f);
+	while (fgets(line, sizeof(line), f) != NULL)
+		n += strstr(line, text) != NULL;
+	(void)fclose(f);
+	return n;
+}
+
+static void
+refuse_many(void)
+{
+	struct engine_identity who = user("fred");
+	char why[500];
+
+	for (unsigned i = 0; i < 500; i++)
+		assert_int_equal(engine_authorize(rig.e, &who, AUTHORITY_QUEUE,
+				     "A.B", AUTHORITY_PUT, why, sizeof(why)),
+		    MQI_E_NOT_AUTHORIZED);
+}
+
+static void
+refuse_later(void)
+{
+	rig_advance_ms(&rig, 10000);
+	refuse_many();
+}
+
+static void
+test_lines_about_refusals_are_bounded_and_the_others_counted(void **state)
+{
+	(void)state;
+	assert_int_equal(
+	    lines_of(refuse_many, "missing=PUT rule=\"no authority"), 100);
+	assert_int_equal(lines_of(refuse_many, "authority.refused"), 0);
+	assert_int_equal(
+	    lines_of(refuse_later, "900 more refusals have no line"), 1);
+}
+
 /* ---- as another user ---- */
 
 #define AS_OTHER (MQI_OO_OUTPUT | MQI_OO_ALTERNATE_USER_AUTHORITY)
@@ -516,6 +568,7 @@ main(void)
 	    T(test_open_is_judged_by_the_name_that_was_opened),
 	    T(test_a_right_taken_away_counts_at_the_next_open),
 	    T(test_refusal_says_who_what_and_why),
+	    T(test_lines_about_refusals_are_bounded_and_the_others_counted),
 	    T(test_alternate_user_needs_its_right_and_the_others_count),
 	    T(test_owner_as_another_user_has_that_users_rights),
 	    T(test_messages_carry_the_alternate_users_name),

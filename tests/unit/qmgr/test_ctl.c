@@ -303,7 +303,7 @@ test_start_and_stop_are_handed_to_the_agents(void **state)
 		"-> OK\n-> ATTRIBUTE MODE(SLOW) is not valid: it must be "
 		"QUIESCE, FORCE, TERMINATE\n"},
 	    {RCVR "; resolve chl(R) action(commit)",
-		"-> OK\n-> OBJECT_TYPE CHANNEL(R) is not a sender\n"},
+		"-> OK\n-> OBJECT_TYPE CHANNEL(R) is not a sender or server\n"},
 	    {SDR "; resolve chl(S)",
 		"-> OK\n-> ATTRIBUTE ACTION(COMMIT) or ACTION(BACKOUT) is "
 		"required\n"},
