@@ -494,11 +494,76 @@ test_nothing_is_lost_doubled_or_reordered_and_all_flows_again(void **state)
 	assert_true(report.delivered > 300);
 }
 
+/* ---- clocks ---- */
+
+#define N_EXPIRING 50
+#define HALF_AN_HOUR 18000 /* in tenths of a second */
+
+static void
+jump(struct fixture *f, int i, int hours)
+{
+	f->qm[i].control->wall_offset_s = (int64_t)hours * HOUR;
+	/* its clock is looked at with the next request */
+	(void)backlog(f);
+}
+
+static void
+put_expiring(struct fixture *f)
+{
+	mqi_conn *conn = qm_connect(&f->qm[0]);
+	mqi_queue *queue = NULL;
+	struct mqi_md md;
+
+	OK(mqi_open(conn, "IN", f->qm[1].name, MQI_OO_OUTPUT, &queue));
+	for (int i = 0; i < N_EXPIRING; i++) {
+		mqi_md_init(&md);
+		md.persistence = MQI_PERSISTENCE_YES;
+		md.expiry = HALF_AN_HOUR;
+		OK(mqi_put(queue, NULL, &md, &i, sizeof(i)));
+	}
+	OK(mqi_disconnect(conn));
+}
+
+/* Half an hour to live, clocks that differ by two hours, and each of them
+ * jumps by more than is left: on its transmission queue, and where it is got.
+ * (A start takes the wall clock as it is.) */
+static void
+test_clocks_that_jump_let_nothing_expire(void **state)
+{
+	struct fixture *f = *state;
+	mqi_queue *queue = NULL;
+	mqi_msg *msg = NULL;
+	mqi_conn *conn;
+
+	jump(f, 1, 3);
+	qm_mqsc(&f->qm[0], "STOP CHANNEL(QM1.QM2)\n");
+	put_expiring(f);
+	jump(f, 0, 4);
+	qm_mqsc(&f->qm[0], "START CHANNEL(QM1.QM2)\n");
+	wait_until_all_have_left(f, test_now_ms());
+	jump(f, 1, 5);
+	jump(f, 1, 1);
+	jump(f, 1, 3);
+	conn = qm_connect(&f->qm[1]);
+	OK(mqi_open(conn, "IN", NULL, MQI_OO_INPUT_SHARED, &queue));
+	for (int i = 0; i < N_EXPIRING; i++) {
+		OK(mqi_poll(queue, NULL, &msg));
+		assert_memory_equal(mqi_msg_body(msg), &i, sizeof(i));
+		/* and no clock has made it live longer */
+		assert_in_range(
+		    mqi_msg_md(msg)->expiry, HALF_AN_HOUR / 2, HALF_AN_HOUR);
+		msg = mqi_msg_free(msg);
+	}
+	assert_int_equal(mqi_poll(queue, NULL, &msg), MQI_E_NO_MSG_AVAILABLE);
+	OK(mqi_disconnect(conn));
+}
+
 int
 main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	const struct CMUnitTest tests[] = {
+	    TEST(test_clocks_that_jump_let_nothing_expire),
 	    TEST(test_nothing_is_lost_doubled_or_reordered_and_all_flows_again),
 	};
 
