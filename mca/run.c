@@ -390,10 +390,10 @@ take_row(void *arg, const struct mqctl_list *row)
 
 enum mqi_err
 run_display_each(struct run *r, enum mqctl_noun noun, const char *name,
-    mqagent_row_fn fn, void *arg, char *text)
+    const char *const *params, mqagent_row_fn fn, void *arg, char *text)
 {
 	struct mqctl_command *cmd = calloc(1, sizeof(*cmd));
-	enum mqi_err err;
+	enum mqi_err err = MQI_OK;
 
 	if (cmd == NULL)
 		return MQI_E_NO_MEMORY;
@@ -402,7 +402,11 @@ run_display_each(struct run *r, enum mqctl_noun noun, const char *name,
 	cmd->noun = noun;
 	cmd->flags = MQCTL_ALL;
 	(void)snprintf(cmd->name, sizeof(cmd->name), "%s", name);
-	err = mqagent_command(r->conn, cmd, fn, arg, text, CHANNEL_TEXT_LEN);
+	for (; params != NULL && *params != NULL && err == MQI_OK; params += 2)
+		err = mqctl_list_add(&cmd->attrs, params[0], params[1]);
+	if (err == MQI_OK)
+		err = mqagent_command(
+		    r->conn, cmd, fn, arg, text, CHANNEL_TEXT_LEN);
 	mqctl_command_fini(cmd);
 	free(cmd);
 	return err;
@@ -416,7 +420,7 @@ run_display(struct run *r, enum mqctl_noun noun, const char *name,
 	enum mqi_err err;
 
 	mqctl_list_init(ret);
-	err = run_display_each(r, noun, name, take_row, &first, text);
+	err = run_display_each(r, noun, name, NULL, take_row, &first, text);
 	if (err == MQI_OK)
 		err = first.err;
 	if (err == MQI_OK && !first.have) {

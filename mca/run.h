@@ -115,9 +115,11 @@ uint64_t run_certs_due(const struct certs *certs);
  * Errors: the command's; UNKNOWN_OBJECT if there is no row. */
 MQ_MUST_CHECK enum mqi_err run_display(struct run *r, enum mqctl_noun noun,
     const char *name, struct mqctl_list *ret, char *text);
-/* Calls fn for each row of DISPLAY noun(name), of which there may be none. */
+/* Calls fn for each row of DISPLAY noun(name).  params: keywords and values in
+ * turn, then NULL; or NULL. */
 MQ_MUST_CHECK enum mqi_err run_display_each(struct run *r, enum mqctl_noun noun,
-    const char *name, mqagent_row_fn fn, void *arg, char *text);
+    const char *name, const char *const *params, mqagent_row_fn fn, void *arg,
+    char *text);
 /* "" and 0 if the row does not have it. */
 const char *run_get(const struct mqctl_list *l, const char *keyword);
 uint64_t run_get_uint(const struct mqctl_list *l, const char *keyword);

@@ -29,6 +29,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -42,6 +43,7 @@
 #define ACCEPTS_PER_TURN 64u
 #define ADDRESS_LEN 128u
 #define FD_TEXT_LEN 12u
+#define BLOCKED_MAX 512u /* more than fit in a list */
 
 struct child {
 	LIST_ENTRY(child) link;
@@ -67,6 +69,9 @@ static struct {
 	struct certs certs; /* for the warnings, and what receivers are given */
 	bool old_tls;       /* a channel lets TLS 1.2 in */
 	bool stale;         /* the definitions may have changed */
+	struct mqaddr_pattern blocked[BLOCKED_MAX]; /* CHLAUTH BLOCKADDR */
+	unsigned n_blocked;
+	bool block_warns; /* they are only told */
 	char error[CHANNEL_TEXT_LEN];
 } me = {.fd = -1};
 
@@ -221,6 +226,24 @@ has_its_half(const char *address)
 	       n_unauthenticated >= UNAUTHENTICATED_MAX / 2;
 }
 
+/* Whether CHLAUTH blocks the address, before it says a word. */
+static bool
+is_blocked(const char *address)
+{
+	struct mqaddr_pattern a;
+	bool known = mqaddr_parse(address, &a);
+
+	for (unsigned i = 0; i < me.n_blocked; i++) {
+		if (known && !mqaddr_matches(&me.blocked[i], &a))
+			continue;
+		mqlog(MQLOG_WARN, "receiver.blocked",
+		    "%s is in the ADDRLIST of CHLAUTH('*') TYPE(BLOCKADDR)%s",
+		    address, me.block_warns ? ", which only warns" : "");
+		return !me.block_warns;
+	}
+	return false;
+}
+
 static void
 start_receiver(int fd, const char *address)
 {
@@ -290,6 +313,10 @@ take_connection(int fd)
 	char address[ADDRESS_LEN];
 
 	link_address(fd, address, sizeof(address));
+	if (is_blocked(address)) {
+		(void)close(fd);
+		return;
+	}
 	if (has_its_half(address)) {
 		mqlog(MQLOG_WARN, "receiver.refused",
 		    "%s has half of all connections that there may be",
@@ -415,6 +442,47 @@ on_channel(void *arg, const struct mqctl_list *row)
 			    lets.tls12 != NULL);
 }
 
+static void
+on_block(void *arg, const struct mqctl_list *row)
+{
+	const char *list = run_get(row, "ADDRLIST");
+	bool good = true;
+
+	(void)arg;
+	me.block_warns = strcmp(run_get(row, "WARN"), "YES") == 0;
+	while (me.n_blocked < BLOCKED_MAX &&
+	       mqaddr_next(&list, &me.blocked[me.n_blocked], &good))
+		me.n_blocked += good ? 1 : 0;
+}
+
+static void
+on_qmgr(void *arg, const struct mqctl_list *row)
+{
+	bool *enabled = arg;
+
+	*enabled = strcmp(run_get(row, "CHLAUTH"), "ENABLED") == 0;
+}
+
+/* The addresses that CHLAUTH blocks: what was known stays if the queue manager
+ * does not say. */
+static enum mqi_err
+read_blocked(char *text)
+{
+	static const char *const params[] = {"TYPE", "BLOCKADDR", NULL};
+	bool enabled = true;
+	enum mqi_err err = run_display_each(
+	    &me.run, MQCTL_QMGR, "", NULL, on_qmgr, &enabled, text);
+
+	if (err != MQI_OK)
+		return err;
+	me.n_blocked = 0;
+	if (!enabled)
+		return MQI_OK;
+	err = run_display_each(
+	    &me.run, MQCTL_CHLAUTH, "*", params, on_block, NULL, text);
+	return err == MQI_E_UNKNOWN_OBJECT ? MQI_OK : err;
+}
+
 /* Reads what receivers are started with, and looks at our certificate. */
 static enum mqi_err
 read_security(char *text)
@@ -424,10 +492,12 @@ read_security(char *text)
 	enum mqi_err err = run_key_dir(&me.run, keys, label, text);
 
 	if (err == MQI_OK)
-		err = run_display_each(
-		    &me.run, MQCTL_CHANNEL, "*", on_channel, &old_tls, text);
+		err = run_display_each(&me.run, MQCTL_CHANNEL, "*", NULL,
+		    on_channel, &old_tls, text);
 	if (err == MQI_E_UNKNOWN_OBJECT) /* there are no channels */
 		err = MQI_OK;
+	if (err == MQI_OK)
+		err = read_blocked(text);
 	if (err != MQI_OK)
 		return err;
 	me.old_tls = old_tls;

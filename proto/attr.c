@@ -42,6 +42,7 @@ static const char *const object_names[MQATTR_OBJECT_MAX + 1] = {
     [MQATTR_CHANNEL] = "CHANNEL",
     [MQATTR_LISTENER] = "LISTENER",
     [MQATTR_AUTHREC] = "AUTHREC",
+    [MQATTR_CHLAUTH] = "CHLAUTH",
 };
 
 /* Rows by type and number, filled before main() runs, then constant. */

@@ -29,9 +29,10 @@ enum mqattr_object {
 	MQATTR_CHANNEL = 5, /* CHLTYPE tells SDR from RCVR */
 	MQATTR_LISTENER = 6,
 	MQATTR_AUTHREC = 7,
+	MQATTR_CHLAUTH = 8,
 };
 
-#define MQATTR_OBJECT_MAX 7
+#define MQATTR_OBJECT_MAX 8
 
 /* Values of CHLTYPE in the order of its words, as bits of
  * mqattr_def.chltypes. */
@@ -43,8 +44,8 @@ enum mqattr_chltype {
 	MQATTR_SVRCONN = 4,
 };
 
-/* Never renumber: stored.  Add at the end.  32, 50 and 52 to 56 are
- * kept for NPMSPEED, MCAUSER, TRIGGER, TRIGTYPE, TRIGDATA,
+/* Never renumber: stored.  Add at the end.  32 and 52 to 56 are
+ * kept for NPMSPEED, TRIGGER, TRIGTYPE, TRIGDATA,
  * INITQ and BATCHLIM, which come when they do something. */
 #define MQATTR_MAP(X)                                                 \
 	X(1, DESCR)                                                   \
@@ -95,6 +96,7 @@ enum mqattr_chltype {
 	X(47, OPPROCS)                                                \
 	X(48, QMNAME)                                                 \
 	X(49, QMID)                                                   \
+	X(50, MCAUSER)                                                \
 	X(51, SSLKEYR)  /* the directory with the PEM files */        \
 	X(57, HOPLIMIT) /* ours: queue managers a message may pass */ \
 	X(58, STOPREQ)  /* of a channel: kept over restarts */        \
@@ -103,6 +105,15 @@ enum mqattr_chltype {
 	X(62, ENTITY)                                                 \
 	X(63, ENTTYPE)                                                \
 	X(64, AUTHLIST)                                               \
+	X(70, CHLAUTH) /* of QMGR, and a record's channels */         \
+	X(71, TYPE)                                                   \
+	X(72, ADDRESS)                                                \
+	X(73, ADDRLIST)                                               \
+	X(74, CLNTUSER)                                               \
+	X(75, SSLCERTI)                                               \
+	X(76, USERLIST)                                               \
+	X(77, USERSRC)                                                \
+	X(78, WARN)                                                   \
 	X(110, COMPMSG)
 
 enum mqattr {
@@ -112,6 +123,7 @@ enum mqattr {
 #undef MQATTR_ENUM
 };
 #define MQATTR_MAX 140
+#define MQATTR_USER_LEN 64 /* bytes of a user's name */
 
 enum mqattr_kind {
 	MQATTR_INT,

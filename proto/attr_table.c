@@ -16,8 +16,10 @@
  */
 #include "proto/attr_table.h"
 
+#include "base/address.h"
 #include "base/cipher.h"
 #include "base/compress.h"
+#include "base/dn.h"
 #include "base/name.h"
 
 #define QM MQ_BIT(MQATTR_QMGR)
@@ -27,6 +29,7 @@
 #define CH MQ_BIT(MQATTR_CHANNEL)
 #define LS MQ_BIT(MQATTR_LISTENER)
 #define AR MQ_BIT(MQATTR_AUTHREC)
+#define CA MQ_BIT(MQATTR_CHLAUTH)
 #define QUEUES (QL | QA | QR)
 #define ALL (QM | QUEUES | CH | LS)
 
@@ -42,9 +45,12 @@
 #define EVERY (MSGS | SVRCONN)
 
 #define MANY 999999999
+#define LIST_LEN 1000 /* bytes of a list of addresses or users */
 
 static const char *const words_able[] = {"ENABLED", "DISABLED", NULL};
 static const char *const words_yes_no[] = {"YES", "NO", NULL};
+static const char *const words_chlauth[] = {"SSLPEERMAP", "USERMAP", "QMGRMAP",
+    "ADDRESSMAP", "BLOCKUSER", "BLOCKADDR", NULL};
 static const char *const words_chltype[] = {
     "SDR", "RCVR", "SVR", "RQSTR", "SVRCONN", NULL};
 static const char *const words_control[] = {
@@ -56,6 +62,7 @@ static const char *const words_objtype[] = {
     "QMGR", "QUEUE", "CHANNEL", "LISTENER", NULL};
 static const char *const words_sslcauth[] = {"REQUIRED", NULL};
 static const char *const words_trptype[] = {"TCP", NULL};
+static const char *const words_usersrc[] = {"MAP", "NOACCESS", "CHANNEL", NULL};
 static const char *const words_usage[] = {"NORMAL", "XMITQ", NULL};
 
 /* one row, one line of meaning */
@@ -82,8 +89,12 @@ static const char *const words_usage[] = {"NORMAL", "XMITQ", NULL};
 	ROW(name, FLAG, 0, 0, words_yes_no, dflt, false, mask, EVERY, text)
 
 const struct mqattr_def mqattr_table[] = {
-    TEXT_RO(ALTDATE, 10, ALL, "date of the last change, YYYY-MM-DD"),
-    TEXT_RO(ALTTIME, 8, ALL, "time of the last change, hh.mm.ss, GMT"),
+    TEXT(ADDRESS, MQADDR_LEN, CA, 0,
+	"the partner's address: one, or a pattern like 192.0.2-5.*"),
+    TEXT(ADDRLIST, LIST_LEN, CA, 0,
+	"BLOCKADDR: addresses and patterns, with commas"),
+    TEXT_RO(ALTDATE, 10, ALL | CA, "date of the last change, YYYY-MM-DD"),
+    TEXT_RO(ALTTIME, 8, ALL | CA, "time of the last change, hh.mm.ss, GMT"),
     TEXT(AUTHLIST, 256, AR, 0, "the rights that are given, with commas"),
     INT(BACKLOG, 0, 9999, "0", LS, 0,
 	"connections that may wait to be accepted; 0: 100"),
@@ -91,8 +102,14 @@ const struct mqattr_def mqattr_table[] = {
 	"messages that one unit of work of the receiver may cover"),
     TEXT(CERTLABL, MQNAME_LABEL_LEN, QM | CH, DIALS,
 	"certificate to use, LABEL.cert.pem; blank: cert.pem"),
+    WORD(CHLAUTH, words_able, "ENABLED", QM, 0,
+	"whether CHLAUTH records decide who may connect"),
+    TEXT(CHLAUTH, MQI_CHANNEL_NAME_LEN, CA, 0,
+	"the channels: a name, in which * stands for any characters"),
     WORD(CHLTYPE, words_chltype, "SDR", CH, EVERY,
 	"which end it is, or for applications; cannot be altered"),
+    TEXT(CLNTUSER, MQATTR_USER_LEN, CA, 0,
+	"the user that a client says it is; may hold *"),
     TEXT(COMPMSG, MQCOMPRESS_TEXT_LEN, CH, MSGS,
 	"how messages may be compressed, best first; blank: NONE"),
     TEXT(CONNAME, 264, CH, DIALS,
@@ -111,7 +128,7 @@ const struct mqattr_def mqattr_table[] = {
 	"how the queue is opened for input as the queue defines"),
     NAME(DEFXMITQ, QM, 0,
 	"transmission queue for queue managers without their own"),
-    TEXT(DESCR, 64, ALL, EVERY, "a comment"),
+    TEXT(DESCR, 64, ALL | CA, EVERY, "a comment"),
     INT(DISCINT, 0, 999999, "6000", CH, SENDS,
 	"seconds without a message after which the channel ends; 0: never"),
     TEXT(ENTITY, 64, AR, 0, "to whom they are given"),
@@ -132,6 +149,9 @@ const struct mqattr_def mqattr_table[] = {
 	"bytes of the longest message"),
     INT(MAXUMSGS, 1, MANY, "10000", QM, 0,
 	"messages that a unit may put and get; some 14,000 puts fit in one"),
+    TEXT(MCAUSER, MQATTR_USER_LEN, CH, EVERY,
+	"user of a partner that has USERSRC(CHANNEL); blank: none"),
+    TEXT(MCAUSER, MQATTR_USER_LEN, CA, 0, "MAP: the user that it is here"),
     INT(MRRTY, 0, MANY, "10", CH, TAKES,
 	"attempts to put a message that was refused"),
     INT(MRTMR, 0, MANY, "1000", CH, TAKES,
@@ -147,6 +167,8 @@ const struct mqattr_def mqattr_table[] = {
     WORD(PUT, words_able, "ENABLED", QUEUES, 0, "whether messages may be put"),
     TEXT_RO(QMID, 48, QM, "identity of the queue manager, random"),
     TEXT_RO(QMNAME, MQI_NAME_LEN, QM, "name of the queue manager"),
+    TEXT(
+	QMNAME, MQI_NAME_LEN, CA, 0, "the partner's queue manager; may hold *"),
     NAME(RNAME, QR, 0,
 	"queue at the other queue manager; blank: queue-manager alias"),
     NAME(RQMNAME, QR, 0, "the other queue manager"),
@@ -155,20 +177,30 @@ const struct mqattr_def mqattr_table[] = {
     INT(SHORTTMR, 0, MANY, "60", CH, DIALS, "seconds between those attempts"),
     WORD(SSLCAUTH, words_sslcauth, "REQUIRED", CH, SVR | TAKES,
 	"partners always need a certificate"),
+    TEXT(SSLCERTI, MQDN_MAX, CA, 0,
+	"pattern that the name of the certificate's issuer must match"),
     TEXT(SSLCIPH, MQCIPHER_NAME_LEN, CH, EVERY,
 	"CipherSpec; blank: any of TLS 1.3"),
     TEXT(SSLKEYR, 256, QM, 0,
 	"directory of the PEM files; blank: ssl in its own directory"),
-    TEXT(SSLPEER, 256, CH, EVERY,
+    TEXT(SSLPEER, MQDN_MAX, CH | CA, EVERY,
 	"pattern that the partner's distinguished name must match"),
     ROW(STOPREQ, WORD, 0, 0, words_yes_no, "NO", true, CH, EVERY,
 	"whether a person has stopped the channel and not started it since"),
     NAME(TARGET, QA, 0, "queue that the alias stands for"),
     WORD(TRPTYPE, words_trptype, "TCP", CH | LS, EVERY, "transport"),
+    WORD(TYPE, words_chlauth, "SSLPEERMAP", CA, 0,
+	"what the record looks at, or blocks"),
     WORD(USAGE, words_usage, "NORMAL", QL, 0,
 	"XMITQ: the queue is a transmission queue"),
     WORD(USEDLQ, words_yes_no, "YES", CH, MSGS,
 	"whether the channel may use the dead-letter queue"),
+    TEXT(USERLIST, LIST_LEN, CA, 0,
+	"BLOCKUSER: users, with commas; *MQADMIN: the owner"),
+    WORD(USERSRC, words_usersrc, "MAP", CA, 0,
+	"which user it is: MCAUSER here, none, or the channel's MCAUSER"),
+    WORD(WARN, words_yes_no, "NO", CA, 0,
+	"YES: lets in whom it would refuse, with a line in the log"),
     NAME(XMITQ, QR | CH, SENDS, "transmission queue"),
 };
 

@@ -3,10 +3,9 @@
  * ctl.c - administration commands: from a COMMAND frame to its answer.
  *
  * Neighbours: session.c hands over the frame's payload; ctl_object.c,
- * ctl_authrec.c, ctl_display.c, ctl_status.c and ctl_control.c carry out verbs
- * on nouns; the
- * engine sends the answer when what it reveals is durable; admin/mqsc.c made
- * the command.
+ * ctl_authrec.c, ctl_chlauth.c, ctl_display.c, ctl_status.c and ctl_control.c
+ * carry out verbs on nouns; the engine sends the answer when what it reveals is
+ * durable; admin/mqsc.c made the command.
  *
  * Invariants: nothing is carried out without the authority that the table
  * names; every command gets exactly one answer, which ends with one
@@ -82,6 +81,9 @@ static const struct command {
     {MQCTL_DELETE, MQCTL_AUTHREC, ctl_delete_authrec, AUTHORITY_QMGR,
 	AUTHORITY_CHG},
     {MQCTL_DISPLAY, MQCTL_AUTHREC, ctl_display_authrec, AUTHORITY_QMGR,
+	AUTHORITY_DSP},
+    {MQCTL_SET, MQCTL_CHLAUTH, ctl_set_chlauth, AUTHORITY_QMGR, AUTHORITY_CHG},
+    {MQCTL_DISPLAY, MQCTL_CHLAUTH, ctl_display_chlauth, AUTHORITY_QMGR,
 	AUTHORITY_DSP},
     {MQCTL_CLEAR, MQCTL_QLOCAL, ctl_clear, AUTHORITY_QUEUE, AUTHORITY_CLR},
     {MQCTL_START, MQCTL_CHANNEL, ctl_start_channel, AUTHORITY_CHANNEL,
@@ -228,6 +230,28 @@ ctl_only_options(struct ctl *c, const char *const *options)
 	return MQI_OK;
 }
 
+static uint64_t
+hash_more(uint64_t h, const char *text)
+{
+	do {
+		h = (h ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
+	} while (*text++ != '\0');
+	return h;
+}
+
+void
+ctl_record_name(const char *const *parts, char ret[MQI_NAME_LEN + 1])
+{
+	uint64_t a = UINT64_C(0xcbf29ce484222325);
+	uint64_t b = UINT64_C(0x6c62272e07bb0142);
+	for (; *parts != NULL; parts++) {
+		a = hash_more(a, *parts);
+		b = hash_more(b, *parts);
+	}
+	(void)snprintf(
+	    ret, MQI_NAME_LEN + 1, "%016" PRIx64 "%016" PRIx64, a, b);
+}
+
 enum mqattr_object
 ctl_noun_type(enum mqctl_noun noun)
 {
@@ -246,12 +270,13 @@ ctl_noun_type(enum mqctl_noun noun)
 		return MQATTR_LISTENER;
 	case MQCTL_AUTHREC:
 		return MQATTR_AUTHREC;
+	case MQCTL_CHLAUTH:
+		return MQATTR_CHLAUTH;
 	case MQCTL_QUEUE:
 	case MQCTL_QSTATUS:
 	case MQCTL_CHSTATUS:
 	case MQCTL_LSSTATUS:
 	case MQCTL_QMSTATUS:
-	case MQCTL_CHLAUTH:
 	case MQCTL_SECURITY:
 		break;
 	}

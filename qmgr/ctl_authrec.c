@@ -15,7 +15,6 @@
  * engine_object_set().  Failure: ATTRIBUTE, OBJECT_NAME, UNKNOWN_OBJECT,
  * RESOURCE_PROBLEM (too many records), each with a sentence.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,32 +44,14 @@ struct target {
 
 /* ---- the key ---- */
 
-static uint64_t
-hash_more(uint64_t h, const char *text)
-{
-	do {
-		h = (h ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
-	} while (*text++ != '\0');
-	return h;
-}
-
-static uint64_t
-hash_key(uint64_t h, const struct target *t, const struct entity *who)
-{
-	h = hash_more(h, authority_type_name(t->type));
-	h = hash_more(h, t->profile);
-	h = hash_more(h, who->is_group ? "GROUP" : "PRINCIPAL");
-	return hash_more(h, who->name);
-}
-
-/* The name of the object that holds the record: FNV-1a, twice. */
 static void
 record_name(const struct target *t, const struct entity *who,
     char ret[MQI_NAME_LEN + 1])
 {
-	(void)snprintf(ret, MQI_NAME_LEN + 1, "%016" PRIx64 "%016" PRIx64,
-	    hash_key(UINT64_C(0xcbf29ce484222325), t, who),
-	    hash_key(UINT64_C(0x6c62272e07bb0142), t, who));
+	ctl_record_name(
+	    (const char *const[]){authority_type_name(t->type), t->profile,
+		who->is_group ? "GROUP" : "PRINCIPAL", who->name, NULL},
+	    ret);
 }
 
 static bool

@@ -216,14 +216,19 @@ enum mqi_err
 ctl_refresh_security(struct ctl *c)
 {
 	static const char *const options[] = {"TYPE", NULL};
-	static const char *const types[] = {"AUTHSERV", NULL};
+	static const char *const types[] = {"AUTHSERV", "SSL", NULL};
 	unsigned type = 0;
 	enum mqi_err err = ctl_only_options(c, options);
 	if (err == MQI_OK)
 		err = option_word(c, "TYPE", types, &type);
-	if (err == MQI_OK)
+	if (err != MQI_OK)
+		return err;
+	if (type == 0)
 		engine_authority_changed(c->engine);
-	return err;
+	/* records are always current; what agents keep is certificates, and a
+	 * partner that they have let in */
+	agents_refresh(qmgr_agents(c->qm));
+	return MQI_OK;
 }
 
 enum mqi_err

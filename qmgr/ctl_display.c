@@ -271,6 +271,7 @@ row_head(struct ctl_row *r, const struct engine_object *o, const char *name)
 		ctl_row_text(r, "LISTENER", name);
 		break;
 	case MQATTR_AUTHREC: /* ctl_authrec.c */
+	case MQATTR_CHLAUTH: /* ctl_chlauth.c */
 		break;
 	case MQATTR_QLOCAL:
 	case MQATTR_QALIAS:

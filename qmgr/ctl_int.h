@@ -79,6 +79,8 @@ enum mqi_err ctl_display(struct ctl *c);     /* ctl_display.c */
 enum mqi_err ctl_set_authrec(struct ctl *c); /* ctl_authrec.c */
 enum mqi_err ctl_delete_authrec(struct ctl *c);
 enum mqi_err ctl_display_authrec(struct ctl *c);
+enum mqi_err ctl_set_chlauth(struct ctl *c); /* ctl_chlauth.c */
+enum mqi_err ctl_display_chlauth(struct ctl *c);
 enum mqi_err ctl_qstatus(struct ctl *c); /* ctl_status.c */
 enum mqi_err ctl_chstatus(struct ctl *c);
 enum mqi_err ctl_lsstatus(struct ctl *c);
@@ -92,6 +94,10 @@ enum mqi_err ctl_ping_qmgr(struct ctl *c);
 enum mqi_err ctl_reset_qmgr(struct ctl *c);
 enum mqi_err ctl_refresh_security(struct ctl *c);
 enum mqi_err ctl_stop_qmgr(struct ctl *c);
+
+/* The name of the object that holds a record, from its key, whose parts end
+ * with NULL: FNV-1a, twice. */
+void ctl_record_name(const char *const *parts, char ret[MQI_NAME_LEN + 1]);
 
 /* The type of object that a noun stands for; 0 for QUEUE and for views. */
 enum mqattr_object ctl_noun_type(enum mqctl_noun noun);

@@ -439,6 +439,12 @@ qmgr_agents(struct qmgr *qm)
 	return qm->agents;
 }
 
+const char *
+qmgr_user(const struct qmgr *qm)
+{
+	return qm->user;
+}
+
 unsigned
 qmgr_sessions(const struct qmgr *qm)
 {

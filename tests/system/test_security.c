@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/lib/qm.h"
 
@@ -241,6 +242,66 @@ test_a_channel_takes_its_new_certificate(void **state)
 	assert_int_equal(log_count(&f->qm[0], "certificate.ends", ""), 1);
 }
 
+/* ---- REFRESH SECURITY ---- */
+
+static void
+test_a_revoked_partner_is_out_after_a_refresh(void **state)
+{
+	struct fixture *f = *state;
+	char ca[PATH_MAX], cert[PATH_MAX], own[PATH_MAX], list[PATH_MAX],
+	    copy[PATH_MAX];
+
+	(void)snprintf(ca, sizeof(ca), "%.3000s/ca", f->dir.path);
+	(void)snprintf(own, sizeof(own), "%.3000s/QM1/ssl", f->qm[0].root);
+	(void)snprintf(
+	    cert, sizeof(cert), "%.3000s/QM1/ssl/cert.pem", f->qm[0].root);
+	(void)snprintf(list, sizeof(list), "%.3000s/ca/crl.pem", f->dir.path);
+	(void)snprintf(
+	    copy, sizeof(copy), "%.3000s/QM2/ssl/crl.pem", f->qm[1].root);
+	put_one(f);
+	all_arrived(f);
+	/* a list without it changes nothing */
+	MQADMIN(f, "tls", "revoke", ca);
+	assert_int_equal(link(list, copy), 0);
+	qm_mqsc(&f->qm[1], "REFRESH SECURITY TYPE(SSL)");
+	put_one(f);
+	all_arrived(f);
+	assert_int_equal(log_count(&f->qm[1], "channel.running", ""), 1);
+
+	MQADMIN(f, "tls", "revoke", ca, cert);
+	assert_int_equal(unlink(copy), 0);
+	assert_int_equal(link(list, copy), 0);
+	qm_mqsc(&f->qm[1], "REFRESH SECURITY TYPE(SSL)");
+	wait_log(f, 1, 1, "channel.failed", "certificate revoked");
+	wait_log(f, 0, 1, "channel.failed", "certificate revoked");
+	put_one(f);
+	put_one(f);
+	wait_log(f, 1, 2, "channel.failed", "certificate revoked");
+	assert_int_equal(depth(&f->qm[1], "IN"), 0);
+
+	MQADMIN(f, "tls", "issue", ca, "QM1", "--out", own, "--label", "new");
+	qm_mqsc(&f->qm[0], "ALTER QMGR CERTLABL('new')");
+	all_arrived(f);
+}
+
+/* ---- addresses ---- */
+
+static void
+test_a_blocked_address_is_closed_at_once(void **state)
+{
+	struct fixture *f = *state;
+
+	qm_mqsc(&f->qm[1], "SET CHLAUTH('*') TYPE(BLOCKADDR) "
+			   "ADDRLIST('10.*','127.0.0.0/8')");
+	put_one(f);
+	put_one(f);
+	wait_log(f, 1, 1, "receiver.blocked", "BLOCKADDR");
+	qm_mqsc(&f->qm[1], "SET CHLAUTH('*') TYPE(BLOCKADDR) "
+			   "ADDRLIST('127.0.0.1') WARN(YES) ACTION(REPLACE)");
+	wait_log(f, 1, 1, "receiver.blocked", "only warns");
+	all_arrived(f);
+}
+
 int
 main(void)
 {
@@ -248,6 +309,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_tls12_is_for_the_channel_that_asks_for_it),
 	    TEST(test_a_channel_takes_its_new_certificate),
+	    TEST(test_a_revoked_partner_is_out_after_a_refresh),
+	    TEST(test_a_blocked_address_is_closed_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

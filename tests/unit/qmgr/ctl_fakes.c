@@ -85,6 +85,13 @@ qmgr_agents(struct qmgr *qm)
 	return (struct agents *)(void *)qm;
 }
 
+const char *
+qmgr_user(const struct qmgr *qm)
+{
+	(void)qm;
+	return "mqm";
+}
+
 unsigned
 qmgr_sessions(const struct qmgr *qm)
 {
@@ -133,6 +140,13 @@ start_or_stop(const char *what, enum mqattr_object type, const char *name,
 		return MQI_E_STATE;
 	asked(what, name);
 	return MQI_OK;
+}
+
+void
+agents_refresh(struct agents *a)
+{
+	(void)a;
+	asked("refresh", "agents");
 }
 
 void

@@ -130,10 +130,13 @@ test_refresh_security_asks_for_groups_anew(void **state)
 {
 	(void)state;
 	ctl_fakes_init();
-	run_with(0, "refresh security; refresh security type(authserv)",
-	    "-> OK\n-> OK\n");
-	assert_string_equal(
-	    ctl_fakes.asked, "authority changed;authority changed;");
+	run_with(0,
+	    "refresh security; refresh security type(authserv); "
+	    "refresh security type(ssl)",
+	    "-> OK\n-> OK\n-> OK\n");
+	assert_string_equal(ctl_fakes.asked,
+	    "authority changed;refresh agents;authority changed;"
+	    "refresh agents;refresh agents;");
 	ctl_fakes_fini();
 }
 
