@@ -100,7 +100,12 @@ define(struct bench_pair *p, const char *queue, unsigned port)
 
 	(void)snprintf(text, sizeof(text),
 	    "DEFINE QLOCAL(%s) MAXDEPTH(999999999)\n"
-	    "DEFINE CHANNEL(BENCH) CHLTYPE(RCVR) SSLPEER('CN=" FROM "')\n"
+	    "DEFINE CHANNEL(BENCH) CHLTYPE(RCVR)\n"
+	    "SET CHLAUTH(BENCH) TYPE(SSLPEERMAP) SSLPEER('CN=" FROM "') "
+	    "MCAUSER('bench')\n"
+	    "SET AUTHREC OBJTYPE(QMGR) PRINCIPAL('bench') AUTHADD(CONNECT)\n"
+	    "SET AUTHREC PROFILE('**') OBJTYPE(QUEUE) PRINCIPAL('bench') "
+	    "AUTHADD(PUT)\n"
 	    "DEFINE LISTENER(BENCH) IPADDR('127.0.0.1') PORT(%u)\n"
 	    "START LISTENER(BENCH)\n",
 	    queue, port);

@@ -315,13 +315,15 @@ run_init(
 	return MQI_OK;
 }
 
-enum mqi_err
-run_connect(struct run *r, const char *channel, const char *address, char *text)
+static enum mqi_err
+connect_to(struct run *r, const char *channel, const char *address,
+    const char *user, char *text)
 {
 	struct mqagent_opts opts = {.root = r->args->root,
 	    .app_name = "mca",
 	    .channel = channel,
 	    .address = address,
+	    .user = user,
 	    .timeout_ms = 10000};
 	enum mqi_err err = mqagent_connect(r->args->qmgr, &opts, &r->conn);
 
@@ -330,8 +332,18 @@ run_connect(struct run *r, const char *channel, const char *address, char *text)
 		(void)snprintf(text, CHANNEL_TEXT_LEN,
 		    "queue manager %s takes no connection: %s", r->args->qmgr,
 		    mqi_strerror(err));
-		return err;
 	}
+	return err;
+}
+
+enum mqi_err
+run_connect_as(struct run *r, const char *channel, const char *address,
+    const char *user, char *text)
+{
+	enum mqi_err err = connect_to(r, channel, address, user, text);
+
+	if (err != MQI_OK)
+		return err;
 	mqagent_on_order(r->conn, on_order, r);
 	if (uv_poll_init(&r->loop, &r->local, mqagent_fd(r->conn)) != 0) {
 		(void)snprintf(text, CHANNEL_TEXT_LEN,
@@ -339,6 +351,27 @@ run_connect(struct run *r, const char *channel, const char *address, char *text)
 		return MQI_E_RESOURCE_PROBLEM;
 	}
 	return MQI_OK;
+}
+
+enum mqi_err
+run_connect(struct run *r, const char *channel, const char *address, char *text)
+{
+	return run_connect_as(r, channel, address, "", text);
+}
+
+enum mqi_err
+run_ask(struct run *r, char *text)
+{
+	MQ_PRE(r->conn == NULL);
+	return connect_to(r, "", "", "", text);
+}
+
+void
+run_ask_end(struct run *r)
+{
+	if (r->conn != NULL && mqi_disconnect(r->conn) != MQI_OK)
+		mqlog(MQLOG_WARN, "agent.ask", "the connection broke");
+	r->conn = NULL;
 }
 
 int

@@ -87,6 +87,13 @@ MQ_MUST_CHECK enum mqi_err run_init(
 /* Connects to the queue manager; text (CHANNEL_TEXT_LEN) on a failure. */
 MQ_MUST_CHECK enum mqi_err run_connect(
     struct run *r, const char *channel, const char *address, char *text);
+/* The same, on behalf of a partner who is this user here. */
+MQ_MUST_CHECK enum mqi_err run_connect_as(struct run *r, const char *channel,
+    const char *address, const char *user, char *text);
+/* A connection for questions alone, outside the loop and on behalf of nobody;
+ * then run_connect(). */
+MQ_MUST_CHECK enum mqi_err run_ask(struct run *r, char *text);
+void run_ask_end(struct run *r);
 /* Runs until run_end(); returns the exit status. */
 int run_loop(struct run *r);
 void run_end(struct run *r, int status);

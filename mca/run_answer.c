@@ -7,10 +7,11 @@
  * which dials itself) for one that asks for them.  So the first frame is
  * looked at before there is a machine; the machine then gets it like any other.
  *
- * Until the partner's HELLO has named a channel and its certificate fits that
- * channel's SSLPEER, this process has no connection to the queue manager's
- * queues, and CHANNEL_HELLO_MS to get there; then the listener hears (one byte
- * on ready_fd) that this connection counts as authenticated.
+ * Until the partner's HELLO has named a channel and the queue manager has said
+ * as which user it may use that (admit.h), this process has no connection to
+ * the queue manager's queues, and CHANNEL_HELLO_MS to get there; afterwards
+ * what it opens is judged by that user's rights.  Then the listener hears (one
+ * byte on ready_fd) that this connection counts as authenticated.
  *
  * Failure modes: as run_channel.c; what is no HELLO at all gets a receiver,
  * which says so.
@@ -46,26 +47,14 @@ type_is(const struct mqctl_list *row, const char *a, const char *b)
 	return strcmp(type, a) == 0 || strcmp(type, b) == 0;
 }
 
-/* The definition of the channel that a HELLO names, if its partner may use
- * it; on success mqctl_list_fini() it. */
+/* What a HELLO asks for, on a connection for questions. */
 static enum mqi_err
-look_up(const struct mqchan_hello *h, struct mqctl_list *ret, char *text)
+judge(const struct mqchan_hello *h, struct mqctl_list *ret, char *text)
 {
 	bool asks = h->role == MQCHAN_ROLE_RECEIVER;
-	enum mqi_err err;
+	enum mqi_err err =
+	    run_display(&me.rc.run, MQCTL_CHANNEL, h->channel, ret, text);
 
-	(void)snprintf(me.rc.name, sizeof(me.rc.name), "%s", h->channel);
-	if (!mqname_is_valid(h->channel, MQI_CHANNEL_NAME_LEN) ||
-	    !mqname_is_valid(h->qmgr, MQI_NAME_LEN)) {
-		(void)snprintf(text, CHANNEL_TEXT_LEN,
-		    "the name of the channel or queue manager is not valid");
-		return MQI_E_OBJECT_NAME;
-	}
-	err =
-	    run_connect(&me.rc.run, h->channel, me.rc.run.args->address, text);
-	if (err != MQI_OK)
-		return err;
-	err = run_display(&me.rc.run, MQCTL_CHANNEL, h->channel, ret, text);
 	if (err != MQI_OK)
 		return MQI_E_UNKNOWN_CHANNEL;
 	if (!(asks ? type_is(ret, "SVR", "SDR")
@@ -80,7 +69,34 @@ look_up(const struct mqchan_hello *h, struct mqctl_list *ret, char *text)
 		err = certs_check_cipher(
 		    link_tls(me.rc.link), run_get(ret, "SSLCIPH"), text);
 	if (err == MQI_OK)
-		err = run_channel_match(&me.rc, run_get(ret, "SSLPEER"), text);
+		err = run_channel_admit(&me.rc, h->qmgr, text);
+	if (err != MQI_OK)
+		mqctl_list_fini(ret);
+	return err;
+}
+
+/* The definition of the channel that a HELLO names, if its partner may use
+ * it; on success mqctl_list_fini() it. */
+static enum mqi_err
+look_up(const struct mqchan_hello *h, struct mqctl_list *ret, char *text)
+{
+	enum mqi_err err;
+
+	(void)snprintf(me.rc.name, sizeof(me.rc.name), "%s", h->channel);
+	if (!mqname_is_valid(h->channel, MQI_CHANNEL_NAME_LEN) ||
+	    !mqname_is_valid(h->qmgr, MQI_NAME_LEN)) {
+		(void)snprintf(text, CHANNEL_TEXT_LEN,
+		    "the name of the channel or queue manager is not valid");
+		return MQI_E_OBJECT_NAME;
+	}
+	err = run_ask(&me.rc.run, text);
+	if (err == MQI_OK)
+		err = judge(h, ret, text);
+	run_ask_end(&me.rc.run);
+	if (err != MQI_OK)
+		return err;
+	err = run_connect_as(
+	    &me.rc.run, h->channel, me.rc.run.args->address, me.rc.user, text);
 	if (err == MQI_OK)
 		authenticated();
 	else

@@ -181,6 +181,54 @@ run_channel_match(struct run_channel *rc, const char *pattern, char *text)
 	return MQI_OK;
 }
 
+static enum mqi_err
+ask(struct run_channel *rc, const char *qmgr, char *ret_user, char *text)
+{
+	const struct admit_caller who = {.channel = rc->name,
+	    .address = rc->conname,
+	    .subject = rc->certs.partner.subject,
+	    .issuer = rc->certs.partner.issuer,
+	    .qmgr = qmgr,
+	    .user = ""};
+
+	return admit(&rc->run, &who, ret_user, text);
+}
+
+enum mqi_err
+run_channel_admit(struct run_channel *rc, const char *qmgr, char *text)
+{
+	return ask(rc, qmgr, rc->user, text);
+}
+
+/* One that was admitted, by the records of now. */
+static enum mqi_err
+admit_again(struct run_channel *rc, char *text)
+{
+	char user[MQATTR_USER_LEN + 1];
+	enum mqi_err err = ask(rc, rc->c->partner.qmgr, user, text);
+
+	if (err != MQI_OK || strcmp(user, rc->user) == 0)
+		return err;
+	(void)snprintf(text, CHANNEL_TEXT_LEN,
+	    "the partner is another user now: begin again");
+	return MQI_E_NOT_AUTHORIZED;
+}
+
+/* One that we have called, by the definition of now. */
+static enum mqi_err
+match_again(struct run_channel *rc, char *text)
+{
+	struct mqctl_list row;
+	enum mqi_err err =
+	    run_display(&rc->run, MQCTL_CHANNEL, rc->name, &row, text);
+
+	if (err != MQI_OK)
+		return err;
+	err = run_channel_match(rc, run_get(&row, "SSLPEER"), text);
+	mqctl_list_fini(&row);
+	return err;
+}
+
 /* ---- the loop's events ---- */
 
 static void
@@ -279,27 +327,22 @@ stop(struct run *r)
 		run_channel_finish(rc, MQI_OK, "stopped");
 }
 
-/* REFRESH SECURITY: the partner is judged anew, by the files and the SSLPEER of
- * now; the connection stays if it may. */
+/* REFRESH SECURITY: the partner is judged anew, by the files, the records and
+ * the definition of now; the connection stays if it may. */
 static void
 refresh(struct run *r)
 {
 	struct run_channel *rc = of(r);
 	char text[CHANNEL_TEXT_LEN];
-	struct mqctl_list row;
 	enum mqi_err err;
 
 	/* one that has begun just now reads what is there */
 	if (rc->c == NULL || channel_state(rc->c) == CHANNEL_ENDED)
 		return;
-	err = run_display(r, MQCTL_CHANNEL, rc->name, &row, text);
-	if (err == MQI_OK) {
-		err = certs_refresh(&rc->certs, link_tls(rc->link), text);
-		if (err == MQI_OK)
-			err = run_channel_match(
-			    rc, run_get(&row, "SSLPEER"), text);
-		mqctl_list_fini(&row);
-	}
+	err = certs_refresh(&rc->certs, link_tls(rc->link), text);
+	if (err == MQI_OK)
+		err = rc->user[0] != '\0' ? admit_again(rc, text)
+					  : match_again(rc, text);
 	if (err != MQI_OK)
 		channel_fail(rc->c, err, 0, 0, "%s", text);
 }

@@ -8,6 +8,7 @@
 #ifndef MQ_MCA_RUN_CHANNEL_H
 #define MQ_MCA_RUN_CHANNEL_H
 
+#include "mca/admit.h"
 #include "mca/certs.h"
 #include "mca/receiver.h"
 #include "mca/run.h"
@@ -38,6 +39,7 @@ struct run_channel {
 	char name[MQI_CHANNEL_NAME_LEN + 1];
 	char conname[264 + 1];
 	char partner[CHANNEL_IDENTITY_LEN]; /* its certificate's subject */
+	char user[MQATTR_USER_LEN + 1]; /* that an admitted partner is here */
 	char error[CHANNEL_TEXT_LEN];
 	const char *state;  /* told before the machine lives */
 	int64_t not_after;  /* the first of both certificates' ends; 0: none */
@@ -62,6 +64,11 @@ MQ_MUST_CHECK enum mqi_err run_channel_peer(struct run_channel *rc, char *text);
  * Errors: CHANNEL_CONFIG, CERTIFICATE, NOT_AUTHORIZED. */
 MQ_MUST_CHECK enum mqi_err run_channel_match(
     struct run_channel *rc, const char *pattern, char *text);
+/* Whether a partner that has called may use the channel, and as which user
+ * (rc->user); the queue manager's name is what it says of itself.
+ * Errors: as admit(). */
+MQ_MUST_CHECK enum mqi_err run_channel_admit(
+    struct run_channel *rc, const char *qmgr, char *text);
 /* From now on there is a machine. */
 void run_channel_begin(
     struct run_channel *rc, const struct run_role *role, struct channel *c);

@@ -13,9 +13,9 @@
  * WAIT_MS, so that a crowd that comes back after a restart is let in one after
  * the other, and nobody who does not finish keeps all others out.
  *
- * Happy path: a socket from the listener, TLS, hellos, admit(): the channel
- * named must be of CHLTYPE(SVRCONN) and the certificate must fit.  When the
- * listener ends, the clients stay; with the last of them this process ends.
+ * Happy path: a socket from the listener, TLS, hellos, admit_client(): the
+ * channel named must be of CHLTYPE(SVRCONN) and the certificate must fit.  When
+ * the listener ends, the clients stay; with the last of them this process ends.
  *
  * Failure: the queue manager ends: all clients are told what it said, and
  * this process ends too.
@@ -33,6 +33,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/name.h"
+#include "mca/admit.h"
 #include "mca/certs.h"
 #include "mca/client.h"
 #include "mca/handover.h"
@@ -81,32 +82,6 @@ finish(enum mqi_err reason, const char *text)
 
 /* ---- who may ---- */
 
-static enum mqi_err
-check_peer(const struct client *c, const char *pattern, char *text)
-{
-	char why[MQTLS_WHY_LEN] = "";
-	bool match = false;
-	enum mqi_err err;
-
-	if (pattern[0] == '\0') {
-		(void)snprintf(text, CLIENT_TEXT_LEN,
-		    "channel %s has no SSLPEER, so nobody may use it",
-		    c->hello.channel);
-		return MQI_E_NOT_AUTHORIZED;
-	}
-	err = mqtls_peer_match(c->tls, pattern, &match, why);
-	if (err == MQI_OK && !match) {
-		(void)snprintf(why, sizeof(why),
-		    "certificate %.256s does not fit its SSLPEER",
-		    c->cert.subject);
-		err = MQI_E_NOT_AUTHORIZED;
-	}
-	if (err != MQI_OK)
-		(void)snprintf(text, CLIENT_TEXT_LEN, "channel %s: %.400s",
-		    c->hello.channel, why);
-	return err;
-}
-
 static void
 fill_def(struct client *c, const struct mqctl_list *row)
 {
@@ -121,8 +96,14 @@ fill_def(struct client *c, const struct mqctl_list *row)
 }
 
 static enum mqi_err
-admit(struct client *c, char *text)
+admit_client(struct client *c, char *text)
 {
+	const struct admit_caller who = {.channel = c->hello.channel,
+	    .address = c->address,
+	    .subject = c->cert.subject,
+	    .issuer = c->cert.issuer,
+	    .qmgr = "",
+	    .user = c->hello.user};
 	struct mqctl_list row;
 	enum mqi_err err;
 
@@ -135,10 +116,10 @@ admit(struct client *c, char *text)
 		err = MQI_E_CHANNEL_CONFIG;
 	}
 	if (err == MQI_OK)
-		err = check_peer(c, run_get(&row, "SSLPEER"), text);
-	if (err == MQI_OK)
 		err =
 		    certs_check_cipher(c->tls, run_get(&row, "SSLCIPH"), text);
+	if (err == MQI_OK)
+		err = admit(&me.run, &who, c->def.user, text);
 	if (err == MQI_OK)
 		fill_def(c, &row);
 	mqctl_list_fini(&row);
@@ -433,7 +414,7 @@ run_clients(const struct run_args *args)
 		return RUN_FAILED;
 	me.host = (struct client_host){.loop = &me.run.loop,
 	    .socket_dir = me.socket_dir,
-	    .admit = admit,
+	    .admit = admit_client,
 	    .settled = on_settled,
 	    .gone = on_gone};
 	err = start(args, text);

@@ -174,6 +174,10 @@ check_required(struct ctl *c, const struct mqattr_set *set)
 	if (err != MQI_OK || mqattr_set_type(set) != MQATTR_CHANNEL)
 		return err;
 	for (size_t i = 0; i < MQ_ARRAY_LEN(required); i++) {
+		/* who may call is for CHLAUTH to say */
+		if (required[i] == MQATTR_ID_SSLPEER &&
+		    !mqattr_set_has(set, MQATTR_ID_CONNAME))
+			continue;
 		if (!mqattr_set_has(set, required[i]) ||
 		    (required[i] == MQATTR_ID_CONNAME &&
 			mqattr_chltype(set) == MQATTR_SVR) ||

@@ -102,16 +102,6 @@ qm_try_connect(struct qm *q)
 	}
 }
 
-void
-qm_start(struct qm *q)
-{
-	qm_spawn(q);
-	mqi_conn *conn = qm_try_connect(q);
-	if (!conn)
-		proc_die(&q->proc, "the queue manager did not start");
-	(void)mqi_disconnect(conn);
-}
-
 mqi_conn *
 qm_connect(const struct qm *q)
 {
@@ -142,6 +132,35 @@ qm_mqsc(const struct qm *q, const char *commands)
 		proc_die(&q->proc, "mqsc");
 	}
 	free(out);
+}
+
+void
+qm_let_in(const struct qm *q)
+{
+	qm_mqsc(q, "SET CHLAUTH('*') TYPE(SSLPEERMAP) SSLPEER('CN=*') "
+		   "MCAUSER('partner') ACTION(REPLACE)\n"
+		   "SET AUTHREC OBJTYPE(QMGR) PRINCIPAL('partner') "
+		   "AUTHADD(CONNECT)\n"
+		   "SET AUTHREC PROFILE('**') OBJTYPE(QUEUE) "
+		   "PRINCIPAL('partner') AUTHADD(ALLMQI)\n");
+}
+
+void
+qm_start(struct qm *q)
+{
+	char cert[PATH_MAX + MQI_NAME_LEN + 32];
+
+	qm_spawn(q);
+	mqi_conn *conn = qm_try_connect(q);
+	if (!conn)
+		proc_die(&q->proc, "the queue manager did not start");
+	(void)mqi_disconnect(conn);
+	snprintf(
+	    cert, sizeof(cert), "%.4000s/%s/ssl/cert.pem", q->root, q->name);
+	if (q->lets_in || access(cert, F_OK) < 0)
+		return;
+	q->lets_in = true;
+	qm_let_in(q);
 }
 
 /* Runs mqadmin with arguments up to NULL; dies if it fails. */
@@ -268,6 +287,7 @@ qm_serve(const struct qm *q, const struct tmpdir *d)
 
 	qm_tls(q, d);
 	qm_issue(q, d, "app");
+	qm_let_in(q);
 	snprintf(text, sizeof(text),
 	    "DEFINE LISTENER(TCP) TRPTYPE(TCP) IPADDR('127.0.0.1') PORT(%d) "
 	    "CONTROL(QMGR)\n"

@@ -20,6 +20,7 @@ struct qm {
 	struct proc proc;
 	char control_path[PATH_MAX];
 	struct recorder_control *control; /* NULL: no recorder */
+	bool lets_in;                     /* partners: its rules are set */
 };
 
 /* Makes NAME under d/root with `qmgr --create`, not started. */
@@ -30,8 +31,12 @@ void qm_record(struct qm *q, const char *trace);
 void qm_spawn(struct qm *q);
 /* Connects, trying until it answers.  NULL when the program has ended. */
 mqi_conn *qm_try_connect(struct qm *q);
-/* Starts it and waits until it answers; dies if it ends instead. */
+/* Starts it and waits until it answers; dies if it ends instead.  The first
+ * time, if it has a certificate (qm_tls()), with qm_let_in(). */
 void qm_start(struct qm *q);
+/* Lets everybody in who has a certificate of its authority, as user "partner",
+ * who may use all queues. */
+void qm_let_in(const struct qm *q);
 /* A connection to the running queue manager; dies without. */
 mqi_conn *qm_connect(const struct qm *q);
 /* Runs MQSC commands by mqadmin; dies if one fails. */

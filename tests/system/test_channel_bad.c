@@ -354,7 +354,7 @@ test_the_wrong_name_is_refused(void **state)
 
 	encode_hello(&b, "QM1.QM2");
 	say_and_be_refused(f, "qm3", b.data, b.len, MQI_E_NOT_AUTHORIZED);
-	wait_logged(f, "does not fit the SSLPEER", "CN=QM3");
+	wait_logged(f, "does not fit the channel's SSLPEER", "CN=QM3");
 	mqbuf_fini(&b);
 	real_one_works(f);
 }

@@ -558,7 +558,12 @@ make_route(int port)
 	}
 	(void)snprintf(script, sizeof(script),
 	    "DEF QL(IN) DEFPSIST(YES)\n"
-	    "DEF CHL(QM1.QM2) CHLTYPE(RCVR) SSLPEER('CN=QM1')\n"
+	    "DEF CHL(QM1.QM2) CHLTYPE(RCVR)\n"
+	    "SET CHLAUTH(QM1.QM2) TYPE(SSLPEERMAP) SSLPEER('CN=QM1') "
+	    "MCAUSER('qm1')\n"
+	    "SET AUTHREC OBJTYPE(QMGR) PRINCIPAL('qm1') AUTHADD(CONNECT)\n"
+	    "SET AUTHREC PROFILE(IN) OBJTYPE(QUEUE) PRINCIPAL('qm1') "
+	    "AUTHADD(PUT)\n"
 	    "DEF LSTR(L) IPADDR('127.0.0.1') PORT(%d)\nSTART LSTR(L)\n",
 	    port);
 	expect_status(mqadmin_input(script, "mqsc", "QM2", NULL), 0, __LINE__);

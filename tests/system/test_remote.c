@@ -119,7 +119,7 @@ test_refusals_say_why(void **state)
 	opts.channel = "IN";
 	assert_refused(&opts, MQI_E_CHANNEL_CONFIG, "not for applications");
 	opts.channel = "OTHER";
-	assert_refused(&opts, MQI_E_NOT_AUTHORIZED, "SSLPEER");
+	assert_refused(&opts, MQI_E_NOT_AUTHORIZED, "not authorized to use");
 	opts = remote_opts();
 	opts.ssl_peer = "CN=QM2";
 	assert_refused(&opts, MQI_E_SECURITY, "does not fit CN=QM2");

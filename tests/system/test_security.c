@@ -302,6 +302,142 @@ test_a_blocked_address_is_closed_at_once(void **state)
 	all_arrived(f);
 }
 
+/* ---- who may connect ---- */
+
+/* What RUNCHECK says of QM1, in the words of the answer. */
+static void
+predict(struct fixture *f, const char *answer)
+{
+	char bin[PATH_MAX], log[PATH_MAX], *out = NULL;
+
+	proc_bin("mqadmin", bin, sizeof(bin));
+	(void)snprintf(log, sizeof(log), "%.4000s/mqadmin", f->dir.path);
+	assert_int_equal(
+	    proc_run((const char *const[]){bin, "mqsc", "QM2", "--root",
+			 f->qm[1].root, NULL},
+		"DISPLAY CHLAUTH(QM1.QM2) MATCH(RUNCHECK) ADDRESS('127.0.0.1') "
+		"+\nSSLPEER('CN=QM1') SSLCERTI('CN=Sluice private authority') "
+		"+\nQMNAME(QM1)\n",
+		log, &out),
+	    0);
+	if (strstr(out, answer) == NULL)
+		fail_msg("no '%s' in: %s", answer, out);
+	free(out);
+}
+
+/* The rules of QM2, instead of those that there are; what becomes of QM1 is
+ * what RUNCHECK says.  why: of a refusal, in the log of QM2; NULL: let in. */
+static void
+judge(struct fixture *f, const char *rules, const char *answer, const char *why)
+{
+	unsigned refused = log_count(&f->qm[1], "chlauth.refused", "");
+
+	qm_mqsc(&f->qm[1], "SET CHLAUTH('*') ACTION(REMOVEALL)\n"
+			   "SET CHLAUTH('QM1.*') ACTION(REMOVEALL)");
+	if (*rules != '\0')
+		qm_mqsc(&f->qm[1], rules);
+	predict(f, answer);
+	put_one(f);
+	if (why == NULL) {
+		all_arrived(f);
+		return;
+	}
+	wait_log(f, 1, refused + 1, "chlauth.refused", "");
+	wait_log(f, 1, 1, "chlauth.refused", why);
+}
+
+static void
+test_who_may_connect_is_what_the_records_say(void **state)
+{
+	struct fixture *f = *state;
+
+	/* the sender tries again each second, so nothing runs in between */
+	judge(f, "", "USERSRC(NOACCESS)",
+	    "no CHLAUTH record lets it in; one would be SET "
+	    "CHLAUTH('QM1.QM2') TYPE(SSLPEERMAP) SSLPEER('CN=QM1')");
+	judge(f,
+	    "SET CHLAUTH('*') TYPE(SSLPEERMAP) SSLPEER('CN=QM1') "
+	    "SSLCERTI('CN=Other') MCAUSER('partner')",
+	    "USERSRC(NOACCESS)", "no CHLAUTH record lets it in");
+	judge(f,
+	    "SET CHLAUTH('*') TYPE(SSLPEERMAP) SSLPEER('CN=*') "
+	    "MCAUSER('partner')\n"
+	    "SET CHLAUTH('QM1.*') TYPE(QMGRMAP) QMNAME(QM1) "
+	    "USERSRC(NOACCESS)",
+	    "USERSRC(NOACCESS)", "TYPE(QMGRMAP) QMNAME('QM1')");
+	judge(f,
+	    "SET CHLAUTH('*') TYPE(ADDRESSMAP) ADDRESS('127.*') "
+	    "MCAUSER('partner')\n"
+	    "SET CHLAUTH('*') TYPE(BLOCKUSER) USERLIST('partner')",
+	    "TYPE(BLOCKUSER)", "the user is blocked: partner");
+	judge(f,
+	    "SET CHLAUTH('*') TYPE(ADDRESSMAP) ADDRESS('127.*') "
+	    "MCAUSER('root')",
+	    "USERSRC(NOACCESS)", "owner of the queue manager");
+	/* the partner is told that, and not why */
+	wait_log(f, 0, 1, "channel.failed", "not authorized to use channel");
+	assert_int_equal(log_count(&f->qm[0], "CHLAUTH record", ""), 0);
+	assert_int_equal(depth(&f->qm[1], "IN"), 0);
+	judge(f,
+	    "SET CHLAUTH('*') TYPE(ADDRESSMAP) ADDRESS('*') "
+	    "USERSRC(NOACCESS)\n"
+	    "SET CHLAUTH('QM1.*') TYPE(SSLPEERMAP) SSLPEER('CN=QM1') "
+	    "SSLCERTI('CN=Sluice*') ADDRESS('127.0.0.0/8') "
+	    "MCAUSER('partner')",
+	    "MCAUSER(partner)", NULL);
+}
+
+static void
+test_a_record_that_warns_lets_in_and_says_so(void **state)
+{
+	struct fixture *f = *state;
+
+	qm_mqsc(&f->qm[1],
+	    "ALTER CHANNEL(QM1.QM2) CHLTYPE(RCVR) MCAUSER('partner')");
+	judge(f,
+	    "SET CHLAUTH('*') TYPE(ADDRESSMAP) ADDRESS('*') "
+	    "USERSRC(NOACCESS) WARN(YES)",
+	    "MCAUSER(partner)", NULL);
+	wait_log(f, 1, 1, "chlauth.warning", "WARN(YES)");
+}
+
+/* A record goes, and comes back, while messages are on their way. */
+static void
+test_a_channel_ends_when_its_record_goes(void **state)
+{
+	struct fixture *f = *state;
+
+	put_one(f);
+	all_arrived(f);
+	qm_mqsc(&f->qm[1], "REFRESH SECURITY");
+	put_one(f);
+	all_arrived(f);
+	assert_int_equal(log_count(&f->qm[1], "channel.running", ""), 1);
+	qm_mqsc(&f->qm[1], "SET CHLAUTH('*') ACTION(REMOVEALL)\n"
+			   "REFRESH SECURITY TYPE(AUTHSERV)");
+	wait_log(f, 1, 1, "chlauth.refused", "no CHLAUTH record");
+	wait_log(f, 0, 1, "channel.failed", "not authorized");
+	for (int i = 0; i < 20; i++)
+		put_one(f);
+	assert_int_equal(depth(&f->qm[1], "IN"), 0);
+	qm_let_in(&f->qm[1]);
+	all_arrived(f);
+}
+
+static void
+test_without_chlauth_the_channel_decides(void **state)
+{
+	struct fixture *f = *state;
+
+	qm_mqsc(&f->qm[1], "SET CHLAUTH('*') ACTION(REMOVEALL)\n"
+			   "ALTER QMGR CHLAUTH(DISABLED)");
+	put_one(f);
+	wait_log(f, 1, 1, "chlauth.refused", "MCAUSER is blank");
+	qm_mqsc(&f->qm[1],
+	    "ALTER CHANNEL(QM1.QM2) CHLTYPE(RCVR) MCAUSER('partner')");
+	all_arrived(f);
+}
+
 int
 main(void)
 {
@@ -311,6 +447,10 @@ main(void)
 	    TEST(test_a_channel_takes_its_new_certificate),
 	    TEST(test_a_revoked_partner_is_out_after_a_refresh),
 	    TEST(test_a_blocked_address_is_closed_at_once),
+	    TEST(test_who_may_connect_is_what_the_records_say),
+	    TEST(test_a_record_that_warns_lets_in_and_says_so),
+	    TEST(test_a_channel_ends_when_its_record_goes),
+	    TEST(test_without_chlauth_the_channel_decides),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -193,7 +193,8 @@ test_authority_records_refuse_what_is_not_right_and_name_it(void **state)
 	    {"dis authrec match(membership) group('g')",
 		"-> ATTRIBUTE MATCH(MEMBERSHIP) needs PRINCIPAL\n"},
 	    {"refresh security type(odd)",
-		"-> ATTRIBUTE TYPE(ODD) is not valid: it must be AUTHSERV\n"},
+		"-> ATTRIBUTE TYPE(ODD) is not valid: it must be AUTHSERV, "
+		"SSL\n"},
 	};
 	CHECK(rows);
 }
