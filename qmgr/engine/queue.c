@@ -97,7 +97,8 @@ msg_memory(const struct msg *m)
 static uint64_t
 entry_body_bytes(const struct entry *x)
 {
-	return x->m.data != NULL ? x->m.data->len : 0;
+	return (x->m.data != NULL ? x->m.data->len : 0) +
+	       (x->m.head != NULL ? x->m.head->len : 0);
 }
 
 /* Recomputes `settled` after any change. */

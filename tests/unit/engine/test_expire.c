@@ -32,10 +32,10 @@ open_queues(struct fixture *f)
 }
 
 static int
-setup(void **state)
+setup_with(void **state, uint32_t window_bytes)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct engine_config c = {.name = "QM"};
+	struct engine_config c = {.name = "QM", .window_bytes = window_bytes};
 
 	rig_start(&f->r, &c);
 	rig_define(&f->r, MQATTR_QLOCAL, "Q", NULL);
@@ -44,6 +44,20 @@ setup(void **state)
 	open_queues(f);
 	*state = f;
 	return 0;
+}
+
+static int
+setup(void **state)
+{
+	return setup_with(state, 0);
+}
+
+#define SMALL_WINDOW 2000u
+
+static int
+setup_small(void **state)
+{
+	return setup_with(state, SMALL_WINDOW);
 }
 
 static int
@@ -245,6 +259,26 @@ test_large_ones_are_whole_until_then(void **state)
 	assert_int_equal(get(f, f->q), MQI_E_NO_MSG_AVAILABLE);
 }
 
+/* What is kept of large ones is bounded as the rest is. */
+static void
+test_descriptors_of_large_ones_count_in_the_window(void **state)
+{
+	struct fixture *f = *state;
+	static char large[70000];
+	const struct queue *q = queue_by_id(
+	    f->r.e, engine_object_find(f->r.e, MQATTR_QLOCAL, "Q")->id);
+
+	for (unsigned i = 0; i < 50; i++)
+		put(f, 1000, 0, large, sizeof(large));
+	rig_settle(&f->r);
+	rig_advance_ms(&f->r, 20);
+	assert_true(q->n_settled > 0 && q->n_settled < 50);
+	assert_true(q->settled_bytes > 0 && q->settled_bytes <= SMALL_WINDOW);
+	for (unsigned i = 0; i < 50; i++)
+		assert_int_equal(get(f, f->q), MQI_OK);
+	assert_int_equal(get(f, f->q), MQI_E_NO_MSG_AVAILABLE);
+}
+
 /* ---- transmission queues ---- */
 
 static const struct engine_identity agent = {
@@ -362,6 +396,9 @@ main(void)
 	    T(test_a_message_backed_out_too_late_expires),
 	    T(test_a_report_goes_only_where_its_sender_may_put),
 	    T(test_large_ones_are_whole_until_then),
+	    cmocka_unit_test_setup_teardown(
+		test_descriptors_of_large_ones_count_in_the_window, setup_small,
+		teardown),
 	    T(test_what_was_never_handed_out_expires_before_it_is_sent),
 	    T(test_what_was_handed_out_is_sent_whatever_its_age),
 	    cmocka_unit_test(test_a_jump_of_the_wall_expires_nothing_early),
