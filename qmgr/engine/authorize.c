@@ -4,8 +4,9 @@
  * in the log that names who, what, which right and which record, and the
  * command that would give it; a sentence for the caller.
  *
- * Neighbours: session.c asks at each open; the daemon asks when a session
- * begins and for each command; authority_judge.c knows the records.
+ * Neighbours: session.c asks at each open; put.c and trace.c ask for a message
+ * that wants a report; the daemon asks when a session begins and for
+ * each command; authority_judge.c knows the records.
  * Invariants: the owner may do everything, but on behalf of another user nobody
  * is the owner.  Handles once opened are not asked about again.
  * Happy path: the verdict allows it.
@@ -239,4 +240,41 @@ authorize_alternate(struct engine_session *s, const char *user,
 	}
 	ret_who->is_owner = false;
 	return MQI_OK;
+}
+
+/* ---- reports ---- */
+
+static void
+identity_of_handle(const struct handle *h, struct engine_identity *ret)
+{
+	const struct engine *e = h->s->e;
+
+	*ret = h->s->who;
+	if (h->alternate == NULL)
+		return;
+	(void)snprintf(ret->user, sizeof(ret->user), "%s", h->alternate);
+	ret->group[0] = '\0';
+	ret->is_owner = ret->is_owner && e->ops->is_owner != NULL &&
+			e->ops->is_owner(e->ctx, h->alternate);
+}
+
+bool
+authorize_report(const struct handle *h, const struct mqdesc_route *to)
+{
+	struct engine *e = h->s->e;
+	const char *name = to->queue;
+	struct engine_identity who;
+	char why[AUTHORITY_TEXT_LEN];
+	struct route route;
+
+	identity_of_handle(h, &who);
+	if (route_resolve(e->objects, e->config.name, to->queue, to->qmgr,
+		MQI_OO_OUTPUT, &route) == MQI_OK)
+		return authorize_open(h->s, &who, &route, MQI_OO_OUTPUT, why,
+			   sizeof(why)) == MQI_OK;
+	/* what does not exist yet may be there when the report is put */
+	if (to->qmgr[0] != '\0' && strcmp(to->qmgr, e->config.name) != 0)
+		name = to->qmgr;
+	return engine_authorize(e, &who, AUTHORITY_QUEUE, name, AUTHORITY_PUT,
+		   why, sizeof(why)) == MQI_OK;
 }

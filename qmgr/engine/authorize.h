@@ -9,6 +9,8 @@
 #include "qmgr/engine/engine.h"
 #include "qmgr/engine/route.h"
 
+struct handle;
+
 /* Lines in the log of what was refused. */
 struct refusals {
 	uint64_t since_us;
@@ -24,5 +26,8 @@ enum mqi_err authorize_open(struct engine_session *s,
 /* Whether the session may act as user, and who that is. */
 enum mqi_err authorize_alternate(struct engine_session *s, const char *user,
     struct engine_identity *ret_who, char *ret_why, size_t why_len);
+/* Whether who puts by the handle may put there: reports, which the queue
+ * manager puts, give nobody more rights than he has. */
+bool authorize_report(const struct handle *h, const struct mqdesc_route *to);
 
 #endif

@@ -764,6 +764,9 @@ void put_stage_whole(struct engine *e, uint32_t number, struct msg *m);
 void expire_clock(struct engine *e, uint64_t mono_us, uint64_t wall_us);
 /* When a message put now expires. */
 uint64_t expire_deadline(const struct engine *e, int32_t expiry);
+/* Marks the stamped message in e->scratch, which expires: no report. */
+MQ_MUST_CHECK enum mqi_err expire_report_nothing(
+    struct engine *e, int32_t expiry, struct stamp_result *stamped);
 /* What a loaded message's descriptor says of it; data may be NULL. */
 void expire_loaded(struct msg *m, struct mqref *data);
 /* Keeps the descriptor of a message whose bytes are staged, if it expires. */

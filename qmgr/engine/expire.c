@@ -15,6 +15,9 @@
  * batch (report.c).  On a transmission queue, what may have been handed out to
  * a sender is sent whatever its age, with a mark, and its receiver drops it.
  *
+ * Whether its putter may have the report put where he wants it is judged with
+ * the put (put.c); that he may not is noted in the deadline.
+ *
  * A report that cannot be put goes to the dead-letter queue, or is lost with a
  * line in the log.  About a message in pieces it carries no data.
  */
@@ -29,6 +32,8 @@
 
 #define EXPIRE_SLEW 20u /* parts of the time that passes */
 #define EXPIRE_TENTH_MS 100u
+/* Of a deadline: no report, since its putter may not put where it would go. */
+#define EXPIRE_UNREPORTED (UINT64_C(1) << 63)
 #define EXPIRE_RECORD_ROOM 640u /* REMOVE, and PUT without its message */
 
 /* ---- time ---- */
@@ -59,10 +64,16 @@ expire_deadline(const struct engine *e, int32_t expiry)
 	return e->clock_us / 1000 + (uint64_t)expiry * EXPIRE_TENTH_MS;
 }
 
+static uint64_t
+deadline_of(const struct msg *m)
+{
+	return m->deadline_ms & ~EXPIRE_UNREPORTED;
+}
+
 static bool
 expire_has_passed(const struct engine *e, const struct msg *m)
 {
-	return m->deadline_ms != 0 && m->deadline_ms <= e->clock_us / 1000;
+	return m->deadline_ms != 0 && deadline_of(m) <= e->clock_us / 1000;
 }
 
 bool
@@ -106,7 +117,7 @@ expire_dated(
 {
 	uint64_t now_ms = e->clock_us / 1000;
 	bool passed = expire_has_passed(e, m);
-	uint64_t left = passed ? 0 : m->deadline_ms - now_ms;
+	uint64_t left = passed ? 0 : deadline_of(m) - now_ms;
 	uint64_t tenths = (left + EXPIRE_TENTH_MS - 1) / EXPIRE_TENTH_MS;
 	struct mqref *copy;
 
@@ -124,6 +135,15 @@ expire_dated(
 }
 
 /* ---- reports ---- */
+
+enum mqi_err
+expire_report_nothing(
+    struct engine *e, int32_t expiry, struct stamp_result *stamped)
+{
+	stamped->deadline_ms |= EXPIRE_UNREPORTED;
+	return mqdesc_set_life(
+	    e->scratch.data, e->scratch.len, expiry, stamped->deadline_ms);
+}
 
 /* Makes it a dead letter. */
 static enum mqi_err
@@ -174,7 +194,7 @@ expire_make_report(struct engine *e, const struct msg *m, struct report *r)
 	enum mqi_err err;
 
 	r->e = e;
-	if (data == NULL ||
+	if (data == NULL || (m->deadline_ms & EXPIRE_UNREPORTED) != 0 ||
 	    mqreport_make(data->data, m->desc_len, m->body_len, &why, &r->desc,
 		&report) != MQI_OK ||
 	    !report.wanted)

@@ -195,25 +195,31 @@ struct put {
 	struct engine_reply done;
 };
 
-/* Who makes the queue manager put a report must be allowed to put there. */
+/* Who makes the queue manager put a report must be allowed to put there.  What
+ * an agent passes on comes whatever was asked for by somebody far away: it is
+ * taken, and not reported. */
 static enum mqi_err
-put_check_report(const struct put *p)
+put_check_report(const struct put *p, struct stamp_result *st)
 {
-	struct engine *e = p->e;
-	struct route route;
+	bool passed = p->s->who.is_agent &&
+		      (p->req->flags & MQLOCAL_PUT_PASS_CONTEXT) != 0;
+	const struct mqbuf *desc = &p->e->scratch;
+	struct mqdesc_route to = {.hops = 0};
 	struct mqi_md md;
-	char why[512];
-	enum mqi_err err = mqdesc_decode(e->scratch.data, e->scratch.len, &md);
+	enum mqi_err err = mqdesc_decode(desc->data, desc->len, &md);
 
 	if (err != MQI_OK)
 		return err;
 	free((void *)(uintptr_t)md.props);
-	if (md.reply_to_q[0] == '\0' ||
-	    route_resolve(e->objects, e->config.name, md.reply_to_q,
-		md.reply_to_qmgr, MQI_OO_OUTPUT, &route) != MQI_OK)
-		return MQI_OK; /* there will be none */
-	return authorize_open(
-	    p->s, &p->s->who, &route, MQI_OO_OUTPUT, why, sizeof(why));
+	memcpy(to.queue, md.reply_to_q, sizeof(to.queue));
+	memcpy(to.qmgr, md.reply_to_qmgr, sizeof(to.qmgr));
+	if (to.queue[0] == '\0' || md.msg_type == MQI_MT_REPORT ||
+	    authorize_report(p->h, &to))
+		return MQI_OK;
+	if (!passed)
+		return MQI_E_NOT_AUTHORIZED;
+	return st->deadline_ms != 0 ? expire_report_nothing(p->e, md.expiry, st)
+				    : MQI_OK;
 }
 
 static enum mqi_err
@@ -227,13 +233,13 @@ put_stamp(struct put *p)
 		return err;
 	p->rank = st.rank;
 	p->m.persistent = st.persistent;
-	p->m.deadline_ms = st.deadline_ms;
 	p->is_trace = st.is_trace;
 	if (st.may_report) {
-		err = put_check_report(p);
+		err = put_check_report(p, &st);
 		if (err != MQI_OK)
 			return err;
 	}
+	p->m.deadline_ms = st.deadline_ms;
 	p->m.put_ms = p->e->wall_us / 1000;
 	memcpy(p->m.msg_id, st.msg_id, MQI_ID_LEN);
 	memcpy(p->m.correl_id, st.correl_id, MQI_ID_LEN);

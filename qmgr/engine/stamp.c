@@ -145,7 +145,7 @@ stamp_write(const struct handle *h, const struct engine_put *req, bool pass,
 	ret->deadline_ms = st.deadline_ms;
 	ret->is_trace = info->is_trace;
 	ret->may_report =
-	    info->is_trace ||
+	    (info->is_trace && (info->report & MQI_RO_ACTIVITY) != 0) ||
 	    (ret->deadline_ms != 0 && (info->report & MQI_RO_EXPIRATION) != 0);
 	st.set_msg_id = !info->has_msg_id;
 	if (st.set_msg_id)

@@ -6,8 +6,9 @@
  * Neighbours: put.c asks here and puts what comes back, all in the unit of the
  * put, if there is one; report.c finds the report's way.
  * Invariant: what is no trace-route body is an ordinary message's.
- * Failure: without a way to the reply-to queue there is no report, and the
- * trace goes on; at the end of its way it is then simply gone.
+ * Failure: without a way to the reply-to queue, or the right to put there,
+ * there is no report, and the trace goes on; at the end of its way it is then
+ * simply gone.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,9 +35,10 @@ trace_hop(const struct handle *h, struct mqtrace_hop *ret)
 }
 
 static bool
-trace_report(struct engine *e, const struct mqbuf *body,
+trace_report(const struct handle *h, const struct mqbuf *body,
     struct queue **ret_queue, uint8_t *ret_rank, struct msg *ret_msg)
 {
+	struct engine *e = h->s->e;
 	const struct mqreport_why why = {
 	    .option = MQI_RO_ACTIVITY,
 	    .feedback = MQI_FB_ACTIVITY,
@@ -54,6 +56,8 @@ trace_report(struct engine *e, const struct mqbuf *body,
 	    e->scratch.data, e->scratch.len, r.body_len, &why, &r.desc, &wish);
 	if (err == MQI_OK && !wish.wanted)
 		err = MQI_E_MISSING_REPLY_TO_Q;
+	if (err == MQI_OK && !authorize_report(h, &wish.to))
+		err = MQI_E_NOT_AUTHORIZED;
 	if (err == MQI_OK)
 		err = report_find(&r, &wish.to);
 	if (err == MQI_OK)
@@ -77,7 +81,7 @@ trace_make(struct handle *h, const struct engine_put *req,
 	trace_hop(h, &hop);
 	err = mqtrace_add(req->body, req->body_len, &hop, ret_body);
 	if (err == MQI_OK)
-		*ret_report = trace_report(
-		    h->s->e, ret_body, ret_queue, ret_rank, ret_msg);
+		*ret_report =
+		    trace_report(h, ret_body, ret_queue, ret_rank, ret_msg);
 	return err;
 }

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "proto/trace.h"
 #include "qmgr/engine/engine_int.h"
 #include "tests/unit/engine/rig.h"
 
@@ -449,6 +450,151 @@ test_messages_carry_the_alternate_users_name(void **state)
 	assert_string_equal(k->user, "joe");
 }
 
+/* ---- reports ---- */
+
+/* Session 1 puts on A.B what is to be reported on the queue reply. */
+static enum mqi_err
+put_reported(uint16_t flags, uint32_t report, const char *reply)
+{
+	struct rig_put p = {.flags = flags};
+	struct mqbuf desc, body;
+	enum mqi_err err;
+	struct mqi_md md;
+
+	assert_int_equal(
+	    rig_open(&rig, 1, "A.B", MQI_OO_OUTPUT, &p.handle), MQI_OK);
+	mqi_md_init(&md);
+	mqbuf_init(&body, MQTRACE_MAX_BODY);
+	mqtrace_begin(&body);
+	md.persistence = MQI_PERSISTENCE_YES;
+	md.report = report;
+	if (report == MQI_RO_ACTIVITY)
+		strcpy(md.format, MQTRACE_FORMAT);
+	else
+		md.expiry = 10;
+	strcpy(md.reply_to_q, reply);
+	mqbuf_init(&desc, MQDESC_MAX);
+	assert_int_equal(mqdesc_encode(&md, &desc), MQI_OK);
+	p.desc = desc.data;
+	p.desc_len = (uint32_t)desc.len;
+	p.body = body.data;
+	p.len = (uint32_t)body.len;
+	err = rig_result(&rig, 1, rig_ask_put(&rig, 1, &p));
+	mqbuf_fini(&desc);
+	mqbuf_fini(&body);
+	return err;
+}
+
+/* The owner's get. */
+static enum mqi_err
+owner_gets(const char *queue)
+{
+	char body[MQTRACE_MAX_BODY];
+	uint32_t h;
+
+	assert_int_equal(
+	    rig_open(&rig, 0, queue, MQI_OO_INPUT_SHARED, &h), MQI_OK);
+	return rig_get(&rig, 0, h, 0, body, sizeof(body));
+}
+
+static void
+connect_agent_for(const char *name)
+{
+	struct engine_identity who = user(name);
+
+	who.is_agent = true;
+	strcpy(who.channel, "C");
+	rig_connect_as(&rig, 1, &who);
+}
+
+/* What a channel's user passes on, over a restart. */
+static void
+pass_and_expire(void)
+{
+	assert_int_equal(put_reported(MQLOCAL_PUT_PASS_CONTEXT,
+			     MQI_RO_EXPIRATION_WITH_FULL_DATA, "A.C"),
+	    MQI_OK);
+	rig_crash(&rig, 0);
+	(void)rig_connect(&rig, 0);
+	connect_agent_for("fred");
+	rig_advance_ms(&rig, 3000);
+	assert_int_equal(owner_gets("A.B"), MQI_E_NO_MSG_AVAILABLE);
+}
+
+static void
+test_what_is_passed_on_comes_and_is_not_reported(void **state)
+{
+	(void)state;
+	(void)rig_connect(&rig, 0);
+	connect_agent_for("fred");
+	grant("fred", "QUEUE", "A.B", "PUT");
+	pass_and_expire();
+	assert_int_equal(owner_gets("A.C"), MQI_E_NO_MSG_AVAILABLE);
+	grant("fred", "QUEUE", "A.C", "PUT");
+	pass_and_expire();
+	assert_int_equal(owner_gets("A.C"), MQI_OK);
+}
+
+static void
+test_a_trace_that_is_passed_on_reports_only_where_its_user_may_put(void **state)
+{
+	(void)state;
+	(void)rig_connect(&rig, 0);
+	connect_agent_for("fred");
+	grant("fred", "QUEUE", "A.B", "PUT");
+	assert_int_equal(
+	    put_reported(MQLOCAL_PUT_PASS_CONTEXT, MQI_RO_ACTIVITY, "A.C"),
+	    MQI_OK);
+	assert_int_equal(owner_gets("A.C"), MQI_E_NO_MSG_AVAILABLE);
+	grant("fred", "QUEUE", "A.C", "PUT");
+	assert_int_equal(
+	    put_reported(MQLOCAL_PUT_PASS_CONTEXT, MQI_RO_ACTIVITY, "A.C"),
+	    MQI_OK);
+	assert_int_equal(owner_gets("A.C"), MQI_OK);
+}
+
+/* A right that is missing is not made good for by a queue that comes later. */
+static void
+test_reports_to_a_queue_that_is_not_there_yet_need_the_right_too(void **state)
+{
+	(void)state;
+	(void)rig_connect(&rig, 0);
+	connect_as(1, "fred");
+	grant("fred", "QUEUE", "A.B", "PUT");
+	assert_int_equal(
+	    put_reported(0, MQI_RO_EXPIRATION, "LATER"), MQI_E_NOT_AUTHORIZED);
+	grant("fred", "QUEUE", "LATER", "PUT");
+	assert_int_equal(put_reported(0, MQI_RO_EXPIRATION, "LATER"), MQI_OK);
+}
+
+static void
+test_reports_are_judged_by_the_alternate_user(void **state)
+{
+	struct rig_put p = {.body = "x", .len = 1};
+	uint32_t id = ++rig.last_id;
+	struct mqbuf desc;
+	struct mqi_md md;
+
+	(void)state;
+	connect_as(0, "fred");
+	grant("fred", "QMGR", "QM", "ALTUSR");
+	grant("joe", "QUEUE", "A.B", "PUT");
+	engine_open_as(
+	    rig.e, rig.sessions[0].s, id, "A.B", "", AS_OTHER, "joe");
+	rig_settle(&rig);
+	p.handle = rig_reply(&rig, 0, id)->r.handle;
+	mqi_md_init(&md);
+	md.expiry = 10;
+	md.report = MQI_RO_EXPIRATION;
+	strcpy(md.reply_to_q, "A.B");
+	mqbuf_init(&desc, MQDESC_MAX);
+	assert_int_equal(mqdesc_encode(&md, &desc), MQI_OK);
+	p.desc = desc.data;
+	p.desc_len = (uint32_t)desc.len;
+	assert_int_equal(rig_result(&rig, 0, rig_ask_put(&rig, 0, &p)), MQI_OK);
+	mqbuf_fini(&desc);
+}
+
 /* ---- agents ---- */
 
 static void
@@ -572,6 +718,10 @@ main(void)
 	    T(test_alternate_user_needs_its_right_and_the_others_count),
 	    T(test_owner_as_another_user_has_that_users_rights),
 	    T(test_messages_carry_the_alternate_users_name),
+	    T(test_what_is_passed_on_comes_and_is_not_reported),
+	    T(test_a_trace_that_is_passed_on_reports_only_where_its_user_may_put),
+	    T(test_reports_to_a_queue_that_is_not_there_yet_need_the_right_too),
+	    T(test_reports_are_judged_by_the_alternate_user),
 	    T(test_agent_for_a_user_has_that_users_rights_and_the_dead_letter_queue),
 	    T(test_application_touches_no_position_of_a_partner),
 	    T(test_positions_are_their_users_own),
