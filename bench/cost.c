@@ -109,8 +109,8 @@ is_channel(pid_t pid)
 	n = fread(text, 1, sizeof(text) - 1, f);
 	(void)fclose(f);
 	mode = memchr(text, '\0', n);
-	return mode != NULL && (strcmp(mode + 1, "sender") == 0 ||
-				   strcmp(mode + 1, "receiver") == 0);
+	return mode != NULL && (strcmp(mode + 1, "dial") == 0 ||
+				   strcmp(mode + 1, "answer") == 0);
 }
 
 static void
