@@ -2,7 +2,7 @@
 /*
  * fuzz_chan.c - the channel protocol: the input's first frame through its
  * decoder and encoder, then the whole input as what a partner says to a
- * receiver and to a sender.
+ * receiver and to a sender, each at either end of the link.
  *
  * Promises: what a decoder accepts, its encoder makes again byte by byte (a
  * HELLO of other versions apart); the machines end or go on, whatever comes,
@@ -186,7 +186,7 @@ on_wall(void *arg)
 }
 
 static void
-try_receiver(const uint8_t *data, size_t size)
+try_receiver(const uint8_t *data, size_t size, bool dialled)
 {
 	static int anything;
 	const struct receiver_io io = {.hello = on_hello,
@@ -203,7 +203,15 @@ try_receiver(const uint8_t *data, size_t size)
 	    .arg = &anything};
 	struct receiver r;
 
-	receiver_init(&r, &io, 0);
+	if (dialled) {
+		struct receiver_def def;
+		struct mqchan_hello h = {.channel = "QM1.TO.QM2"};
+
+		MQ_INVARIANT(on_hello(NULL, &h, &def, NULL) == MQI_OK);
+		receiver_init_dialled(&r, &def, &io, 0);
+	} else {
+		receiver_init(&r, &io, 0);
+	}
 	receiver_input(&r, data, size);
 	receiver_tick(&r, 1);
 	receiver_stop(&r);
@@ -229,24 +237,55 @@ on_number(void *arg, uint64_t number)
 	return MQI_OK;
 }
 
-static void
-try_sender(const uint8_t *data, size_t size)
+static enum mqi_err
+on_open(void *arg, struct sender_stream *ret, char *text)
 {
-	const struct sender_io io = {
-	    .bind = on_bind, .credit = on_number, .ack = on_number};
-	const struct sender_def def = {.def = {.channel = "QM1.TO.QM2",
-					   .qmgr = "QM1",
-					   .qmid = {0xfd},
-					   .heartbeat_ms = 1000,
-					   .batch_size = 50,
-					   .max_msg_len = MAX_MSG},
-	    .identity = "CN=QM2",
-	    .disc_ms = 1000};
-	struct sender_stream stream = {.handed = UINT64_MAX};
+	(void)arg;
+	(void)text;
+	memset(ret, 0, sizeof(*ret));
+	ret->handed = UINT64_MAX;
+	ret->history.n_incarnations = 1;
+	return MQI_OK;
+}
+
+static const struct sender_def sender_def = {
+    .def = {.channel = "QM1.TO.QM2",
+	.qmgr = "QM1",
+	.qmid = {0xfd},
+	.heartbeat_ms = 1000,
+	.batch_size = 50,
+	.max_msg_len = MAX_MSG},
+    .identity = "CN=QM2",
+    .disc_ms = 1000,
+};
+
+static enum mqi_err
+on_asked(
+    void *arg, const struct mqchan_hello *h, struct sender_def *ret, char *text)
+{
+	(void)arg;
+	(void)text;
+	*ret = sender_def;
+	memcpy(ret->def.channel, h->channel, sizeof(h->channel));
+	return MQI_OK;
+}
+
+static void
+try_sender(const uint8_t *data, size_t size, bool dialled)
+{
+	const struct sender_io io = {.hello = on_asked,
+	    .open = on_open,
+	    .bind = on_bind,
+	    .credit = on_number,
+	    .ack = on_number};
+	struct sender_stream stream;
 	struct sender s;
 
-	stream.history.n_incarnations = 1;
-	sender_init(&s, &def, &stream, &io, 0);
+	MQ_INVARIANT(on_open(NULL, &stream, NULL) == MQI_OK);
+	if (dialled)
+		sender_init(&s, &sender_def, &stream, &io, 0);
+	else
+		sender_init_accepted(&s, &io, 0);
 	sender_input(&s, data, size);
 	sender_tick(&s, 1);
 	sender_stop(&s);
@@ -259,7 +298,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > CHANNEL_INPUT_MAX)
 		return 0;
 	try_frame(data, size);
-	try_receiver(data, size);
-	try_sender(data, size);
+	for (unsigned dialled = 0; dialled < 2; dialled++) {
+		try_receiver(data, size, dialled != 0);
+		try_sender(data, size, dialled != 0);
+	}
 	return 0;
 }
