@@ -70,6 +70,7 @@ static const struct done_row done[] = {
 	"Ping Queue Manager command complete."},
     {MQCTL_RESET, MQCTL_QMGR, "AMQ8702I", "Queue manager reset."},
     {MQCTL_REFRESH, MQCTL_SECURITY, "AMQ8560I", "Security cache refreshed."},
+    {MQCTL_RESET, MQCTL_CHANNEL, "AMQ8023I", "Channel reset."},
     {MQCTL_RESOLVE, MQCTL_CHANNEL, "AMQ8025I", "Channel resolved."},
 };
 

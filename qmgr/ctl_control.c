@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ctl_control.c - START, STOP, PING, RESOLVE and REFRESH: commands that change
- * what is going on, not what is defined.
+ * ctl_control.c - START, STOP, PING, RESET, RESOLVE and REFRESH: commands that
+ * change what is going on, not what is defined.
  *
  * Neighbours: ctl.c calls these; agents.h starts and stops processes; the
  * engine resolves a stream; qmgr.h stops the queue manager.
@@ -163,6 +163,57 @@ ctl_resolve_channel(struct ctl *c)
 			  " are sent again, to whomever the queue is bound "
 			  "next",
 	    action == 0 ? st.handed : st.acked);
+	return MQI_OK;
+}
+
+/* RESET CHANNEL SEQNUM(1): at the end with the messages a new stream begins,
+ * which the partner has nothing of. */
+enum mqi_err
+ctl_reset_channel(struct ctl *c)
+{
+	static const char *const options[] = {"SEQNUM", NULL};
+	const struct engine_object *o =
+	    engine_object_find(c->engine, MQATTR_CHANNEL, c->cmd->name);
+	enum mqi_err err = ctl_only_options(c, options);
+	struct engine_stream_status st = {.acked = 0};
+	const char *seqnum = ctl_option(c, "SEQNUM"), *queue;
+
+	if (err != MQI_OK)
+		return err;
+	if (o == NULL)
+		return control_result(c, MQI_E_UNKNOWN_CHANNEL, "");
+	if (seqnum != NULL && strcmp(seqnum, "1") != 0)
+		return ctl_fail(c, MQI_E_ATTRIBUTE,
+		    "SEQNUM(%.64s) is not valid: a stream begins with 1",
+		    seqnum);
+	if (!mqattr_set_has(o->attrs, MQATTR_ID_XMITQ))
+		return ctl_fail(c, MQI_E_OBJECT_TYPE,
+		    "CHANNEL(%s) takes messages: it is reset at the end that "
+		    "has them",
+		    c->cmd->name);
+	queue = mqattr_text(o->attrs, MQATTR_ID_XMITQ);
+	(void)!engine_stream_status(c->engine, queue, &st);
+	if (st.in_doubt && !st.is_sending && !(c->cmd->flags & MQCTL_FORCE))
+		return ctl_fail(c, MQI_E_CHANNEL_INDOUBT,
+		    "messages after number %" PRIu64 ", up to %" PRIu64
+		    ", may have arrived: RESOLVE CHANNEL says which, or FORCE "
+		    "sends them again",
+		    st.acked, st.handed);
+	err = engine_stream_reset(c->engine, queue, &c->pos);
+	if (err == MQI_E_OBJECT_IN_USE)
+		return ctl_fail(
+		    c, err, "CHANNEL(%s) runs: stop it first", c->cmd->name);
+	if (err == MQI_E_STATE)
+		return ctl_fail(c, err,
+		    "XMITQ(%s) still removes what was acknowledged: try again",
+		    queue);
+	if (err != MQI_OK)
+		return ctl_fail(c, err, "XMITQ(%s) of CHANNEL(%s): %s", queue,
+		    c->cmd->name, mqi_strerror(err));
+	(void)snprintf(c->text, sizeof(c->text),
+	    "a new stream begins; the old one was acknowledged up to %" PRIu64
+	    " and handed out up to %" PRIu64,
+	    st.acked, st.handed);
 	return MQI_OK;
 }
 

@@ -370,6 +370,13 @@ void engine_each_position(
 MQ_MUST_CHECK enum mqi_err engine_stream_resolve(
     struct engine *e, const char *queue, bool commit, uint64_t *ret_pos);
 
+/* Begins a new stream on a transmission queue: the old one's id, binding and
+ * numbers are forgotten, and all that is on the queue is sent in the new one.
+ * Errors: UNKNOWN_OBJECT, XMIT_Q_USAGE, OBJECT_IN_USE (a sender is open), STATE
+ * (acknowledged messages are still being removed). */
+MQ_MUST_CHECK enum mqi_err engine_stream_reset(
+    struct engine *e, const char *queue, uint64_t *ret_pos);
+
 /* Gives bytes of the caller's to ops->reply when pos is durable. */
 void engine_reply_external(struct engine *e, struct engine_session *s,
     uint32_t id, uint64_t pos, struct mqref *bytes);

@@ -151,6 +151,17 @@ stream_add_incarnation(struct engine *e, struct stream *st)
 	r->n_incarnations = n + 1;
 }
 
+/* A random id. */
+static void
+stream_name(struct stream *st)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t v = mqrand_next(&st->q->e->random);
+
+		memcpy(st->state.stream + 8 * i, &v, 8);
+	}
+}
+
 /* The stream of this run; *ret_pos: where it is durable. */
 static struct stream *
 stream_make(struct queue *q, uint64_t *ret_pos)
@@ -161,11 +172,7 @@ stream_make(struct queue *q, uint64_t *ret_pos)
 
 	if (st == NULL) {
 		st = stream_new(q);
-		for (unsigned i = 0; i < 2; i++) {
-			uint64_t v = mqrand_next(&e->random);
-
-			memcpy(st->state.stream + 8 * i, &v, 8);
-		}
+		stream_name(st);
 	}
 	r = &st->state;
 	*ret_pos = q->pos;
@@ -418,13 +425,12 @@ engine_stream_ack(struct engine *e, struct engine_session *s, uint32_t handle,
 		getter_start(h->reader);
 }
 
-enum mqi_err
-engine_stream_resolve(
-    struct engine *e, const char *queue, bool commit, uint64_t *ret_pos)
+/* The transmission queue, if nobody sends from it. */
+static enum mqi_err
+stream_find_idle(struct engine *e, const char *name, struct queue **ret_queue)
 {
 	const struct engine_object *o =
-	    object_find(e->objects, MQATTR_QLOCAL, queue);
-	struct stream *st;
+	    object_find(e->objects, MQATTR_QLOCAL, name);
 	struct queue *q;
 
 	if (o == NULL)
@@ -432,10 +438,24 @@ engine_stream_resolve(
 	q = queue_by_id(e, o->id);
 	if (!q->attr.is_xmit)
 		return MQI_E_XMIT_Q_USAGE;
-	st = q->stream;
-	if (st != NULL && st->sender != NULL)
+	if (q->stream != NULL && q->stream->sender != NULL)
 		return MQI_E_OBJECT_IN_USE;
+	*ret_queue = q;
+	return MQI_OK;
+}
+
+enum mqi_err
+engine_stream_resolve(
+    struct engine *e, const char *queue, bool commit, uint64_t *ret_pos)
+{
+	struct queue *q = NULL;
+	enum mqi_err err = stream_find_idle(e, queue, &q);
+	struct stream *st;
+
+	if (err != MQI_OK)
+		return err;
 	*ret_pos = 0;
+	st = q->stream;
 	if (st == NULL)
 		return MQI_OK;
 	if (commit) {
@@ -447,5 +467,30 @@ engine_stream_resolve(
 		st->handed = st->state.acked;
 	}
 	*ret_pos = stream_write(st);
+	return MQI_OK;
+}
+
+enum mqi_err
+engine_stream_reset(struct engine *e, const char *queue, uint64_t *ret_pos)
+{
+	struct queue *q = NULL;
+	enum mqi_err err = stream_find_idle(e, queue, &q);
+	struct record_stream *r;
+
+	if (err != MQI_OK)
+		return err;
+	*ret_pos = 0;
+	if (q->stream == NULL)
+		return MQI_OK;
+	/* what is acknowledged must not be sent in the new one */
+	stream_discards(q);
+	if (q->stream->discarded < q->stream->state.acked)
+		return MQI_E_STATE;
+	r = &q->stream->state;
+	memset(r, 0, sizeof(*r));
+	stream_name(q->stream);
+	q->stream->handed = 0;
+	q->stream->discarded = 0;
+	*ret_pos = q->pos = stream_write(q->stream);
 	return MQI_OK;
 }

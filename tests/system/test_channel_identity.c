@@ -349,7 +349,7 @@ test_restored_receiver_is_refused_until_a_person_decides(void **state)
 }
 
 static void
-test_restored_sender_is_refused_and_doubles_nothing(void **state)
+test_restored_sender_is_refused_until_it_is_reset(void **state)
 {
 	struct fixture *f = *state;
 
@@ -362,7 +362,13 @@ test_restored_sender_is_refused_and_doubles_nothing(void **state)
 	put_at(&f->qm[0], "three");
 	wait_refused(f, &f->qm[0], "QM1 was restored from a backup");
 	assert_int_equal(depth_of(&f->qm[0], "QM2"), 1);
-	expect(f, 1, "one two");
+	assert_int_equal(depth_of(&f->qm[1], "IN"), 2);
+	/* what was never delivered goes in a new stream */
+	stop_channel(f, &f->qm[0]);
+	mqsc(f, 0, "RESET CHANNEL(A) SEQNUM(1) FORCE\nSTART CHANNEL(A)\n");
+	wait_for_depth(f, 0, "QM2", 0);
+	deliver(f, "four");
+	expect(f, 1, "one two three four");
 }
 
 /* The numbers of one run are given once, so the partner's position says
@@ -622,7 +628,7 @@ main(void)
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_restored_receiver_is_refused_until_a_person_decides),
-	    TEST(test_restored_sender_is_refused_and_doubles_nothing),
+	    TEST(test_restored_sender_is_refused_until_it_is_reset),
 	    TEST(
 		test_restored_sender_goes_on_behind_what_its_last_run_has_sent),
 	    TEST(test_copied_sender_is_noticed_and_the_other_goes_on),

@@ -370,6 +370,46 @@ test_resolve_commit_removes_and_backout_sends_again(void **state)
 }
 
 static void
+test_reset_begins_a_new_stream_without_what_was_acknowledged(void **state)
+{
+	struct engine_stream_status old, now;
+	uint64_t pos = 0, n;
+	uint32_t h;
+
+	(void)state;
+	make_x(3);
+	h = start_sender(2, 0);
+	n = next_message("m0", 0);
+	(void)next_message("m1", n);
+	engine_stream_ack(rig.e, rig.sessions[1].s, h, n);
+	rig_settle(&rig);
+	assert_int_equal(
+	    engine_stream_reset(rig.e, "X", &pos), MQI_E_OBJECT_IN_USE);
+	rig_disconnect(&rig, 1);
+	rig_forget_replies(&rig, 1);
+	assert_int_equal(engine_stream_status(rig.e, "X", &old), MQI_OK);
+	assert_int_equal(old.acked, n);
+	assert_int_equal(engine_stream_reset(rig.e, "X", &pos), MQI_OK);
+	assert_true(pos > 0);
+	rig_settle(&rig);
+	assert_int_equal(engine_stream_status(rig.e, "X", &now), MQI_OK);
+	assert_int_equal(now.acked, 0);
+	assert_int_equal(now.handed, 0);
+	assert_false(now.in_doubt);
+	assert_int_equal(now.bound_qmid[0], 0);
+	assert_memory_not_equal(now.stream, old.stream, 16);
+	rig_connect(&rig, 1);
+	(void)start_sender(5, 0);
+	n = next_message("m1", 0);
+	(void)next_message("m2", n);
+	rig_disconnect(&rig, 1);
+	assert_int_equal(
+	    engine_stream_reset(rig.e, "NO", &pos), MQI_E_UNKNOWN_OBJECT);
+	assert_int_equal(
+	    engine_stream_reset(rig.e, "Q", &pos), MQI_E_XMIT_Q_USAGE);
+}
+
+static void
 test_stream_work_is_told_when_nobody_sends(void **state)
 {
 	uint32_t before;
@@ -503,6 +543,7 @@ main(void)
 	    T(test_stream_bound_to_one_partner_refuses_another_while_in_doubt),
 	    T(test_stream_gives_nothing_before_it_is_bound),
 	    T(test_resolve_commit_removes_and_backout_sends_again),
+	    T(test_reset_begins_a_new_stream_without_what_was_acknowledged),
 	    T(test_stream_work_is_told_when_nobody_sends),
 	    T(test_stream_goes_on_when_gets_are_enabled_again),
 	    T(test_stream_keeps_the_incarnation_of_its_last_acknowledged_number),

@@ -304,6 +304,19 @@ test_start_and_stop_are_handed_to_the_agents(void **state)
 	    {SDR "; resolve chl(S)",
 		"-> OK\n-> ATTRIBUTE ACTION(COMMIT) or ACTION(BACKOUT) is "
 		"required\n"},
+	    {RCVR "; reset chl(R) seqnum(1)",
+		"-> OK\n-> OBJECT_TYPE CHANNEL(R) takes messages: it is reset "
+		"at the end that has them\n"},
+	    {"reset chl(NO)", "-> UNKNOWN_CHANNEL CHANNEL(NO) not found\n"},
+	    {SDR "; reset chl(S) seqnum(7)",
+		"-> OK\n-> ATTRIBUTE SEQNUM(7) is not valid: a stream begins "
+		"with 1\n"},
+	    {"def ql(X) usage(xmitq);" SDR "; reset chl(S) seqnum(1); "
+	     "reset chl(S) seqnum(1) force",
+		"-> OK\n-> OK\n-> CHANNEL_INDOUBT messages after number 5, up "
+		"to 9, may have arrived: RESOLVE CHANNEL says which, or FORCE "
+		"sends them again\n-> OK a new stream begins; the old one was "
+		"acknowledged up to 5 and handed out up to 9\n"},
 	    {"ping qmgr", "-> OK\n"},
 	    {"ping qmgr x(y)",
 		"-> ATTRIBUTE X is not a parameter of PING QMGR\n"},
