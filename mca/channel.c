@@ -430,8 +430,11 @@ channel_input(struct channel *c, const void *data, size_t len,
 	size_t n;
 
 	MQ_PRE(len <= CHANNEL_INPUT_MAX);
-	if (len > 0)
+	if (len > 0) {
 		c->heard_ms = c->now_ms;
+		c->wire.received_bytes += len;
+		c->wire.received_buffers++;
+	}
 	/* what is whole is taken where it is; only a frame that comes in
 	 * parts is copied together */
 	while (c->in.len > 0 && len > 0 && channel_state(c) != CHANNEL_ENDED) {
@@ -521,8 +524,11 @@ channel_pack(struct channel *c)
 void
 channel_drained(struct channel *c)
 {
-	if (c->out.len > 0)
+	if (c->out.len > 0) {
 		c->sent_ms = c->now_ms;
+		c->wire.sent_bytes += c->out.len;
+		c->wire.sent_buffers++;
+	}
 	mqbuf_reset(&c->out);
 }
 

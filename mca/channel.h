@@ -43,6 +43,9 @@ enum channel_end {
 struct channel_options {
 	uint8_t purpose; /* enum mqchan_purpose; the dialler's counts */
 	char product[CHANNEL_PRODUCT_LEN];
+	/* of the end with the messages: how the other groups them */
+	uint32_t batch_interval_ms; /* BATCHINT: waits so long for more */
+	uint32_t batch_limit_kb;    /* BATCHLIM; 0: none */
 	/* what a receiver holds at most before it reads no more; 0: not told */
 	uint32_t held_bytes;
 	uint32_t held_msgs;
@@ -70,6 +73,14 @@ struct channel_stats {
 				 durable */
 };
 
+/* On the link, inside TLS: bytes, and in how many pieces they came. */
+struct channel_wire {
+	uint64_t sent_bytes;
+	uint64_t sent_buffers;
+	uint64_t received_bytes;
+	uint64_t received_buffers;
+};
+
 struct channel {
 	struct mqsm sm;
 	enum mqchan_role role;
@@ -89,6 +100,7 @@ struct channel {
 	uint64_t sent_ms;
 	struct mqchan_hello partner; /* zeros before its HELLO */
 	struct channel_stats stats;
+	struct channel_wire wire;
 	/* where this end stands, for the sentence about a partner that says
 	 * NOT_CURRENT; may be "" */
 	char stands[96];

@@ -39,6 +39,8 @@ struct option_row {
 static const struct option_row option_rows[] = {
     NUMBER(PURPOSE, purpose),
     TEXT(PRODUCT, product),
+    NUMBER(BATCHINT, batch_interval_ms),
+    NUMBER(BATCHLIM, batch_limit_kb),
     NUMBER(HELD_BYTES, held_bytes),
     NUMBER(HELD_MSGS, held_msgs),
     NUMBER(COMPMSG, compmsg),

@@ -200,7 +200,8 @@ message_arrived(struct receiver *r, struct receiver_msg *m)
 	r->held += receiver_msg_bytes(m);
 	r->n_held++;
 	r->arrived_bytes += receiver_msg_bytes(m);
-	r->n_arrived++;
+	if (r->n_arrived++ == 0)
+		r->gather_ms = r->c.now_ms;
 	r->c.stats.msgs++;
 	r->c.stats.bytes += m->body_len;
 	TAILQ_INSERT_TAIL(&r->arrived, m, link);
@@ -368,9 +369,14 @@ receiver_due(const struct receiver *r)
 {
 	uint64_t due = channel_due(&r->c, receiver_wants_input(r));
 
-	if (channel_state(&r->c) == CHANNEL_PAUSED && r->retry_at_ms < due)
-		return r->retry_at_ms;
-	return due;
+	uint64_t own = UINT64_MAX;
+
+	if (channel_state(&r->c) == CHANNEL_PAUSED)
+		return r->retry_at_ms < due ? r->retry_at_ms : due;
+	if (r->n_arrived > 0 && r->c.theirs.batch_interval_ms > 0)
+		own = r->gather_ms + r->c.theirs.batch_interval_ms;
+	/* one that is over waits for something else */
+	return own > r->c.now_ms && own < due ? own : due;
 }
 
 void

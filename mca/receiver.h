@@ -132,6 +132,7 @@ struct receiver {
 	struct receiver_unit_list units;
 	uint32_t n_units;
 	uint32_t n_arrived;
+	uint64_t gather_ms; /* when the first of `arrived` came */
 	size_t arrived_bytes;
 	uint32_t n_held;      /* messages in arrived and units */
 	size_t held;          /* their bytes: bodies and descriptors */

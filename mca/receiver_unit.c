@@ -169,6 +169,16 @@ put_one(struct receiver *r, struct receiver_unit *u, struct receiver_msg *m)
 		put_part(r, u, m->report);
 }
 
+/* BATCHLIM of the partner, or our own limit: bytes. */
+static size_t
+group_limit(const struct receiver *r)
+{
+	size_t limit = (size_t)r->c.theirs.batch_limit_kb * 1024;
+
+	return limit > 0 && limit < RECEIVER_GROUP_BYTES ? limit
+							 : RECEIVER_GROUP_BYTES;
+}
+
 /* Whether the next message goes into this unit. */
 static bool
 takes_next(
@@ -180,7 +190,7 @@ takes_next(
 		return false;
 	return u->n_msgs == 0 ||
 	       (u->n_msgs < max_msgs &&
-		   u->bytes + receiver_msg_bytes(m) <= RECEIVER_GROUP_BYTES &&
+		   u->bytes + receiver_msg_bytes(m) <= group_limit(r) &&
 		   r->io.ready(r->io.arg));
 }
 
@@ -221,7 +231,15 @@ static bool
 group_is_full(const struct receiver *r)
 {
 	return r->n_arrived >= r->c.def.batch_size ||
-	       r->arrived_bytes >= RECEIVER_GROUP_BYTES;
+	       r->arrived_bytes >= group_limit(r);
+}
+
+/* BATCHINT of the partner: more may come before the group is put. */
+static bool
+gathers(const struct receiver *r)
+{
+	return r->c.theirs.batch_interval_ms > 0 && !group_is_full(r) &&
+	       r->c.now_ms - r->gather_ms < r->c.theirs.batch_interval_ms;
 }
 
 static void
@@ -241,6 +259,8 @@ make_units(struct receiver *r)
 		if (careful && r->n_units > 0)
 			return;
 		if (!careful && r->n_units >= EAGER_UNITS && !group_is_full(r))
+			return;
+		if (!careful && gathers(r))
 			return;
 		make_unit(r, careful ? 1 : r->c.def.batch_size);
 	}

@@ -200,6 +200,15 @@ run_status_channel(struct mqctl_list *l, const struct channel *c)
 	    mqcompress_name(
 		c->pack != NULL ? pack_how(c->pack) : MQCOMPRESS_NONE));
 	run_status_uint(l, "comprate", channel_rate(&c->stats));
+	run_status_uint(l, "sent_bytes", c->wire.sent_bytes);
+	run_status_uint(l, "sent_buffers", c->wire.sent_buffers);
+	run_status_uint(l, "received_bytes", c->wire.received_bytes);
+	run_status_uint(l, "received_buffers", c->wire.received_buffers);
+	if (c->greeted) {
+		run_status_uint(l, "heartbeat_s", c->def.heartbeat_ms / 1000);
+		run_status_uint(l, "batch_size", c->def.batch_size);
+		run_status_str(l, "product", c->theirs.product);
+	}
 	if (c->partner.qmgr[0] != '\0')
 		run_status_str(l, "partner_qmgr", c->partner.qmgr);
 	if (state == CHANNEL_ENDED && c->reason != MQI_OK)
@@ -531,6 +540,9 @@ run_channel_def(struct run *r, const struct mqctl_list *row,
 		ret->options.compmsg = mqcompress_encode(&compmsg);
 	(void)snprintf(ret->options.product, sizeof(ret->options.product), "%s",
 	    MQ_PRODUCT);
+	ret->options.batch_interval_ms =
+	    (uint32_t)run_get_uint(row, "BATCHINT");
+	ret->options.batch_limit_kb = (uint32_t)run_get_uint(row, "BATCHLIM");
 	if (ret->batch_size == 0)
 		ret->batch_size = 1;
 	if (ret->max_msg_len == 0) /* IBM: as the queue manager's */

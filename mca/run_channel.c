@@ -368,8 +368,11 @@ status(struct run *r, struct mqctl_list *l)
 		run_status_str(l, "error", rc->error);
 	}
 	run_status_str(l, "conname", rc->conname);
-	if (rc->partner[0] != '\0')
+	if (rc->partner[0] != '\0') {
 		run_status_str(l, "partner_name", rc->partner);
+		run_status_str(l, "issuer", rc->certs.partner.issuer);
+		run_status_str(l, "cipher", mqtls_cipher(link_tls(rc->link)));
+	}
 	if (rc->call_back)
 		run_status_str(l, "call_back", "yes");
 }

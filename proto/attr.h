@@ -44,9 +44,9 @@ enum mqattr_chltype {
 	MQATTR_SVRCONN = 4,
 };
 
-/* Never renumber: stored.  Add at the end.  32 and 52 to 56 are
- * kept for NPMSPEED, TRIGGER, TRIGTYPE, TRIGDATA,
- * INITQ and BATCHLIM, which come when they do something. */
+/* Never renumber: stored.  Add at the end.  32 and 52 to 55 are kept for
+ * NPMSPEED, TRIGGER, TRIGTYPE, TRIGDATA and INITQ, which come when they do
+ * something. */
 #define MQATTR_MAP(X)                                                 \
 	X(1, DESCR)                                                   \
 	X(2, PUT)                                                     \
@@ -97,7 +97,8 @@ enum mqattr_chltype {
 	X(48, QMNAME)                                                 \
 	X(49, QMID)                                                   \
 	X(50, MCAUSER)                                                \
-	X(51, SSLKEYR)  /* the directory with the PEM files */        \
+	X(51, SSLKEYR) /* the directory with the PEM files */         \
+	X(56, BATCHLIM)                                               \
 	X(57, HOPLIMIT) /* ours: queue managers a message may pass */ \
 	X(58, STOPREQ)  /* of a channel: kept over restarts */        \
 	X(60, PROFILE)                                                \
@@ -114,6 +115,7 @@ enum mqattr_chltype {
 	X(76, USERLIST)                                               \
 	X(77, USERSRC)                                                \
 	X(78, WARN)                                                   \
+	X(80, BATCHINT)                                               \
 	X(110, COMPMSG)
 
 enum mqattr {

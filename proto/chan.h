@@ -135,6 +135,8 @@ struct mqchan_close {
 enum mqchan_option_number {
 	MQCHAN_OPTION_PURPOSE = 1,     /* u8, of the dialler: mqchan_purpose */
 	MQCHAN_OPTION_PRODUCT = 2,     /* text: name and version */
+	MQCHAN_OPTION_BATCHINT = 3,    /* u32, ms, of the end with messages */
+	MQCHAN_OPTION_BATCHLIM = 4,    /* u32, KB, of the end with messages */
 	MQCHAN_OPTION_HELD_BYTES = 20, /* u32, of a receiver: its bound */
 	MQCHAN_OPTION_HELD_MSGS = 21,  /* u32 */
 	MQCHAN_OPTION_COMPMSG = 22,    /* u64: 8 ways, the first one lowest */

@@ -203,6 +203,9 @@ agent_spawn(struct agent *g, const char *verb, const char *option)
 	i->msgs = 0;
 	i->bytes = 0;
 	i->batches = 0;
+	i->sent_bytes = i->sent_buffers = 0;
+	i->received_bytes = i->received_buffers = 0;
+	i->heartbeat_s = i->batch_size = 0;
 	i->started_ms = mqclock_wall_us() / 1000;
 	if (process_start(&g->process, (char *const *)(uintptr_t)argv, &why) ==
 	    MQI_OK) {

@@ -9,7 +9,10 @@
  * absent leaves its value as it is):
  *   state        INITIALIZING, BINDING, REQUESTING, RUNNING or PAUSED
  *                (channels); RUNNING (listeners)
- *   msgs, bytes, batches, last_number           numbers, since the start
+ *   msgs, bytes, batches, last_number,          numbers, since the start
+ *   sent_bytes, sent_buffers, received_bytes, received_buffers
+ *   heartbeat_s, batch_size                     numbers, as negotiated
+ *   issuer, cipher, product                     text, of the partner
  *   comprate     number: percent that compression has saved
  *   compmsg      text: how messages are compressed, NONE
  *   partner_qmgr, partner_name, conname, error  text (a blank error is
@@ -94,9 +97,21 @@ struct agents_info {
 	char compmsg[16];
 	char partner_qmgr[MQI_NAME_LEN + 1];
 	char partner_name[256 + 1]; /* the certificate's subject */
+	char issuer[256 + 1];       /* and who has signed it */
+	char cipher[64];
+	char product[64 + 1]; /* of the partner */
+	uint64_t sent_bytes;  /* on the wire, inside TLS */
+	uint64_t sent_buffers;
+	uint64_t received_bytes;
+	uint64_t received_buffers;
+	uint64_t heartbeat_s; /* negotiated; 0: not yet */
+	uint64_t batch_size;
+	uint64_t last_msg_ms; /* wall; when more messages were told of */
 	char conname[264 + 1];
 	char error[512];     /* the last one; "" none */
 	unsigned port;       /* listeners */
+	bool stop_asked;     /* a person has stopped it, or does */
+	const char *xmitq;   /* of one that sends; "" */
 	uint64_t started_ms; /* wall; 0 not running */
 	uint64_t short_retries_left;
 	uint64_t long_retries_left;

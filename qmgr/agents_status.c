@@ -167,9 +167,20 @@ take_info(const struct mqctl_list *l, struct agents_info *i)
 {
 	const char *state = mqctl_list_get(l, "state");
 	bool running = state != NULL && strcmp(state, "RUNNING") == 0;
-	uint64_t port = i->port;
+	uint64_t port = i->port, msgs = i->msgs;
 
 	take_number(l, "msgs", &i->msgs);
+	if (i->msgs > msgs)
+		i->last_msg_ms = mqclock_wall_us() / 1000;
+	take_number(l, "sent_bytes", &i->sent_bytes);
+	take_number(l, "sent_buffers", &i->sent_buffers);
+	take_number(l, "received_bytes", &i->received_bytes);
+	take_number(l, "received_buffers", &i->received_buffers);
+	take_number(l, "heartbeat_s", &i->heartbeat_s);
+	take_number(l, "batch_size", &i->batch_size);
+	take_text(l, "issuer", i->issuer, sizeof(i->issuer));
+	take_text(l, "cipher", i->cipher, sizeof(i->cipher));
+	take_text(l, "product", i->product, sizeof(i->product));
 	take_number(l, "bytes", &i->bytes);
 	take_number(l, "batches", &i->batches);
 	take_number(l, "last_number", &i->last_number);
@@ -241,13 +252,23 @@ agents_status(
 
 /* ---- what is shown ---- */
 
-static const char *
-chltype_of(const struct agents *a, const char *name)
+/* What the definition and the state say. */
+static void
+show_definition(
+    const struct agents *a, const struct agent *g, struct agents_info *i)
 {
-	const struct engine_object *o =
-	    engine_object_find(a->qm->engine, MQATTR_CHANNEL, name);
+	const struct engine_object *o = g->is_listener
+					    ? NULL
+					    : engine_object_find(a->qm->engine,
+						  MQATTR_CHANNEL, g->info.name);
 
-	return o == NULL ? "" : mqattr_text(o->attrs, MQATTR_ID_CHLTYPE);
+	i->chltype = o != NULL ? mqattr_text(o->attrs, MQATTR_ID_CHLTYPE) : "";
+	i->xmitq = o != NULL && mqattr_set_has(o->attrs, MQATTR_ID_XMITQ)
+		       ? mqattr_text(o->attrs, MQATTR_ID_XMITQ)
+		       : "";
+	i->stop_asked =
+	    chan_state(&g->machine) == CHAN_STOPPING ||
+	    (o != NULL && mqattr_is(o->attrs, MQATTR_ID_STOPREQ, "YES"));
 }
 
 static void
@@ -258,7 +279,7 @@ show_agent(
 	uint64_t now = uv_now(a->loop);
 
 	i.state = chan_state_name(&g->machine);
-	i.chltype = g->is_listener ? "" : chltype_of(a, g->info.name);
+	show_definition(a, g, &i);
 	i.pid = process_pid(&g->process);
 	i.short_retries_left = g->machine.short_left;
 	i.long_retries_left = g->machine.long_left;
@@ -277,7 +298,7 @@ show_channel(
 		struct agents_info i = guest->info;
 
 		i.state = chan_state_name(&guest->machine);
-		i.chltype = chltype_of(a, i.name);
+		show_definition(a, g, &i);
 		fn(arg, &i);
 	}
 	if (chan_state(&g->machine) == CHAN_INACTIVE ||

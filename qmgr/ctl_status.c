@@ -27,9 +27,11 @@ static const char *const qstatus_keywords[] = {"QUEUE", "TYPE", "BYTES",
     "CURDEPTH", "DAMAGED", "IPPROCS", "LGETDATE", "LGETTIME", "LPUTDATE",
     "LPUTTIME", "MSGAGE", "OPPROCS", "UNCOM", "ALL", NULL};
 static const char *const chstatus_keywords[] = {"CHANNEL", "CHLTYPE", "BATCHES",
-    "BYTES", "CHSTADA", "CHSTATI", "COMPMSG", "COMPRATE", "CONNAME", "ERROR",
-    "JOBNAME", "LONGRTS", "LSTSEQNO", "MSGS", "RETRYIN", "RQMNAME", "SHORTRTS",
-    "SSLPEER", "STATUS", "ALL", NULL};
+    "BATCHSZ", "BUFSRCVD", "BUFSSENT", "BYTES", "BYTSRCVD", "BYTSSENT",
+    "CHSTADA", "CHSTATI", "COMPMSG", "COMPRATE", "CONNAME", "ERROR", "HBINT",
+    "JOBNAME", "LONGRTS", "LSTMSGDA", "LSTMSGTI", "LSTSEQNO", "MSGS", "RETRYIN",
+    "RPRODUCT", "RQMNAME", "SHORTRTS", "SSLCERTI", "SSLCIPH", "SSLPEER",
+    "STATUS", "STOPREQ", "XMITQ", "ALL", NULL};
 static const char *const saved_keywords[] = {"CHANNEL", "CHLTYPE", "CURSEQNO",
     "INDOUBT", "LSTSEQNO", "RQMID", "SSLPEER", "STREAM", "XMITQ", "ALL",
     "SAVED", NULL};
@@ -126,22 +128,34 @@ show_channel(void *arg, const struct agents_info *info)
 	ctl_row_text(&r, "CHANNEL", info->name);
 	ctl_row_text(&r, "CHLTYPE", info->chltype);
 	ctl_row_uint(&r, "BATCHES", info->batches);
+	ctl_row_uint(&r, "BATCHSZ", info->batch_size);
+	ctl_row_uint(&r, "BUFSRCVD", info->received_buffers);
+	ctl_row_uint(&r, "BUFSSENT", info->sent_buffers);
 	ctl_row_uint(&r, "BYTES", info->bytes);
+	ctl_row_uint(&r, "BYTSRCVD", info->received_bytes);
+	ctl_row_uint(&r, "BYTSSENT", info->sent_bytes);
 	ctl_row_time(&r, "CHSTADA", "CHSTATI", info->started_ms);
 	ctl_row_text(
 	    &r, "COMPMSG", info->compmsg[0] != '\0' ? info->compmsg : "NONE");
 	ctl_row_uint(&r, "COMPRATE", info->comprate);
 	ctl_row_text(&r, "CONNAME", info->conname);
 	ctl_row_text(&r, "ERROR", info->error);
+	ctl_row_uint(&r, "HBINT", info->heartbeat_s);
 	ctl_row_uint(&r, "JOBNAME", (uint64_t)info->pid);
 	ctl_row_uint(&r, "LONGRTS", info->long_retries_left);
+	ctl_row_time(&r, "LSTMSGDA", "LSTMSGTI", info->last_msg_ms);
 	ctl_row_uint(&r, "LSTSEQNO", info->last_number);
 	ctl_row_uint(&r, "MSGS", info->msgs);
 	ctl_row_uint(&r, "RETRYIN", (info->retry_in_ms + 999) / 1000);
+	ctl_row_text(&r, "RPRODUCT", info->product);
 	ctl_row_text(&r, "RQMNAME", info->partner_qmgr);
 	ctl_row_uint(&r, "SHORTRTS", info->short_retries_left);
+	ctl_row_text(&r, "SSLCERTI", info->issuer);
+	ctl_row_text(&r, "SSLCIPH", info->cipher);
 	ctl_row_text(&r, "SSLPEER", info->partner_name);
 	ctl_row_text(&r, "STATUS", info->state);
+	ctl_row_text(&r, "STOPREQ", info->stop_asked ? "YES" : "NO");
+	ctl_row_text(&r, "XMITQ", info->xmitq);
 	row_filter(w->c, &r, 2);
 	w->err = ctl_row_end(w->c, &r);
 }

@@ -150,6 +150,25 @@ wait_for_status(
 	}
 }
 
+static uint64_t
+status_number(struct fixture *f, int at, const char *keyword)
+{
+	struct seen s = {.keyword = keyword};
+
+	chstatus(&f->qm[at], &s);
+	assert_true(s.have);
+	return strtoull(s.value, NULL, 10);
+}
+
+static bool
+status_has(struct fixture *f, int at, const char *keyword, const char *text)
+{
+	struct seen s = {.keyword = keyword};
+
+	chstatus(&f->qm[at], &s);
+	return strstr(s.value, text) != NULL;
+}
+
 /* ---- messages ---- */
 
 static void
@@ -310,6 +329,22 @@ test_requester_calls_sender_which_calls_back(void **state)
 	assert_int_equal(qm_signal_agents(&f->qm[1], "dial", 0), 0);
 	put_some(f, 10);
 	get_all(f);
+	/* what an administrator watches */
+	wait_for_status(f, 0, "MSGS", "10");
+	wait_for_status(f, 1, "MSGS", "10");
+	wait_for_status(f, 0, "XMITQ", "QM2");
+	wait_for_status(f, 0, "HBINT", "1");
+	wait_for_status(f, 1, "BATCHSZ", "50");
+	wait_for_status(f, 0, "STOPREQ", "NO");
+	wait_for_status(f, 0, "SSLPEER", "CN=QM2");
+	assert_true(status_number(f, 0, "BYTSSENT") > 10 * 600);
+	assert_true(status_number(f, 1, "BYTSRCVD") > 10 * 600);
+	assert_true(status_number(f, 0, "BYTSRCVD") > 0);
+	assert_true(status_number(f, 0, "BUFSSENT") > 0);
+	assert_true(status_has(f, 0, "LSTMSGDA", "-"));
+	assert_true(status_has(f, 1, "RPRODUCT", "Sluice "));
+	assert_true(status_has(f, 1, "SSLCIPH", "TLS"));
+	assert_true(status_has(f, 1, "SSLCERTI", "CN="));
 }
 
 static void

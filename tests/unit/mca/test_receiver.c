@@ -125,6 +125,60 @@ assert_ended(struct fixture *f, enum mqi_err reason, const char *text)
 		fail_msg("'%s' lacks '%s'", f->r.c.text, text);
 }
 
+static void
+add_many(struct fixture *f, unsigned n, uint32_t len)
+{
+	for (unsigned i = 0; i < n; i++)
+		model_source_add(&f->source, f->source.n + 1ull, "Q", len);
+}
+
+static void
+restart_with(struct fixture *f, const struct channel_options *o)
+{
+	end(f);
+	start(f);
+	f->s.c.def.options = *o;
+}
+
+static void
+test_batchint_gathers_messages_into_one_unit(void **state)
+{
+	struct fixture *f = *state;
+
+	restart_with(f, &(struct channel_options){.batch_interval_ms = 1000});
+	add_many(f, 2, 10);
+	run(f);
+	assert_int_equal(channel_state(&f->r.c), CHANNEL_RUNNING);
+	assert_int_equal(f->target.n, 0);
+	tick(f, 500);
+	add_many(f, 1, 10);
+	run(f);
+	assert_int_equal(f->target.n, 0);
+	tick(f, 500);
+	assert_int_equal(f->target.n, 3);
+	assert_int_equal(f->r.c.stats.batches, 1);
+	/* a full group (BATCHSZ is 4) does not wait */
+	add_many(f, 4, 10);
+	run(f);
+	assert_int_equal(f->target.n, 7);
+}
+
+static void
+test_batchlim_splits_what_arrives_into_smaller_units(void **state)
+{
+	struct fixture *f = *state;
+
+	restart_with(f, &(struct channel_options){
+			    .batch_interval_ms = 1000, .batch_limit_kb = 4});
+	add_many(f, 4, 3000);
+	run(f);
+	tick(f, 1000);
+	tick(f, 1000);
+	assert_int_equal(f->target.n, 4);
+	/* two of them are more than 4 KB */
+	assert_int_equal(f->r.c.stats.batches, 4);
+}
+
 /* Everything once, in order; those for `bad` on the dead-letter queue. */
 static void
 check_all(const struct fixture *f, const char *bad)
@@ -731,6 +785,8 @@ main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	const struct CMUnitTest tests[] = {
+	    T(test_batchint_gathers_messages_into_one_unit),
+	    T(test_batchlim_splits_what_arrives_into_smaller_units),
 	    T(test_an_unknown_queue_goes_to_the_dead_letter_queue),
 	    T(test_a_put_that_fails_late_goes_to_the_dead_letter_queue),
 	    T(test_system_queues_are_not_for_partners),

@@ -126,6 +126,55 @@ assert_ended(struct fixture *f, enum mqi_err reason, const char *text)
 		fail_msg("'%s' lacks '%s'", f->s.c.text, text);
 }
 
+/* A partner of a later version says more than this one knows. */
+static void
+test_a_newer_partner_is_understood(void **state)
+{
+	static const struct mqchan_options more = {.n = 3,
+	    .all = {{.number = MQCHAN_OPTION_PRODUCT, .len = 4, .data = "Next"},
+		{.number = MQCHAN_OPTION_BATCHINT,
+		    .len = 4,
+		    .data = "\7\0\0\0"},
+		{.number = 60000, .len = 3, .data = "new"}}};
+	struct fixture *f = *state;
+	struct mqchan_hello h = answer;
+
+	h.version_max = 9;
+	h.features = UINT64_MAX;
+	say_hello(f, &h);
+	/* its OPTIONS are waited for */
+	assert_int_equal(last_sent(f), MQCHAN_OPTIONS);
+	assert_int_equal(f->source.bound[0], 0);
+	mqchan_encode_options(&f->in, &more);
+	say(f);
+	assert_int_equal(last_sent(f), MQCHAN_STREAM);
+	assert_string_equal(f->s.c.theirs.product, "Next");
+	assert_int_equal(f->s.c.theirs.batch_interval_ms, 7);
+	assert_int_equal(f->s.c.theirs.purpose, MQCHAN_PURPOSE_MESSAGES);
+	say_resume(f, 0, 0);
+	assert_int_equal(channel_state(&f->s.c), CHANNEL_RUNNING);
+	/* once is enough */
+	mqchan_encode_options(&f->in, &more);
+	say(f);
+	assert_ended(f, MQI_E_PROTOCOL, "OPTIONS");
+}
+
+static void
+test_an_option_of_a_wrong_length_is_refused(void **state)
+{
+	static const struct mqchan_options wrong = {.n = 1,
+	    .all = {
+		{.number = MQCHAN_OPTION_BATCHINT, .len = 2, .data = "ab"}}};
+	struct fixture *f = *state;
+	struct mqchan_hello h = answer;
+
+	h.features = MQCHAN_FEATURE_OPTIONS;
+	say_hello(f, &h);
+	mqchan_encode_options(&f->in, &wrong);
+	say(f);
+	assert_ended(f, MQI_E_PROTOCOL, "OPTIONS");
+}
+
 static void
 test_the_stream_is_shown_only_after_it_is_bound(void **state)
 {
@@ -360,6 +409,8 @@ main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	const struct CMUnitTest tests[] = {
+	    T(test_a_newer_partner_is_understood),
+	    T(test_an_option_of_a_wrong_length_is_refused),
 	    T(test_the_stream_is_shown_only_after_it_is_bound),
 	    T(test_a_stream_of_another_partner_is_not_shown),
 	    T(test_a_wrong_partner_is_refused),

@@ -221,6 +221,7 @@ agents_each_channel(const struct agents *a, agents_info_fn fn, void *arg)
 	struct agents_info info = {.name = "A.B",
 	    .state = "RETRYING",
 	    .chltype = "SDR",
+	    .xmitq = "X",
 	    .msgs = 7,
 	    .retry_in_ms = 1500,
 	    .error = "refused"};
