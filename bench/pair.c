@@ -101,7 +101,7 @@ define(struct bench_pair *p, const char *queue, unsigned port)
 	(void)snprintf(text, sizeof(text),
 	    "DEFINE QLOCAL(%s) MAXDEPTH(999999999)\n"
 	    "DEFINE CHANNEL(BENCH) CHLTYPE(RCVR)\n"
-	    "SET CHLAUTH(BENCH) TYPE(SSLPEERMAP) SSLPEER('CN=" FROM "') "
+	    "SET CHLAUTH('BENCH*') TYPE(SSLPEERMAP) SSLPEER('CN=" FROM "') "
 	    "MCAUSER('bench')\n"
 	    "SET AUTHREC OBJTYPE(QMGR) PRINCIPAL('bench') AUTHADD(CONNECT)\n"
 	    "SET AUTHREC PROFILE('**') OBJTYPE(QUEUE) PRINCIPAL('bench') "
