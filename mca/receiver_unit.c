@@ -117,8 +117,8 @@ roll_back(struct receiver *r)
 
 /* ---- making and committing units ---- */
 
-/* Until authority records come: everything but SYSTEM.* is open to a matching
- * partner, and the dead-letter queue to us. */
+/* No partner addresses SYSTEM.*, whatever rights its user has; the queue
+ * manager judges the rest. */
 static enum mqi_err
 check_route(const struct receiver_msg *m)
 {

@@ -29,6 +29,7 @@ static struct {
 	bool requests; /* RQSTR: the partner has the messages */
 	struct sender_def sender;
 	struct receiver_def receiver;
+	char user[MQATTR_USER_LEN + 1];  /* RQSTR: in whose name it puts */
 	char peer[CHANNEL_IDENTITY_LEN]; /* SSLPEER */
 	char xmitq[MQI_NAME_LEN + 1];
 	char label[MQNAME_LABEL_LEN + 1];    /* CERTLABL */
@@ -93,6 +94,13 @@ take_definition(const struct mqctl_list *row, char *text)
 		    me.rc.name, type);
 		return MQI_E_CHANNEL_CONFIG;
 	}
+	if (me.requests && me.user[0] == '\0') {
+		(void)snprintf(text, CHANNEL_TEXT_LEN,
+		    "channel %s of type RQSTR needs an MCAUSER, in whose name "
+		    "it puts messages",
+		    me.rc.name);
+		return MQI_E_CHANNEL_CONFIG;
+	}
 	if (mqdn_check(me.peer, why) != MQI_OK) {
 		(void)snprintf(text, CHANNEL_TEXT_LEN,
 		    "channel %s needs an SSLPEER that can be read: %.400s",
@@ -116,6 +124,27 @@ read_definition(char *text)
 	return err;
 }
 
+/* As its MCAUSER, if it takes messages: the partner's rights are that user's.
+ * What is wrong with the definition is told when there is a connection. */
+static enum mqi_err
+connect_as_user(char *text)
+{
+	struct mqctl_list row;
+	enum mqi_err err = run_ask(&me.rc.run, text);
+
+	if (err != MQI_OK)
+		return err;
+	if (run_display(&me.rc.run, MQCTL_CHANNEL, me.rc.name, &row, text) ==
+	    MQI_OK) {
+		if (strcmp(run_get(&row, "CHLTYPE"), "RQSTR") == 0)
+			(void)snprintf(me.user, sizeof(me.user), "%s",
+			    run_get(&row, "MCAUSER"));
+		mqctl_list_fini(&row);
+	}
+	run_ask_end(&me.rc.run);
+	return run_connect_as(&me.rc.run, me.rc.name, "", me.user, text);
+}
+
 static void
 tell_state(const char *state)
 {
@@ -129,7 +158,7 @@ start(char *text)
 {
 	char keys[PATH_MAX], qmgr_label[MQNAME_LABEL_LEN + 1];
 	int fd = -1;
-	enum mqi_err err = run_connect(&me.rc.run, me.rc.name, "", text);
+	enum mqi_err err = connect_as_user(text);
 
 	if (err != MQI_OK)
 		return err;

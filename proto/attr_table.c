@@ -154,7 +154,7 @@ const struct mqattr_def mqattr_table[] = {
     INT(MAXUMSGS, 1, MANY, "10000", QM, 0,
 	"messages that a unit may put and get; some 14,000 puts fit in one"),
     TEXT(MCAUSER, MQATTR_USER_LEN, CH, EVERY,
-	"user of a partner that has USERSRC(CHANNEL); blank: none"),
+	"user of whom USERSRC(CHANNEL) lets in or a RQSTR calls; blank: none"),
     TEXT(MCAUSER, MQATTR_USER_LEN, CA, 0, "MAP: the user that it is here"),
     INT(MRRTY, 0, MANY, "10", CH, TAKES,
 	"attempts to put a message that was refused"),

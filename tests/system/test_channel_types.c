@@ -85,8 +85,10 @@ define(struct fixture *f, int at, const char *type, bool calls)
 		    "CONNAME('127.0.0.1(%d)') SHORTRTY(100000) SHORTTMR(0)",
 		    f->port[1 - at]);
 	(void)snprintf(text, sizeof(text),
-	    "DEFINE CHANNEL(C) CHLTYPE(%s) SSLPEER('CN=QM%d') HBINT(1) %s %s\n",
-	    type, 2 - at, at == 0 ? "XMITQ(QM2)" : "", conname);
+	    "DEFINE CHANNEL(C) CHLTYPE(%s) SSLPEER('CN=QM%d') HBINT(1) %s %s "
+	    "%s\n",
+	    type, 2 - at, at == 0 ? "XMITQ(QM2)" : "",
+	    strcmp(type, "RQSTR") == 0 ? "MCAUSER('partner')" : "", conname);
 	qm_mqsc(&f->qm[at], text);
 }
 
@@ -365,6 +367,43 @@ test_requester_without_a_call_is_requesting_then_stops(void **state)
 	wait_for_status(f, 1, "STATUS", "STOPPED");
 }
 
+/* Whom it has called gets the rights of its MCAUSER, and no more. */
+static void
+test_requester_puts_as_its_user(void **state)
+{
+	struct fixture *f = *state;
+	struct seen s = {.keyword = "ERROR"};
+	mqi_queue *dead = NULL;
+	mqi_msg *msg = NULL;
+	mqi_conn *conn;
+
+	define(f, 0, "SVR", false);
+	define(f, 1, "RQSTR", true);
+	qm_mqsc(&f->qm[1],
+	    "DEFINE QLOCAL(DEAD)\n"
+	    "ALTER QMGR DEADQ(DEAD)\n"
+	    "SET AUTHREC OBJTYPE(QMGR) PRINCIPAL('poor') AUTHADD(CONNECT)\n"
+	    "ALTER CHANNEL(C) CHLTYPE(RQSTR) MCAUSER('poor')\n"
+	    "START CHANNEL(C)\n");
+	put_some(f, 1);
+	conn = qm_connect(&f->qm[1]);
+	OK(mqi_open(conn, "DEAD", NULL, MQI_OO_INPUT_SHARED, &dead));
+	OK(mqi_get_msg(dead, NULL,
+	    &(struct mqi_get_opts){.wait_ms = PROC_DEADLINE_MS}, &msg));
+	mqi_msg_free(msg);
+	OK(mqi_disconnect(conn));
+	f->put = 0;
+	get_all(f);
+	qm_mqsc(&f->qm[1],
+	    "STOP CHANNEL(C) MODE(FORCE) STATUS(INACTIVE)\n"
+	    "ALTER CHANNEL(C) CHLTYPE(RQSTR) MCAUSER(' ') SHORTTMR(60)\n");
+	wait_for_status(f, 1, "STATUS", "");
+	qm_mqsc(&f->qm[1], "START CHANNEL(C)\n");
+	wait_for_status(f, 1, "STATUS", "RETRYING");
+	chstatus(&f->qm[1], &s);
+	assert_non_null(strstr(s.value, "needs an MCAUSER"));
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int
@@ -377,6 +416,7 @@ main(void)
 	    CASE(test_server_to_requester),
 	    CASE(test_requester_calls_server),
 	    CASE(test_requester_calls_sender_which_calls_back),
+	    CASE(test_requester_puts_as_its_user),
 	    CASE(test_requester_without_a_call_is_requesting_then_stops),
 	};
 
