@@ -86,6 +86,9 @@ struct client_host {
 	/* Its hellos are there: may it, and how?  Fills c->def; text
 	 * (CLIENT_TEXT_LEN) on a refusal. */
 	enum mqi_err (*admit)(struct client *c, char *text);
+	/* By the files, the records and the definition of now: may it stay?
+	 * text (CLIENT_TEXT_LEN) if not. */
+	enum mqi_err (*admit_again)(struct client *c, char *text);
 	/* A session with the queue manager is open, or never will be. */
 	void (*settled)(struct client *c);
 	void (*gone)(struct client *c); /* may be freed: client_free() */

@@ -235,6 +235,8 @@ void
 client_ordered(struct client *c, const uint8_t *frame, size_t len)
 {
 	static struct mqctl_list order;
+	char text[CLIENT_TEXT_LEN] = "";
+	enum mqi_err err = MQI_OK;
 	struct mqreader r;
 	const char *what;
 
@@ -245,6 +247,10 @@ client_ordered(struct client *c, const uint8_t *frame, size_t len)
 	if (what != NULL && strcmp(what, "stop") == 0)
 		client_end(
 		    c, MQI_E_CHANNEL_NOT_AVAILABLE, "the channel is stopped");
+	else if (what != NULL && strcmp(what, "refresh") == 0)
+		err = c->host->admit_again(c, text);
+	if (err != MQI_OK)
+		client_end(c, err, text);
 	mqctl_list_fini(&order);
 }
 

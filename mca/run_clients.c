@@ -44,6 +44,7 @@
 #define SHAKING_MAX 64u
 #define WAIT_MS 30000u
 #define KEEP_MS 1000u
+#define READ_MS 1000u
 #define TAKES_PER_TURN 64u
 #define DESCRIPTORS_KEPT 64u
 
@@ -66,6 +67,9 @@ static struct {
 	unsigned max_clients; /* by the descriptors that we may have */
 	unsigned n_waiting;
 	unsigned n_shaking;
+	uint64_t turns;
+	uint64_t loaded_turn; /* when the files were read last */
+	uint64_t read_ms;     /* for one that came */
 	uint64_t kept_ms;
 	char socket_dir[PATH_MAX];
 } me;
@@ -95,8 +99,11 @@ fill_def(struct client *c, const struct mqctl_list *row)
 		c->not_after = mqtls_ctx_until(me.host.tls, &c->cert);
 }
 
+/* Whether it may use the channel, and as whom; on success mqctl_list_fini() the
+ * definition. */
 static enum mqi_err
-admit_client(struct client *c, char *text)
+judge_client(
+    struct client *c, struct mqctl_list *ret_row, char *ret_user, char *text)
 {
 	const struct admit_caller who = {.channel = c->hello.channel,
 	    .address = c->address,
@@ -104,26 +111,80 @@ admit_client(struct client *c, char *text)
 	    .issuer = c->cert.issuer,
 	    .qmgr = "",
 	    .user = c->hello.user};
-	struct mqctl_list row;
-	enum mqi_err err;
+	enum mqi_err err = run_display(
+	    &me.run, MQCTL_CHANNEL, c->hello.channel, ret_row, text);
 
-	err = run_display(&me.run, MQCTL_CHANNEL, c->hello.channel, &row, text);
 	if (err != MQI_OK)
 		return MQI_E_UNKNOWN_CHANNEL;
-	if (strcmp(run_get(&row, "CHLTYPE"), "SVRCONN") != 0) {
+	if (strcmp(run_get(ret_row, "CHLTYPE"), "SVRCONN") != 0) {
 		(void)snprintf(text, CLIENT_TEXT_LEN,
 		    "channel %s is not for applications", c->hello.channel);
 		err = MQI_E_CHANNEL_CONFIG;
 	}
 	if (err == MQI_OK)
-		err =
-		    certs_check_cipher(c->tls, run_get(&row, "SSLCIPH"), text);
+		err = certs_check_cipher(
+		    c->tls, run_get(ret_row, "SSLCIPH"), text);
 	if (err == MQI_OK)
-		err = admit(&me.run, &who, c->def.user, text);
-	if (err == MQI_OK)
-		fill_def(c, &row);
-	mqctl_list_fini(&row);
+		err = admit(&me.run, &who, ret_user, text);
+	if (err != MQI_OK)
+		mqctl_list_fini(ret_row);
 	return err;
+}
+
+static enum mqi_err
+admit_client(struct client *c, char *text)
+{
+	struct mqctl_list row;
+	enum mqi_err err = judge_client(c, &row, c->def.user, text);
+
+	if (err != MQI_OK)
+		return err;
+	fill_def(c, &row);
+	mqctl_list_fini(&row);
+	return MQI_OK;
+}
+
+/* Once in a turn, however many ask; what was loaded before stays if what is
+ * there now is not good. */
+static void
+load_tls(void)
+{
+	const struct run_args *a = me.run.args;
+	const struct mqtls_opts opts = {.label = a->label,
+	    .ciphers = a->old_tls ? MQCIPHER_ANY_TLS12_OR_HIGHER : ""};
+	struct mqtls_ctx *fresh = NULL;
+	char text[CLIENT_TEXT_LEN] = "";
+
+	if (me.loaded_turn == me.turns)
+		return;
+	me.loaded_turn = me.turns;
+	if (mqtls_ctx_new(a->keys, &opts, text, &fresh) != MQI_OK) {
+		mqlog(MQLOG_ERROR, "certificate.refresh",
+		    "clients: what was loaded before stays: %s", text);
+		return;
+	}
+	(void)mqtls_ctx_free(me.host.tls);
+	me.host.tls = fresh;
+}
+
+static enum mqi_err
+admit_again(struct client *c, char *text)
+{
+	char user[MQATTR_USER_LEN + 1];
+	struct mqctl_list row;
+	enum mqi_err err;
+
+	load_tls();
+	err = mqtls_peer_again(c->tls, me.host.tls, text);
+	if (err == MQI_OK)
+		err = judge_client(c, &row, user, text);
+	if (err != MQI_OK)
+		return err;
+	mqctl_list_fini(&row);
+	if (strcmp(user, c->def.user) == 0)
+		return MQI_OK;
+	(void)snprintf(text, CLIENT_TEXT_LEN, "the client is another user now");
+	return MQI_E_NOT_AUTHORIZED;
 }
 
 /* ---- clients that come and go ---- */
@@ -153,9 +214,16 @@ static void
 begin(struct waiting *w)
 {
 	struct client *c = NULL;
-	enum mqi_err err =
-	    client_new(&me.host, w->fd, w->address, run_now_ms(), &c);
+	uint64_t now_ms = run_now_ms();
+	enum mqi_err err;
 
+	/* the files may be others since: no order tells a process that has no
+	 * clients */
+	if (now_ms - me.read_ms >= READ_MS) {
+		me.read_ms = now_ms;
+		load_tls();
+	}
+	err = client_new(&me.host, w->fd, w->address, now_ms, &c);
 	if (err != MQI_OK) {
 		mqlog(MQLOG_ERROR, "client.start", "for %s: %s", w->address,
 		    mqi_strerror(err));
@@ -266,6 +334,7 @@ static bool
 turn(struct run *r)
 {
 	(void)r;
+	me.turns++;
 	begin_waiting();
 	if (me.listener_gone && me.n_clients == 0 && me.n_waiting == 0)
 		finish(MQI_OK, "the listener and all clients are gone");
@@ -415,6 +484,7 @@ run_clients(const struct run_args *args)
 	me.host = (struct client_host){.loop = &me.run.loop,
 	    .socket_dir = me.socket_dir,
 	    .admit = admit_client,
+	    .admit_again = admit_again,
 	    .settled = on_settled,
 	    .gone = on_gone};
 	err = start(args, text);
