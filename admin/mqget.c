@@ -311,7 +311,9 @@ help(void)
 {
 	(void)fputs(
 	    "Usage: mqget [OPTIONS] QMGR QUEUE\n\n"
-	    "Gets the messages of a queue and prints a line for each.\n\n"
+	    "Gets the messages of a queue and prints a line for each.\n"
+	    "QMGR is a name, or, on another host,\n"
+	    "mqs://HOST:PORT/NAME?channel=CHANNEL&keys=DIR.\n\n"
 	    "      --wait MS      wait so long for each message; -1: for ever\n"
 	    "      --count N      at most N messages\n"
 	    "      --all          until none is left (the default)\n"

@@ -257,7 +257,9 @@ help(void)
 {
 	(void)fputs(
 	    "Usage: mqput [OPTIONS] QMGR QUEUE [-f FILE...]\n\n"
-	    "Puts a message per line of standard input, or per FILE.\n\n"
+	    "Puts a message per line of standard input, or per FILE.\n"
+	    "QMGR is a name, or, on another host,\n"
+	    "mqs://HOST:PORT/NAME?channel=CHANNEL&keys=DIR.\n\n"
 	    "  -f, --file FILE...    a message per file, with its name and "
 	    "mode\n"
 	    "      --unit [N]        N messages per unit of work; without N: "

@@ -88,8 +88,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	mqbuf_fini(&whole);
 	mqbuf_fini(&cut);
 	for (;;) {
-		enum client_step s =
-		    client_frames_down(&down, data + pos, size - pos, &n);
+		enum client_step s = client_frames_down(
+		    &down, &down.gets, data + pos, size - pos, &n);
 
 		if (s != CLIENT_STEP_PASS && s != CLIENT_STEP_ORDER)
 			return 0;

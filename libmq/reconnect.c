@@ -27,7 +27,9 @@ is_worth_retrying(enum mqi_err err)
 {
 	return err == MQI_E_Q_MGR_NOT_AVAILABLE ||
 	       err == MQI_E_Q_MGR_STOPPING || err == MQI_E_Q_MGR_QUIESCING ||
-	       err == MQI_E_HOST_NOT_AVAILABLE;
+	       err == MQI_E_HOST_NOT_AVAILABLE ||
+	       /* the lost connection may still be counted */
+	       err == MQI_E_MAX_CONNS_LIMIT_REACHED;
 }
 
 /* Dials until it succeeds or time is up.  Unlocked. */

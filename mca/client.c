@@ -340,8 +340,8 @@ scan_down(struct client *c)
 	size_t n = 0, off = 0;
 
 	while (client_state(c) == CLIENT_RUNNING) {
-		switch (client_frames_down(
-		    &c->down_flow, c->down.data + off, c->down.len - off, &n)) {
+		switch (client_frames_down(&c->down_flow, &c->up_flow.gets,
+		    c->down.data + off, c->down.len - off, &n)) {
 		case CLIENT_STEP_PASS:
 			client_say(c, c->down.data + off, n);
 			c->moved_ms = c->sent_ms;

@@ -28,6 +28,10 @@ enum rule {
 	RULE_REFUSE,
 	RULE_PASS,
 	RULE_PUT,
+	RULE_GET,
+	RULE_CLOSE,
+	RULE_CONSUME,
+	RULE_WATCH,
 	RULE_POSITION_OPEN,
 	RULE_UNIT_POSITION,
 	RULE_BEAT,
@@ -39,18 +43,22 @@ rule_of(enum mqlocal_type type)
 	switch (type) {
 	case MQLOCAL_OPEN:
 	case MQLOCAL_OPEN_AS: /* the user must have the right */
-	case MQLOCAL_CLOSE:
 	case MQLOCAL_PIECE:
-	case MQLOCAL_GET:
 	case MQLOCAL_CANCEL_GET:
 	case MQLOCAL_COMMIT:
 	case MQLOCAL_BACKOUT:
 	case MQLOCAL_INQUIRE:
-	case MQLOCAL_CONSUME:
 	case MQLOCAL_ACK:
-	case MQLOCAL_WATCH:
 	case MQLOCAL_PING:
 		return RULE_PASS;
+	case MQLOCAL_GET:
+		return RULE_GET;
+	case MQLOCAL_CLOSE:
+		return RULE_CLOSE;
+	case MQLOCAL_CONSUME:
+		return RULE_CONSUME;
+	case MQLOCAL_WATCH:
+		return RULE_WATCH;
 	case MQLOCAL_PUT:
 		return RULE_PUT;
 	case MQLOCAL_POSITION_OPEN:
@@ -89,6 +97,77 @@ rule_of(enum mqlocal_type type)
 	}
 	return RULE_REFUSE;
 }
+
+/* ---- what is waited for ---- */
+
+static void
+wait_end(struct client_waits *w, uint32_t id)
+{
+	for (uint32_t i = 0; i < w->n; i++)
+		if (w->ids[i] == id)
+			w->ids[i--] = w->ids[--w->n];
+}
+
+static void
+wait_begin(struct client_waits *w, uint32_t id)
+{
+	wait_end(w, id);
+	if (w->n < CLIENT_WAITS_MAX)
+		w->ids[w->n++] = id;
+	else
+		w->many = true;
+}
+
+bool
+client_frames_waiting(const struct client_flow *up)
+{
+	return up->gets.n > 0 || up->gets.many || up->handles.n > 0 ||
+	       up->handles.many;
+}
+
+/* f has its whole payload, but for a that of a GET.  False: it cannot be
+ * decoded. */
+static bool
+note_wait(struct client_flow *w, const struct mqframe *f, enum rule rule)
+{
+	struct mqlocal_consume consume;
+	struct mqlocal_watch watch;
+	struct mqlocal_close close;
+	uint32_t handle;
+	bool on = false;
+
+	switch (rule) {
+	case RULE_GET:
+		wait_begin(&w->gets, f->id);
+		return true;
+	case RULE_CLOSE:
+		if (mqlocal_decode_close(f, &close) != MQI_OK)
+			return false;
+		handle = close.handle;
+		break;
+	case RULE_CONSUME:
+		if (mqlocal_decode_consume(f, &consume) != MQI_OK)
+			return false;
+		handle = consume.handle;
+		on = consume.max_msgs > 0;
+		break;
+	case RULE_WATCH:
+		if (mqlocal_decode_watch(f, &watch) != MQI_OK)
+			return false;
+		handle = watch.handle;
+		on = watch.on != 0;
+		break;
+	default:
+		return true;
+	}
+	if (on)
+		wait_begin(&w->handles, handle);
+	else
+		wait_end(&w->handles, handle);
+	return true;
+}
+
+/* ---- what is looked at ---- */
 
 static bool
 is_qmid(const char *partner)
@@ -146,9 +225,13 @@ seen_by(enum rule rule, uint32_t payload_len)
 	switch (rule) {
 	case RULE_PUT:
 		return PUT_HEAD;
+	case RULE_CLOSE:
+	case RULE_CONSUME:
+	case RULE_WATCH:
 	case RULE_POSITION_OPEN:
 	case RULE_UNIT_POSITION:
 		return payload_len;
+	case RULE_GET:
 	case RULE_REFUSE:
 	case RULE_PASS:
 	case RULE_BEAT:
@@ -216,14 +299,19 @@ client_frames_up(struct client_flow *f, const uint8_t *data, size_t len,
 		*ret_reason = MQI_E_NOT_AUTHORIZED;
 		return CLIENT_STEP_BAD;
 	}
+	if (!note_wait(f, &fr, rule)) {
+		(void)snprintf(ret_why, WHY_LEN, "frame %s is malformed",
+		    mqlocal_type_name(fr.type));
+		return CLIENT_STEP_BAD;
+	}
 	f->frames++;
 	f->left = MQFRAME_HEADER + fr.payload_len;
 	return pass(f, len, ret_n);
 }
 
 enum client_step
-client_frames_down(
-    struct client_flow *f, const uint8_t *data, size_t len, size_t *ret_n)
+client_frames_down(struct client_flow *f, struct client_waits *gets,
+    const uint8_t *data, size_t len, size_t *ret_n)
 {
 	struct mqframe fr;
 
@@ -242,6 +330,8 @@ client_frames_down(
 	}
 	if (fr.type == MQLOCAL_MESSAGE)
 		f->msgs++;
+	if (fr.type == MQLOCAL_MESSAGE || fr.type == MQLOCAL_RESULT)
+		wait_end(gets, fr.id);
 	f->frames++;
 	f->left = MQFRAME_HEADER + fr.payload_len;
 	return pass(f, len, ret_n);

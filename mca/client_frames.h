@@ -10,6 +10,8 @@
 #ifndef MQ_MCA_CLIENT_FRAMES_H
 #define MQ_MCA_CLIENT_FRAMES_H
 
+#include <stdbool.h>
+
 #include "proto/local.h"
 
 /* Bytes that must be at hand before anything is decided, at most. */
@@ -23,8 +25,20 @@ enum client_step {
 	CLIENT_STEP_BAD,   /* the session must end */
 };
 
+/* What a client waits for: gets by their ids, and handles that read ahead or
+ * are watched.  One that waits for more than fit is taken to wait for ever. */
+#define CLIENT_WAITS_MAX 32u
+
+struct client_waits {
+	uint32_t ids[CLIENT_WAITS_MAX];
+	uint32_t n;
+	bool many;
+};
+
 struct client_flow {
-	size_t left; /* bytes of the frame that is passing */
+	size_t left;                 /* bytes of the frame that is passing */
+	struct client_waits gets;    /* up: asked for; the answers end them */
+	struct client_waits handles; /* up */
 	uint64_t frames;
 	uint64_t msgs;
 	uint64_t bytes; /* of bodies */
@@ -35,8 +49,10 @@ struct client_flow {
 enum client_step client_frames_up(struct client_flow *f, const uint8_t *data,
     size_t len, uint32_t max_msg_len, size_t *ret_n, enum mqi_err *ret_reason,
     char *ret_why);
-/* From the queue manager. */
-enum client_step client_frames_down(
-    struct client_flow *f, const uint8_t *data, size_t len, size_t *ret_n);
+/* From the queue manager; gets: those that its answers end. */
+enum client_step client_frames_down(struct client_flow *f,
+    struct client_waits *gets, const uint8_t *data, size_t len, size_t *ret_n);
+/* Whether the client waits for something that it has asked for. */
+bool client_frames_waiting(const struct client_flow *up);
 
 #endif

@@ -30,7 +30,7 @@
 
 /* What the frames that pass may be extended by: others would let in types
  * that the table does not know. */
-#define FEATURES MQLOCAL_FEATURE_PUTS_OK
+#define FEATURES (MQLOCAL_FEATURE_PUTS_OK | MQLOCAL_FEATURE_OPEN_AS)
 #define STATUS_MS 5000u
 #define MARGIN_MS 1000u
 
@@ -305,7 +305,8 @@ client_keep(struct client *c, uint64_t now_ms)
 		    "the client's host does not answer any more");
 		return;
 	}
-	if (c->def.idle_ms != 0 && now_ms - c->moved_ms >= c->def.idle_ms) {
+	if (c->def.idle_ms != 0 && !client_frames_waiting(&c->up_flow) &&
+	    now_ms - c->moved_ms >= c->def.idle_ms) {
 		client_end(c, MQI_E_CONNECTION_BROKEN,
 		    "nothing has been asked for DISCINT seconds");
 		return;

@@ -116,6 +116,8 @@ enum mqattr_chltype {
 	X(77, USERSRC)                                                \
 	X(78, WARN)                                                   \
 	X(80, BATCHINT)                                               \
+	X(100, MAXINST)                                               \
+	X(101, MAXINSTC)                                              \
 	X(110, COMPMSG)
 
 enum mqattr {

@@ -58,17 +58,41 @@ guest_find(
 	return NULL;
 }
 
+/* Whether there are as many applications by the channel as may be, of all
+ * addresses or of this one's, "host(port)". */
+static bool
+is_at_its_limit(const struct agents *a, const struct agent *g,
+    const struct engine_object *o, const char *address)
+{
+	size_t len = strcspn(address, "(") + 1;
+	const struct guest *guest;
+	int64_t n = 0, of_host = 0;
+
+	if (!channel_is_for_applications(a, o->name))
+		return false;
+	TAILQ_FOREACH (guest, &g->guests, link) {
+		n++;
+		of_host += strncmp(guest->info.conname, address, len) == 0;
+	}
+	return n >= mqattr_int(o->attrs, MQATTR_ID_MAXINST) ||
+	       of_host >= mqattr_int(o->attrs, MQATTR_ID_MAXINSTC);
+}
+
 static enum mqi_err
 guest_attach(struct agents *a, struct session *s, int pid, const char *channel,
     const char *address)
 {
 	struct chan_retry none = {.short_count = 0};
+	const struct engine_object *o =
+	    engine_object_find(a->qm->engine, MQATTR_CHANNEL, channel);
 	struct guest *guest;
 	struct agent *g;
 
-	if (engine_object_find(a->qm->engine, MQATTR_CHANNEL, channel) == NULL)
+	if (o == NULL)
 		return MQI_E_UNKNOWN_CHANNEL;
 	g = agent_get(a, false, channel);
+	if (is_at_its_limit(a, g, o, address))
+		return MQI_E_MAX_CONNS_LIMIT_REACHED;
 	if (chan_state(&g->machine) == CHAN_STOPPED ||
 	    chan_state(&g->machine) == CHAN_STOPPING || a->stopping)
 		return MQI_E_CHANNEL_NOT_AVAILABLE;

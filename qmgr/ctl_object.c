@@ -113,8 +113,12 @@ set_chltype(struct ctl *c, struct mqattr_set *set, bool exists)
 		return ctl_fail(c, MQI_E_OBJECT_TYPE,
 		    "the CHLTYPE of CHANNEL(%s) is %s and cannot be changed",
 		    c->cmd->name, mqattr_text(set, MQATTR_ID_CHLTYPE));
-	return mqattr_set_text(
+	enum mqi_err err = mqattr_set_text(
 	    set, MQATTR_ID_CHLTYPE, value, c->text, sizeof(c->text));
+	/* an application that rests is not done */
+	if (err == MQI_OK && !exists && mqattr_chltype(set) == MQATTR_SVRCONN)
+		mqattr_set_own(set, MQATTR_ID_DISCINT, "0");
+	return err;
 }
 
 static enum mqi_err

@@ -99,7 +99,8 @@ struct mqi_connect_opts {
  * HOST_NOT_AVAILABLE, CERTIFICATE (ours or theirs is refused), SECURITY (it
  * is not the server that was asked for), CLIENT_EXIT_ERROR,
  * SSL_INITIALIZATION_ERROR, UNKNOWN_CHANNEL, CHANNEL_CONFIG,
- * CHANNEL_NOT_AVAILABLE (stopped, or at its MAXINST or MAXINSTC),
+ * CHANNEL_NOT_AVAILABLE (it is stopped), MAX_CONNS_LIMIT_REACHED (of the
+ * channel's MAXINST or MAXINSTC),
  * FUNCTION_NOT_SUPPORTED (libmqtls.so is not there).  mqi_last_error(NULL)
  * then says what was tried.
  * Ownership: *ret_conn is the caller's until mqi_disconnect().

@@ -33,6 +33,8 @@ extern "C" {
 	X(2019, HOBJ, FAIL, "the object handle is not valid")                  \
 	X(2024, SYNCPOINT_LIMIT, FAIL,                                         \
 	    "the unit of work has reached its limit of messages or bytes")     \
+	X(2025, MAX_CONNS_LIMIT_REACHED, FAIL,                                 \
+	    "there are as many connections as there may be")                   \
 	X(2026, MD, FAIL, "the message descriptor is not valid")               \
 	X(2027, MISSING_REPLY_TO_Q, FAIL, "a reply-to queue is needed")        \
 	X(2029, MSG_TYPE, FAIL, "the message type is not valid")               \

@@ -30,6 +30,7 @@ qm_create(struct qm *q, const struct tmpdir *d, const char *name)
 	memset(q, 0, sizeof(*q));
 	snprintf(q->name, sizeof(q->name), "%s", name);
 	snprintf(q->root, sizeof(q->root), "%.4000s/root", d->path);
+	snprintf(q->dir, sizeof(q->dir), "%.4000s", d->path);
 	snprintf(
 	    q->proc.log, sizeof(q->proc.log), "%.4000s/%s.log", d->path, name);
 	(void)mkdir(q->root, 0700);
@@ -102,18 +103,46 @@ qm_try_connect(struct qm *q)
 	}
 }
 
-mqi_conn *
-qm_connect(const struct qm *q)
+static bool
+is_remote(void)
 {
-	struct mqi_connect_opts opts = {.root = q->root, .app_name = "test"};
-	mqi_conn *conn = NULL;
+	return getenv("MQ_TEST_REMOTE") != NULL;
+}
 
-	enum mqi_err err = mqi_connect(q->name, &opts, &conn);
+mqi_conn *
+qm_connect_by(const struct qm *q, struct mqi_connect_opts opts)
+{
+	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
+	char conname[64], keys[PATH_MAX];
+	mqi_conn *conn = NULL;
+	enum mqi_err err;
+
+	snprintf(conname, sizeof(conname), "127.0.0.1(%d)", q->port);
+	snprintf(keys, sizeof(keys), "%.4000s/app", q->dir);
+	if (is_remote()) {
+		opts.conname = conname;
+		opts.channel = "TEST.APP";
+		opts.key_dir = keys;
+	} else {
+		opts.root = q->root;
+	}
+	/* a listener comes up after its queue manager */
+	do
+		err = mqi_connect(q->name, &opts, &conn);
+	while (err == MQI_E_HOST_NOT_AVAILABLE && is_remote() &&
+	       test_now_ms() < end && poll(NULL, 0, 5) == 0);
 	if (err) {
-		fprintf(stderr, "connect: %s\n", mqi_strerror(err));
+		fprintf(stderr, "connect: %s: %s\n", mqi_strerror(err),
+		    mqi_last_error(NULL));
 		proc_die(&q->proc, "connect");
 	}
 	return conn;
+}
+
+mqi_conn *
+qm_connect(const struct qm *q)
+{
+	return qm_connect_by(q, (struct mqi_connect_opts){.app_name = "test"});
 }
 
 void
@@ -145,6 +174,20 @@ qm_let_in(const struct qm *q)
 		   "PRINCIPAL('partner') AUTHADD(ALLMQI)\n");
 }
 
+/* For applications that come by TLS. */
+static void
+open_to_remote(struct qm *q)
+{
+	struct tmpdir d;
+
+	snprintf(d.path, sizeof(d.path), "%s", q->dir);
+	q->port = qm_serve(q, &d);
+	q->lets_in = true;
+	qm_mqsc(q,
+	    "DEFINE CHANNEL(TEST.APP) CHLTYPE(SVRCONN) SSLPEER('CN=app') "
+	    "MAXMSGL(104857600)\n");
+}
+
 void
 qm_start(struct qm *q)
 {
@@ -155,6 +198,8 @@ qm_start(struct qm *q)
 	if (!conn)
 		proc_die(&q->proc, "the queue manager did not start");
 	(void)mqi_disconnect(conn);
+	if (is_remote() && q->port == 0)
+		open_to_remote(q);
 	snprintf(
 	    cert, sizeof(cert), "%.4000s/%s/ssl/cert.pem", q->root, q->name);
 	if (q->lets_in || access(cert, F_OK) < 0)

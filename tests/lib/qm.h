@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * qm.h - a queue manager in a directory of the test's own, ready when it
- * answers, with a recorder before it if the test wants one.
+ * answers, with a recorder before it if the test wants one.  With
+ * MQ_TEST_REMOTE in the environment, qm_connect() goes by TLS, so that a test
+ * of libmq can be run again as one of a remote libmq.
  *
  * As proc.h: main thread only, and everything that fails aborts the test.
  */
@@ -17,6 +19,8 @@
 struct qm {
 	char name[MQI_NAME_LEN + 1];
 	char root[PATH_MAX]; /* MQ_ROOT */
+	char dir[PATH_MAX];  /* of the test */
+	int port;            /* of its listener; 0: none */
 	struct proc proc;
 	char control_path[PATH_MAX];
 	struct recorder_control *control; /* NULL: no recorder */
@@ -39,6 +43,8 @@ void qm_start(struct qm *q);
 void qm_let_in(const struct qm *q);
 /* A connection to the running queue manager; dies without. */
 mqi_conn *qm_connect(const struct qm *q);
+/* The same with options of one's own; where it is is filled in here. */
+mqi_conn *qm_connect_by(const struct qm *q, struct mqi_connect_opts opts);
 /* Runs MQSC commands by mqadmin; dies if one fails. */
 void qm_mqsc(const struct qm *q, const char *commands);
 /* Gives it a certificate of the authority of d, which the first call makes. */

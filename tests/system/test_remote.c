@@ -175,6 +175,280 @@ test_uri_and_environment_say_where(void **state)
 	unsetenv("MQSSLKEYR");
 }
 
+/* ---- who may do what ---- */
+
+static void
+test_an_application_has_the_rights_of_its_user(void **state)
+{
+	struct mqi_connect_opts opts = remote_opts();
+	mqi_queue *q = NULL;
+	mqi_conn *c;
+
+	(void)state;
+	qm_mqsc(&qm,
+	    "DEFINE QLOCAL(SECRET)\n"
+	    "DEFINE CHANNEL(STRANGER) CHLTYPE(SVRCONN) SSLPEER('CN=app')\n"
+	    "SET CHLAUTH(STRANGER) TYPE(SSLPEERMAP) SSLPEER('CN=app') "
+	    "MCAUSER('stranger')\n"
+	    "DEFINE CHANNEL(PUTTER) CHLTYPE(SVRCONN) SSLPEER('CN=app')\n"
+	    "SET CHLAUTH(PUTTER) TYPE(SSLPEERMAP) SSLPEER('CN=app') "
+	    "MCAUSER('putter')\n"
+	    "SET AUTHREC OBJTYPE(QMGR) PRINCIPAL('putter') AUTHADD(CONNECT)\n"
+	    "SET AUTHREC PROFILE(Q) OBJTYPE(QUEUE) PRINCIPAL('putter') "
+	    "AUTHADD(PUT)\n");
+	opts.channel = "STRANGER";
+	assert_refused(&opts, MQI_E_NOT_AUTHORIZED, "");
+	opts.channel = "PUTTER";
+	c = connect_by(&opts);
+	assert_int_equal(mqi_open(c, "SECRET", NULL, MQI_OO_OUTPUT, &q),
+	    MQI_E_NOT_AUTHORIZED);
+	assert_int_equal(mqi_open(c, "Q", NULL, MQI_OO_INPUT_SHARED, &q),
+	    MQI_E_NOT_AUTHORIZED);
+	OK(mqi_open(c, "Q", NULL, MQI_OO_OUTPUT, &q));
+	OK(mqi_disconnect(c));
+}
+
+/* ---- limits, and the end by the administrator ---- */
+
+static void
+test_as_many_as_maxinst_may_connect(void **state)
+{
+	struct mqi_connect_opts opts = remote_opts();
+	mqi_conn *c[2];
+
+	(void)state;
+	qm_mqsc(&qm, "DEFINE CHANNEL(FEW) CHLTYPE(SVRCONN) SSLPEER('CN=app') "
+		     "MAXINST(2)\n"
+		     "DEFINE CHANNEL(ONE) CHLTYPE(SVRCONN) SSLPEER('CN=app') "
+		     "MAXINSTC(1)\n");
+	opts.channel = "FEW";
+	c[0] = connect_by(&opts);
+	c[1] = connect_by(&opts);
+	assert_refused(&opts, MQI_E_MAX_CONNS_LIMIT_REACHED, "as many");
+	opts.channel = "ONE";
+	OK(mqi_disconnect(c[1]));
+	c[1] = connect_by(&opts);
+	assert_refused(&opts, MQI_E_MAX_CONNS_LIMIT_REACHED, "as many");
+	OK(mqi_disconnect(c[0]));
+	OK(mqi_disconnect(c[1]));
+}
+
+static void
+test_a_stopped_channel_ends_its_clients_and_takes_no_more(void **state)
+{
+	const struct mqi_get_opts wait = {.wait_ms = 60000};
+	struct mqi_connect_opts opts = remote_opts();
+	mqi_conn *c, *other;
+	mqi_queue *q = NULL;
+	mqi_msg *msg = NULL;
+
+	(void)state;
+	qm_mqsc(
+	    &qm, "DEFINE CHANNEL(STOPS) CHLTYPE(SVRCONN) SSLPEER('CN=app')\n");
+	other = connect_by(&opts);
+	opts.channel = "STOPS";
+	c = connect_by(&opts);
+	OK(mqi_open(c, "Q", NULL, BOTH_WAYS, &q));
+	qm_mqsc(&qm, "STOP CHANNEL(STOPS)\n");
+	assert_int_equal(
+	    mqi_get_msg(q, NULL, &wait, &msg), MQI_E_UNKNOWN_OUTCOME);
+	assert_non_null(strstr(mqi_last_error(c), "stopped"));
+	assert_refused(&opts, MQI_E_CHANNEL_NOT_AVAILABLE, "");
+	(void)mqi_disconnect(c);
+	/* the others do not notice */
+	OK(mqi_open(other, "Q", NULL, BOTH_WAYS, &q));
+	OK(mqi_disconnect(other));
+	qm_mqsc(&qm, "START CHANNEL(STOPS)\n");
+	OK(mqi_disconnect(connect_by(&opts)));
+}
+
+static void
+test_one_that_rests_for_discint_is_ended(void **state)
+{
+	const struct mqi_get_opts wait = {.wait_ms = 3000};
+	struct mqi_connect_opts opts = remote_opts();
+	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
+	mqi_conn *waits, *rests;
+	struct mqi_queue_info info;
+	mqi_queue *q = NULL, *r = NULL;
+	mqi_msg *msg = NULL;
+
+	(void)state;
+	qm_mqsc(&qm, "DEFINE CHANNEL(SHORT) CHLTYPE(SVRCONN) SSLPEER('CN=app') "
+		     "DISCINT(1) HBINT(1)\n");
+	opts.channel = "SHORT";
+	waits = connect_by(&opts);
+	rests = connect_by(&opts);
+	OK(mqi_open(rests, "Q", NULL, BOTH_WAYS, &r));
+	OK(mqi_open(waits, "Q", NULL, BOTH_WAYS, &q));
+	/* a get that waits is work */
+	assert_int_equal(
+	    mqi_get_msg(q, NULL, &wait, &msg), MQI_E_NO_MSG_AVAILABLE);
+	while (mqi_inquire(r, &info) == MQI_OK) {
+		assert_true(test_now_ms() < end);
+		(void)poll(NULL, 0, 2500);
+	}
+	assert_non_null(strstr(mqi_last_error(rests), "DISCINT"));
+	(void)mqi_disconnect(rests);
+	(void)mqi_disconnect(waits);
+}
+
+/* ---- what breaks ---- */
+
+static void
+test_a_server_that_is_silent_counts_as_lost(void **state)
+{
+	const struct mqi_get_opts wait = {.wait_ms = 60000};
+	struct mqi_connect_opts opts = remote_opts();
+	uint64_t begin;
+	mqi_conn *c;
+	mqi_queue *q = NULL;
+	mqi_msg *msg = NULL;
+
+	(void)state;
+	qm_mqsc(&qm, "DEFINE CHANNEL(BEATS) CHLTYPE(SVRCONN) SSLPEER('CN=app') "
+		     "HBINT(1)\n");
+	opts.channel = "BEATS";
+	c = connect_by(&opts);
+	OK(mqi_open(c, "Q", NULL, BOTH_WAYS, &q));
+	/* longer than the limit: heartbeats keep it */
+	const struct mqi_get_opts longer = {.wait_ms = 4500};
+	assert_int_equal(
+	    mqi_get_msg(q, NULL, &longer, &msg), MQI_E_NO_MSG_AVAILABLE);
+	assert_true(qm_signal_agents(&qm, "clients", SIGSTOP) > 0);
+	begin = test_now_ms();
+	assert_int_equal(
+	    mqi_get_msg(q, NULL, &wait, &msg), MQI_E_UNKNOWN_OUTCOME);
+	assert_true(test_now_ms() - begin < 20000);
+	assert_non_null(strstr(mqi_last_error(c), "heard"));
+	(void)qm_signal_agents(&qm, "clients", SIGCONT);
+	(void)mqi_disconnect(c);
+}
+
+/* Numbers are put, each in a unit of its own with a position, while the agent
+ * of all clients is killed: what was said of each put was true. */
+static void
+test_puts_across_kills_are_as_they_were_told(void **state)
+{
+	static const uint8_t stream[MQI_STREAM_ID_LEN] = {7};
+	struct mqi_connect_opts opts = remote_opts();
+	enum mqi_err err;
+	uint64_t at = 0;
+	uint32_t next = 1, kills = 0;
+	mqi_conn *c;
+	mqi_queue *q = NULL;
+	mqi_msg *msg = NULL;
+
+	(void)state;
+	opts.flags = MQI_CONNECT_RECONNECT;
+	opts.timeout_ms = 30000;
+	c = connect_by(&opts);
+	OK(mqi_open(c, "Q", NULL, BOTH_WAYS, &q));
+	while (next <= 300) {
+		mqi_unit *u = NULL;
+
+		if (next % 60 == 0 && kills < next / 60) {
+			kills++;
+			assert_true(
+			    qm_signal_agents(&qm, "clients", SIGKILL) > 0);
+		}
+		err = mqi_position_open(c, "NUMBERS", stream, &at);
+		if (err == MQI_E_CONNECTION_BROKEN)
+			continue; /* it has changed nothing */
+		OK(err);
+		/* what the last commit did not know, the position does */
+		assert_true(at == next || at == next - 1);
+		if (at == next) {
+			next++;
+			continue;
+		}
+		OK(mqi_begin(c, &u));
+		err = mqi_put(q, u, NULL, &next, sizeof(next));
+		if (err == MQI_OK)
+			err = mqi_unit_position(
+			    u, "NUMBERS", stream, next - 1, next);
+		if (err != MQI_OK) {
+			(void)mqi_backout(u);
+			continue;
+		}
+		err = mqi_commit(u);
+		if (err == MQI_OK)
+			next++;
+	}
+	assert_true(kills >= 4);
+	for (uint32_t want = 1; want <= 300; want++) {
+		uint32_t got = 0;
+
+		OK(mqi_poll(q, NULL, &msg));
+		memcpy(&got, mqi_msg_body(msg), sizeof(got));
+		(void)mqi_msg_free(msg);
+		assert_int_equal(got, want);
+	}
+	assert_int_equal(mqi_poll(q, NULL, &msg), MQI_E_NO_MSG_AVAILABLE);
+	OK(mqi_disconnect(c));
+}
+
+static void
+test_it_comes_back_with_its_queue_manager(void **state)
+{
+	struct mqi_connect_opts opts = remote_opts();
+	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
+	struct mqi_queue_info info;
+	mqi_conn *c;
+	mqi_queue *q = NULL;
+
+	(void)state;
+	opts.flags = MQI_CONNECT_RECONNECT;
+	opts.timeout_ms = 30000;
+	c = connect_by(&opts);
+	OK(mqi_open(c, "Q", NULL, BOTH_WAYS, &q));
+	proc_kill9(&qm.proc);
+	qm_start(&qm);
+	while (mqi_inquire(q, &info) != MQI_OK)
+		assert_true(test_now_ms() < end);
+	OK(mqi_disconnect(c));
+}
+
+/* A client that does not take what it has asked for. */
+static void
+test_a_slow_reader_holds_up_nobody(void **state)
+{
+	struct mqi_connect_opts opts = remote_opts();
+	const struct mqi_read_ahead window = {
+	    .max_msgs = 1000, .max_bytes = 64u << 20};
+	const struct mqi_get_opts wait = {.wait_ms = 10000};
+	static char body[60000];
+	mqi_conn *slow, *c;
+	mqi_queue *q = NULL, *ahead = NULL;
+	mqi_msg *msg = NULL;
+
+	(void)state;
+	qm_mqsc(&qm, "DEFINE QLOCAL(MANY) DEFPSIST(NO) MAXDEPTH(1000)\n"
+		     "DEFINE QLOCAL(QUICK)\n");
+	c = connect_by(&opts);
+	OK(mqi_open(c, "MANY", NULL, BOTH_WAYS, &q));
+	for (int i = 0; i < 400; i++)
+		OK(mqi_put_async(q, NULL, NULL, body, sizeof(body)));
+	OK(mqi_flush(q));
+	slow = connect_by(&opts);
+	OK(mqi_open(slow, "MANY", NULL, MQI_OO_INPUT_SHARED, &ahead));
+	OK(mqi_read_ahead(ahead, &window));
+	/* it does not read: the others go on */
+	OK(mqi_open(c, "QUICK", NULL, BOTH_WAYS, &q));
+	for (int i = 0; i < 50; i++) {
+		OK(mqi_put(q, NULL, NULL, "quick", 5));
+		OK(mqi_poll(q, NULL, &msg));
+		(void)mqi_msg_free(msg);
+	}
+	for (int i = 0; i < 400; i++) {
+		OK(mqi_get_msg(ahead, NULL, &wait, &msg));
+		OK(mqi_ack(ahead, msg));
+		(void)mqi_msg_free(msg);
+	}
+	OK(mqi_disconnect(slow));
+	OK(mqi_disconnect(c));
+}
+
 int
 main(void)
 {
@@ -183,6 +457,15 @@ main(void)
 	    cmocka_unit_test(test_refusals_say_why),
 	    cmocka_unit_test(test_hosts_are_tried_in_order),
 	    cmocka_unit_test(test_uri_and_environment_say_where),
+	    cmocka_unit_test(test_an_application_has_the_rights_of_its_user),
+	    cmocka_unit_test(test_as_many_as_maxinst_may_connect),
+	    cmocka_unit_test(
+		test_a_stopped_channel_ends_its_clients_and_takes_no_more),
+	    cmocka_unit_test(test_one_that_rests_for_discint_is_ended),
+	    cmocka_unit_test(test_a_slow_reader_holds_up_nobody),
+	    cmocka_unit_test(test_a_server_that_is_silent_counts_as_lost),
+	    cmocka_unit_test(test_puts_across_kills_are_as_they_were_told),
+	    cmocka_unit_test(test_it_comes_back_with_its_queue_manager),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -27,9 +27,8 @@ static void
 test_only_requests_of_applications_pass(void **state)
 {
 	static const uint16_t pass[] = {MQLOCAL_OPEN, MQLOCAL_OPEN_AS,
-	    MQLOCAL_CLOSE, MQLOCAL_PIECE, MQLOCAL_GET, MQLOCAL_CANCEL_GET,
-	    MQLOCAL_COMMIT, MQLOCAL_BACKOUT, MQLOCAL_INQUIRE, MQLOCAL_CONSUME,
-	    MQLOCAL_ACK, MQLOCAL_WATCH, MQLOCAL_PING};
+	    MQLOCAL_PIECE, MQLOCAL_GET, MQLOCAL_CANCEL_GET, MQLOCAL_COMMIT,
+	    MQLOCAL_BACKOUT, MQLOCAL_INQUIRE, MQLOCAL_ACK, MQLOCAL_PING};
 
 	(void)state;
 	for (uint16_t type = 0; type < 300; type++) {
@@ -163,11 +162,73 @@ test_orders_are_kept_from_the_client(void **state)
 	mqbuf_init(&b, 64);
 	mqframe_end(&b, mqframe_begin(&b, MQLOCAL_AGENT_ORDER, 0, 0), 8);
 	mqbuf_put_zeros(&b, 8);
-	assert_int_equal(
-	    client_frames_down(&f, b.data, b.len - 1, &n), CLIENT_STEP_MORE);
-	assert_int_equal(
-	    client_frames_down(&f, b.data, b.len, &n), CLIENT_STEP_ORDER);
+	assert_int_equal(client_frames_down(&f, &f.gets, b.data, b.len - 1, &n),
+	    CLIENT_STEP_MORE);
+	assert_int_equal(client_frames_down(&f, &f.gets, b.data, b.len, &n),
+	    CLIENT_STEP_ORDER);
 	assert_int_equal(n, b.len);
+	mqbuf_fini(&b);
+}
+
+static void
+feed(struct client_flow *f, struct mqbuf *b)
+{
+	enum mqi_err reason = MQI_OK;
+	char why[128];
+	size_t n = 0;
+
+	assert_int_equal(
+	    client_frames_up(f, b->data, b->len, MAX_MSG, &n, &reason, why),
+	    CLIENT_STEP_PASS);
+	assert_int_equal(n, b->len);
+	mqbuf_reset(b);
+}
+
+static void
+test_one_that_waits_is_known(void **state)
+{
+	const struct mqlocal_get get = {.handle = 1};
+	const struct mqlocal_result result = {.reason = 0};
+	struct mqlocal_consume consume = {.handle = 7, .max_msgs = 10};
+	const struct mqlocal_watch watch = {.handle = 8, .on = 1};
+	const struct mqlocal_close close = {.handle = 8};
+	struct client_flow f = {.left = 0}, down = {.left = 0};
+	struct mqbuf b;
+	size_t n = 0;
+
+	(void)state;
+	mqbuf_init(&b, 1024);
+	assert_false(client_frames_waiting(&f));
+	mqlocal_encode_get(&b, 5, &get);
+	feed(&f, &b);
+	assert_true(client_frames_waiting(&f));
+	mqlocal_encode_result(&b, 5, &result);
+	assert_int_equal(client_frames_down(&down, &f.gets, b.data, b.len, &n),
+	    CLIENT_STEP_PASS);
+	mqbuf_reset(&b);
+	assert_false(client_frames_waiting(&f));
+	mqlocal_encode_consume(&b, 6, &consume);
+	feed(&f, &b);
+	mqlocal_encode_watch(&b, 7, &watch);
+	feed(&f, &b);
+	mqlocal_encode_close(&b, 8, &close);
+	feed(&f, &b);
+	assert_true(client_frames_waiting(&f));
+	consume.max_msgs = 0;
+	mqlocal_encode_consume(&b, 9, &consume);
+	feed(&f, &b);
+	assert_false(client_frames_waiting(&f));
+	/* more than can be kept: it is not taken for idle any more */
+	for (uint32_t i = 0; i < CLIENT_WAITS_MAX + 1; i++) {
+		mqlocal_encode_get(&b, 100 + i, &get);
+		feed(&f, &b);
+	}
+	for (uint32_t i = 0; i < CLIENT_WAITS_MAX + 1; i++) {
+		mqlocal_encode_result(&b, 100 + i, &result);
+		(void)client_frames_down(&down, &f.gets, b.data, b.len, &n);
+		mqbuf_reset(&b);
+	}
+	assert_true(client_frames_waiting(&f));
 	mqbuf_fini(&b);
 }
 
@@ -181,6 +242,7 @@ main(void)
 	    cmocka_unit_test(test_positions_of_queue_managers_are_out_of_reach),
 	    cmocka_unit_test(test_payload_passes_as_it_comes),
 	    cmocka_unit_test(test_orders_are_kept_from_the_client),
+	    cmocka_unit_test(test_one_that_waits_is_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
