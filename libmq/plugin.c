@@ -53,7 +53,7 @@ own_dir(char dir[PATH_MAX])
 static void *
 open_beside(void)
 {
-	static const char *const places[] = {"", "/../lib", "/../" MQ_LIBDIR};
+	static const char *const places[] = {"", "/../lib", ("/../" MQ_LIBDIR)};
 	char dir[PATH_MAX], path[2 * PATH_MAX];
 	void *lib = NULL;
 

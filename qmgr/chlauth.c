@@ -44,7 +44,7 @@ chlauth_type_of(rule r)
 	for (size_t i = 0; i < MQ_ARRAY_LEN(type_names); i++)
 		if (mqattr_is(r, MQATTR_ID_TYPE, type_names[i]))
 			return (enum chlauth_type)i;
-	MQ_INVARIANT(!"a type without a name");
+	MQ_INVARIANT(false); /* each type has a name */
 	return CHLAUTH_BLOCKADDR;
 }
 

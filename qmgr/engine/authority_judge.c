@@ -12,6 +12,7 @@
  * most closely gives its rights.
  * Failure: there is none: who is unknown has no rights.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,7 +123,7 @@ entity_key(struct entity_key *key, bool is_group, const char *name)
 {
 	memset(key, 0, sizeof(*key));
 	key->text[0] = is_group ? 'G' : 'P';
-	strncpy(key->text + 1, name, AUTHORITY_NAME_LEN);
+	(void)snprintf(key->text + 1, sizeof(key->text) - 1, "%s", name);
 }
 
 static void
@@ -215,8 +216,8 @@ user_get(struct authority *a, const char *user, const char *group)
 	struct user *u;
 
 	memset(&key, 0, sizeof(key));
-	strncpy(key.user, user, AUTHORITY_NAME_LEN);
-	strncpy(key.group, group, AUTHORITY_NAME_LEN);
+	(void)snprintf(key.user, sizeof(key.user), "%s", user);
+	(void)snprintf(key.group, sizeof(key.group), "%s", group);
 	HASH_FIND(hh, a->users, &key, sizeof(key), u);
 	return u != NULL ? u : user_new(a, &key);
 }
