@@ -42,7 +42,7 @@
 #define RUN_MS 40000u
 #define LONG_MS 600000u
 #define LIVENESS_MS 30000u
-#define DISK_MIB 288u
+#define DISK_MIB 1024u
 #define ON_DISK 1 /* the queue manager that has a disk of its own */
 #define HOUR 3600
 
