@@ -63,6 +63,38 @@ struct foe {
 
 /* ---- the two queue managers ---- */
 
+static uint64_t
+depth_of(const struct qm *q, const char *name)
+{
+	mqi_conn *conn = qm_connect(q);
+	struct mqi_queue_info info = {0};
+	mqi_queue *queue = NULL;
+
+	OK(mqi_open(conn, name, NULL, MQI_OO_INQUIRE, &queue));
+	OK(mqi_inquire(queue, &info));
+	OK(mqi_disconnect(conn));
+	return info.depth;
+}
+
+/* The other partner's channel goes on. */
+static void
+other_one_works(struct fixture *f)
+{
+	mqi_conn *conn = qm_connect(&f->qm[0]);
+	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
+	mqi_queue *queue = NULL;
+
+	OK(mqi_open(conn, "IN", "QM2", MQI_OO_OUTPUT, &queue));
+	OK(mqi_put(queue, NULL, NULL, "x", 1));
+	OK(mqi_disconnect(conn));
+	f->n_put++;
+	while (depth_of(&f->qm[1], "IN") < f->n_put) {
+		if (test_now_ms() > end)
+			proc_die(&f->qm[1].proc, "another one is disturbed");
+		(void)poll(NULL, 0, 10);
+	}
+}
+
 static int
 setup(void **state)
 {
@@ -102,6 +134,8 @@ setup(void **state)
 	    f->port);
 	qm_mqsc(&f->qm[0], text);
 	*state = f;
+	/* then somebody listens */
+	other_one_works(f);
 	return 0;
 }
 
@@ -115,38 +149,6 @@ teardown(void **state)
 	tmpdir_free(&f->dir);
 	free(f);
 	return 0;
-}
-
-static uint64_t
-depth_of(const struct qm *q, const char *name)
-{
-	mqi_conn *conn = qm_connect(q);
-	struct mqi_queue_info info = {0};
-	mqi_queue *queue = NULL;
-
-	OK(mqi_open(conn, name, NULL, MQI_OO_INQUIRE, &queue));
-	OK(mqi_inquire(queue, &info));
-	OK(mqi_disconnect(conn));
-	return info.depth;
-}
-
-/* The other partner's channel goes on. */
-static void
-other_one_works(struct fixture *f)
-{
-	mqi_conn *conn = qm_connect(&f->qm[0]);
-	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
-	mqi_queue *queue = NULL;
-
-	OK(mqi_open(conn, "IN", "QM2", MQI_OO_OUTPUT, &queue));
-	OK(mqi_put(queue, NULL, NULL, "x", 1));
-	OK(mqi_disconnect(conn));
-	f->n_put++;
-	while (depth_of(&f->qm[1], "IN") < f->n_put) {
-		if (test_now_ms() > end)
-			proc_die(&f->qm[1].proc, "another one is disturbed");
-		(void)poll(NULL, 0, 10);
-	}
 }
 
 static void
