@@ -94,19 +94,34 @@ flush_out(struct link *l)
 }
 
 static void
-flush_or_down(struct link *l)
+broke(struct link *l, int err)
 {
 	char text[128];
-	int err;
 
-	if (l->down)
-		return;
-	err = flush_out(l);
-	if (err == 0)
-		return;
 	(void)snprintf(
 	    text, sizeof(text), "the connection broke: %s", strerror(err));
 	go_down(l, MQI_E_CONNECTION_BROKEN, text);
+}
+
+static void
+flush_or_down(struct link *l)
+{
+	int err = l->down ? 0 : flush_out(l);
+
+	if (err != 0)
+		broke(l, err);
+}
+
+/* The loop says of every error that the descriptor is bad. */
+static int
+socket_error(int fd)
+{
+	socklen_t len = sizeof(int);
+	int err = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) != 0)
+		return errno;
+	return err != 0 ? err : ECONNRESET;
 }
 
 static void
@@ -235,7 +250,7 @@ on_poll(uv_poll_t *handle, int status, int events)
 		flush_or_down(l);
 	}
 	if (status != 0)
-		go_down(l, MQI_E_IO, uv_strerror(status));
+		broke(l, socket_error(l->fd));
 	link_update(l);
 }
 
