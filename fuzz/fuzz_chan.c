@@ -120,12 +120,12 @@ on_begin(void *arg, void **ret_unit)
 }
 
 static enum mqi_err
-on_put(void *arg, void *unit, const char *queue, const char *qmgr,
-    struct receiver_msg *m)
+on_put(void *arg, void *unit, struct receiver_msg *m)
 {
+	const char *queue = m->route.queue;
+
 	(void)arg;
 	(void)unit;
-	(void)qmgr;
 	if (queue[0] == 'X')
 		return MQI_E_UNKNOWN_OBJECT;
 	receiver_put_done(m, queue[0] == 'Y' ? MQI_E_Q_FULL : MQI_OK);
