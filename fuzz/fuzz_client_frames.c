@@ -58,9 +58,11 @@ check_passed(const struct mqbuf *out)
 	struct mqframe f;
 	size_t pos = 0, used;
 
-	while (mqframe_parse(out->data + pos, out->len - pos, &f, &used) ==
-	       MQFRAME_OK) {
-		MQ_INVARIANT(f.type >= MQLOCAL_OPEN && f.type <= MQLOCAL_PING);
+	while (pos < out->len && mqframe_parse(out->data + pos, out->len - pos,
+				     &f, &used) == MQFRAME_OK) {
+		MQ_INVARIANT(
+		    (f.type >= MQLOCAL_OPEN && f.type <= MQLOCAL_PING) ||
+		    f.type == MQLOCAL_OPEN_AS);
 		MQ_INVARIANT(f.type != MQLOCAL_PUT ||
 			     (f.flags & MQLOCAL_PUT_PASS_CONTEXT) == 0);
 		pos += used;

@@ -335,10 +335,12 @@ renew_header(struct scan *s, unsigned i, size_t first)
 {
 	struct journal *j = s->j;
 	struct journal_file_header *h = &s->headers[i];
-	const struct journal_found *f = &j->found[first];
+	const struct journal_found *f;
 
-	if (!is_stale(s, i) || first == j->n_found || !f->whole ||
-	    f->at != JOURNAL_FILE_HEADER)
+	if (!is_stale(s, i) || first == j->n_found)
+		return;
+	f = &j->found[first];
+	if (!f->whole || f->at != JOURNAL_FILE_HEADER)
 		return;
 	h->first = f->number;
 	h->epoch = f->epoch;
