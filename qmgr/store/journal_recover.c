@@ -328,27 +328,6 @@ rewrite(struct scan *s, unsigned i, size_t first)
 		       : journal_fail(s->why, rc, "cannot write again", i);
 }
 
-/* Gives a file whose header is of an earlier use the one that its batches had,
- * so that it stands in its place, and is not the next one to be used again. */
-static void
-renew_header(struct scan *s, unsigned i, size_t first)
-{
-	struct journal *j = s->j;
-	struct journal_file_header *h = &s->headers[i];
-	const struct journal_found *f;
-
-	if (!is_stale(s, i) || first == j->n_found)
-		return;
-	f = &j->found[first];
-	if (!f->whole || f->at != JOURNAL_FILE_HEADER)
-		return;
-	h->first = f->number;
-	h->epoch = f->epoch;
-	h->ordinal = ++j->ordinal;
-	j->files[i].ordinal = h->ordinal;
-	journal_file_header_encode(h, s->bytes);
-}
-
 static enum mqi_err
 scan_file(struct scan *s, unsigned i)
 {
@@ -371,10 +350,8 @@ scan_file(struct scan *s, unsigned i)
 		err = journal_fail(s->why, rc, "cannot read", i);
 	while (err == MQI_OK && at + JOURNAL_BATCH_HEADER <= f->size)
 		at += look_at(s, i, at);
-	if (err == MQI_OK) {
-		renew_header(s, i, first);
+	if (err == MQI_OK)
 		err = rewrite(s, i, first);
-	}
 	free(s->bytes);
 	s->bytes = NULL;
 	return err;
@@ -604,6 +581,67 @@ mend_files(struct scan *s)
 	return err;
 }
 
+/* Gives a file whose header is of an earlier use the one that its batches had,
+ * so that it stands in its place, and is not the next one to be used again.
+ * Only what is believed gives a header: f. */
+static enum mqi_err
+renew_header(struct scan *s, const struct journal_found *f)
+{
+	struct journal *j = s->j;
+	struct journal_file_header *h = &s->headers[f->file];
+	uint8_t bytes[JOURNAL_FILE_HEADER];
+	struct iovec iov = {bytes, sizeof(bytes)};
+	int rc;
+
+	h->first = f->number;
+	h->epoch = f->epoch;
+	h->ordinal = ++j->ordinal;
+	j->files[f->file].ordinal = h->ordinal;
+	journal_file_header_encode(h, bytes);
+	rc = j->disk->ops->write(j->disk, j->files[f->file].f, 0, &iov, 1);
+	if (rc == 0)
+		rc = j->disk->ops->flush(j->disk, j->files[f->file].f);
+	return rc == 0 ? MQI_OK
+		       : journal_fail(
+			     s->why, rc, "cannot renew the header of", f->file);
+}
+
+/* Whether every batch behind the applied one is there. */
+static bool
+is_complete(const struct scan *s)
+{
+	const struct journal *j = s->j;
+	uint64_t before = s->applied;
+
+	for (size_t k = 0; k < j->n_found; k++) {
+		const struct journal_found *f = &j->found[k];
+
+		if (f->file >= j->n_files || !f->whole ||
+		    f->number > before + 1)
+			return false;
+		before = f->number;
+	}
+	return true;
+}
+
+/* After a loss the old headers tell more. */
+static enum mqi_err
+renew_headers(struct scan *s)
+{
+	const struct journal *j = s->j;
+	enum mqi_err err = MQI_OK;
+
+	if (!is_complete(s))
+		return MQI_OK;
+	for (size_t k = 0; k < j->n_found && err == MQI_OK; k++) {
+		const struct journal_found *f = &j->found[k];
+
+		if (f->at == JOURNAL_FILE_HEADER && is_stale(s, f->file))
+			err = renew_header(s, f);
+	}
+	return err;
+}
+
 enum mqi_err
 journal_open(struct disk *disk, const struct journal_options *o,
     const uint8_t log_id[JOURNAL_ID_LEN], uint64_t applied,
@@ -627,6 +665,8 @@ journal_open(struct disk *disk, const struct journal_options *o,
 		choose(&s);
 		err = check_chain(&s);
 	}
+	if (err == MQI_OK)
+		err = renew_headers(&s);
 	j->released = applied;
 	j->last = applied;
 	j->crc = s.applied_crc;
