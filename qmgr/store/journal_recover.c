@@ -624,7 +624,8 @@ is_complete(const struct scan *s)
 	return true;
 }
 
-/* After a loss the old headers tell more. */
+/* After a loss the old headers tell more.  The last file alone may get an
+ * ordinal above all others. */
 static enum mqi_err
 renew_headers(struct scan *s)
 {
@@ -636,7 +637,8 @@ renew_headers(struct scan *s)
 	for (size_t k = 0; k < j->n_found && err == MQI_OK; k++) {
 		const struct journal_found *f = &j->found[k];
 
-		if (f->at == JOURNAL_FILE_HEADER && is_stale(s, f->file))
+		if (f->file == j->found[j->n_found - 1].file &&
+		    f->at == JOURNAL_FILE_HEADER && is_stale(s, f->file))
 			err = renew_header(s, f);
 	}
 	return err;
