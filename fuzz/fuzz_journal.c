@@ -45,6 +45,8 @@ correct_batches(uint8_t *data, size_t size)
 		mqbuf_set_u32(p, BATCH_MAGIC);
 		memcpy(p + 8, log_id, sizeof(log_id));
 		mqbuf_set_u64(p + 24, mqbuf_get_u64(p + 24) % 512);
+		/* the epoch is below the one with which go_on() writes */
+		mqbuf_set_u64(p + 32, mqbuf_get_u64(p + 32) & INT64_MAX);
 		mqbuf_set_u32(p + 40, len);
 		mqbuf_set_u32(p + 60, mqcrc32c(0, p + 8, 52));
 		if (!damaged && len <= room)

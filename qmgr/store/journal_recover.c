@@ -534,20 +534,12 @@ check_chain(struct scan *s)
 
 /* ---- opening ---- */
 
-static bool
-holds_found(const struct journal *j, unsigned i)
-{
-	for (size_t k = 0; k < j->n_found; k++)
-		if (j->found[k].file == i)
-			return true;
-	return false;
-}
-
 /* Files that were cut or lost, or have another size than is wanted now, get
  * it when nothing in them is needed; at least the fewest must be there.  One
  * that has lost its header, and holds nothing, is from now on one that was
  * never used: its loss has been told, and is not told again, unless the next
- * start would not know without it why batches are missing. */
+ * start would not know without it why batches are missing.  What was dropped is
+ * still something: the next start must see it to decide as this one did. */
 static enum mqi_err
 mend_files(struct scan *s)
 {
@@ -572,7 +564,7 @@ mend_files(struct scan *s)
 		else if (f->size < j->o.file_size)
 			err = journal_fill(j, i, f->size, s->why);
 		if (err != MQI_OK || s->good[i] || s->excused ||
-		    holds_found(j, i))
+		    f->last > s->applied)
 			continue;
 		rc = journal_mark_unused(j, i);
 		if (rc != 0)

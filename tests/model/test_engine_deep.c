@@ -160,6 +160,20 @@ check_message(const struct rig_reply *k, uint32_t want)
 	assert_int_equal(got, want);
 }
 
+/* Whether gets in order may reach i in this round, if all that are asked for by
+ * id are before it. */
+static bool
+is_reached(uint32_t i, uint32_t first)
+{
+	unsigned before = 0;
+
+	if (i % PRIORITIES != first % PRIORITIES)
+		return false;
+	for (; first < i && before < BY_ID + IN_ORDER; first += PRIORITIES)
+		before += !d->gone[first];
+	return before < BY_ID + IN_ORDER;
+}
+
 /* A message that no other request of the round can get: anywhere, or shortly
  * behind what gets in order reach, where the queue is being loaded. */
 static uint32_t
@@ -173,9 +187,7 @@ pick(const uint32_t *others, unsigned n_others)
 
 		if (n_others % 2 != 0)
 			i = first + PRIORITIES * (16 + roll(100));
-		taken = i >= d->depth || d->gone[i] ||
-			(i % PRIORITIES == first % PRIORITIES &&
-			    i < first + 16 * PRIORITIES);
+		taken = i >= d->depth || d->gone[i] || is_reached(i, first);
 		for (unsigned n = 0; n < n_others; n++)
 			taken = taken || others[n] == i;
 		if (!taken)
