@@ -265,23 +265,36 @@ first_step(const struct agent *g, enum agents_stop_mode mode)
 }
 
 void
-agent_end(struct agent *g, enum agents_stop_mode mode)
+agent_end_process(struct agent *g, enum agents_stop_mode mode)
 {
 	enum process_step step = first_step(g, mode);
+
+	if (!g->process.alive)
+		return;
+	if (step == PROCESS_ORDERED)
+		session_order(g->session, "stop");
+	process_end(&g->process, step);
+}
+
+/* An agent ends when its session does. */
+void
+guest_end(struct guest *guest, enum agents_stop_mode mode)
+{
+	if (mode == AGENTS_QUIESCE)
+		session_order(guest->session, "stop");
+	else
+		session_close(guest->session);
+}
+
+void
+agent_end(struct agent *g, enum agents_stop_mode mode)
+{
 	struct guest *guest = TAILQ_FIRST(&g->guests), *next;
 
-	if (g->process.alive) {
-		if (step == PROCESS_ORDERED)
-			session_order(g->session, "stop");
-		process_end(&g->process, step);
-	}
+	agent_end_process(g, mode);
 	for (; guest != NULL; guest = next) {
 		next = TAILQ_NEXT(guest, link);
-		/* an agent ends when its session does */
-		if (mode == AGENTS_QUIESCE)
-			session_order(guest->session, "stop");
-		else
-			session_close(guest->session);
+		guest_end(guest, mode);
 	}
 }
 

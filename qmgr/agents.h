@@ -62,6 +62,12 @@ MQ_MUST_CHECK enum mqi_err agents_start_channel(
  * Errors: UNKNOWN_CHANNEL, STATE (it does not run and inactive is asked). */
 MQ_MUST_CHECK enum mqi_err agents_stop_channel(struct agents *a,
     const char *name, enum agents_stop_mode mode, bool inactive);
+/* Ends those instances alone whose partner is at conname, "host" or
+ * "host(port)", and whose queue manager is qmgr; "" is any.  The channel may be
+ * used again at once.  Errors: UNKNOWN_CHANNEL, STATE (there is none). */
+MQ_MUST_CHECK enum mqi_err agents_stop_instances(struct agents *a,
+    const char *name, const char *conname, const char *qmgr,
+    enum agents_stop_mode mode);
 /* Errors: UNKNOWN_OBJECT, STATE, Q_MGR_STOPPING. */
 MQ_MUST_CHECK enum mqi_err agents_start_listener(
     struct agents *a, const char *name);

@@ -154,6 +154,44 @@ agents_stop_channel(struct agents *a, const char *name,
 	return MQI_OK;
 }
 
+/* conname: "host" or "host(port)", as shown; "" is any. */
+static bool
+is_instance(const struct agents_info *i, const char *conname, const char *qmgr)
+{
+	size_t len = strlen(conname);
+
+	if (qmgr[0] != '\0' && strcmp(qmgr, i->partner_qmgr) != 0)
+		return false;
+	return strncmp(conname, i->conname, len) == 0 &&
+	       (len == 0 || i->conname[len] == '\0' || i->conname[len] == '(');
+}
+
+enum mqi_err
+agents_stop_instances(struct agents *a, const char *name, const char *conname,
+    const char *qmgr, enum agents_stop_mode mode)
+{
+	struct agent *g = agent_find(a, false, name);
+	struct guest *guest, *next;
+	bool any = false;
+
+	if (g == NULL)
+		return channel_object(a, name) == NULL ? MQI_E_UNKNOWN_CHANNEL
+						       : MQI_E_STATE;
+	if (g->process.alive && is_instance(&g->info, conname, qmgr)) {
+		any = true;
+		chan_stop(&g->machine, true, true);
+		agent_end_process(g, mode);
+	}
+	for (guest = TAILQ_FIRST(&g->guests); guest != NULL; guest = next) {
+		next = TAILQ_NEXT(guest, link);
+		if (!is_instance(&guest->info, conname, qmgr))
+			continue;
+		any = true;
+		guest_end(guest, mode);
+	}
+	return any ? MQI_OK : MQI_E_STATE;
+}
+
 bool
 agents_channel_in_use(const struct agents *a, const char *name)
 {

@@ -72,7 +72,9 @@ void agent_spawn(struct agent *g, const char *verb, const char *option);
 void agent_ended(struct agent *g, enum chan_end how, int64_t status, int sig);
 /* Starts it again after so long, or never (CHAN_NO_RETRY). */
 void agent_wait(struct agent *g, uint64_t delay_ms);
-/* Asks process and guests to end. */
+/* Asks the process, a guest, or all of them to end. */
+void agent_end_process(struct agent *g, enum agents_stop_mode mode);
+void guest_end(struct guest *guest, enum agents_stop_mode mode);
 void agent_end(struct agent *g, enum agents_stop_mode mode);
 
 /* agents_channel.c */

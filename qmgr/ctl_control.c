@@ -99,10 +99,28 @@ ctl_start_channel(struct ctl *c)
 	return err == MQI_OK ? keep_stop_request(c, false) : err;
 }
 
+/* One of its instances, or some: the channel stays as it is. */
+static enum mqi_err
+stop_instances(struct ctl *c, enum agents_stop_mode mode, bool stopped)
+{
+	const char *conname = ctl_option(c, "CONNAME");
+	const char *qmgr = ctl_option(c, "QMNAME");
+
+	if (stopped)
+		return ctl_fail(c, MQI_E_ATTRIBUTE,
+		    "STATUS(STOPPED) is of the whole channel: give no CONNAME "
+		    "or QMNAME with it");
+	return control_result(c,
+	    agents_stop_instances(qmgr_agents(c->qm), c->cmd->name,
+		conname != NULL ? conname : "", qmgr != NULL ? qmgr : "", mode),
+	    "has no such instance: DISPLAY CHSTATUS shows those that run");
+}
+
 enum mqi_err
 ctl_stop_channel(struct ctl *c)
 {
-	static const char *const options[] = {"MODE", "STATUS", NULL};
+	static const char *const options[] = {
+	    "MODE", "STATUS", "CONNAME", "QMNAME", NULL};
 	static const char *const modes[] = {
 	    "QUIESCE", "FORCE", "TERMINATE", NULL};
 	static const char *const states[] = {"STOPPED", "INACTIVE", NULL};
@@ -117,6 +135,10 @@ ctl_stop_channel(struct ctl *c)
 		err = option_word(c, "MODE", modes, &mode);
 	if (err == MQI_OK)
 		err = option_word(c, "STATUS", states, &state);
+	if (err == MQI_OK && (ctl_option(c, "CONNAME") != NULL ||
+				 ctl_option(c, "QMNAME") != NULL))
+		return stop_instances(c, stop_modes[mode],
+		    state == 0 && ctl_option(c, "STATUS") != NULL);
 	if (err == MQI_OK)
 		err = control_result(c,
 		    agents_stop_channel(qmgr_agents(c->qm), c->cmd->name,

@@ -440,6 +440,122 @@ test_stop_of_the_queue_manager_ends_agents(void **state)
 	assert_int_equal(kill(atoi(w.value), 0), -1);
 }
 
+/* ---- instances ---- */
+
+static void
+count_row(void *arg, const struct mqctl_list *row)
+{
+	(void)row;
+	++*(unsigned *)arg;
+}
+
+/* STOP CHANNEL(IN) with one parameter. */
+static enum mqi_err
+stop_some(const struct fixture *f, const char *keyword, const char *value)
+{
+	static struct mqctl_command c;
+	char text[512];
+	enum mqi_err err;
+
+	memset(&c, 0, sizeof(c));
+	c.verb = MQCTL_STOP;
+	c.noun = MQCTL_CHANNEL;
+	strcpy(c.name, "IN");
+	mqctl_list_init(&c.attrs);
+	assert_int_equal(mqctl_list_add(&c.attrs, keyword, value), MQI_OK);
+	assert_int_equal(mqctl_list_add(&c.attrs, "MODE", "FORCE"), MQI_OK);
+	err = mqagent_command(f->admin, &c, NULL, NULL, text, sizeof(text));
+	mqctl_list_fini(&c.attrs);
+	return err;
+}
+
+static void
+await_instances(const struct fixture *f, unsigned want)
+{
+	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
+	struct mqctl_command c = {
+	    .verb = MQCTL_DISPLAY, .noun = MQCTL_CHSTATUS, .flags = MQCTL_ALL};
+	char text[512];
+	unsigned n;
+
+	strcpy(c.name, "IN");
+	mqctl_list_init(&c.attrs);
+	for (;;) {
+		n = 0;
+		(void)!mqagent_command(
+		    f->admin, &c, count_row, &n, text, sizeof(text));
+		if (n == want)
+			return;
+		if (test_now_ms() > end)
+			fail_msg("%u instances, not %u", n, want);
+		(void)poll(NULL, 0, 5);
+	}
+}
+
+static enum mqi_err
+ping(mqi_conn *conn)
+{
+	struct mqctl_command c = {.verb = MQCTL_DISPLAY, .noun = MQCTL_QMGR};
+	char text[512];
+
+	mqctl_list_init(&c.attrs);
+	return mqagent_command(conn, &c, NULL, NULL, text, sizeof(text));
+}
+
+static mqi_conn *
+come_from(const struct fixture *f, const char *address, const char *partner)
+{
+	struct mqagent_opts opts = {.root = f->q.root,
+	    .app_name = "test",
+	    .channel = "IN",
+	    .address = address,
+	    .timeout_ms = PROC_DEADLINE_MS};
+	struct mqctl_list status;
+	mqi_conn *c = NULL;
+
+	assert_int_equal(mqagent_connect(f->q.name, &opts, &c), MQI_OK);
+	mqctl_list_init(&status);
+	assert_int_equal(mqctl_list_add(&status, "state", "BINDING"), MQI_OK);
+	assert_int_equal(
+	    mqctl_list_add(&status, "partner_qmgr", partner), MQI_OK);
+	assert_int_equal(mqagent_status(c, &status), MQI_OK);
+	mqctl_list_fini(&status);
+	/* what comes behind the status is answered behind it */
+	assert_int_equal(ping(c), MQI_OK);
+	return c;
+}
+
+static void
+test_stop_by_conname_or_qmname_ends_those_instances_alone(void **state)
+{
+	struct fixture *f = *state;
+	mqi_conn *c[4];
+
+	qm_mqsc(&f->q, "DEFINE CHANNEL(IN) CHLTYPE(RCVR) SSLPEER('CN=*')\n");
+	c[0] = come_from(f, "10.0.0.1(1)", "QM7");
+	c[1] = come_from(f, "10.0.0.1(2)", "QM7");
+	c[2] = come_from(f, "10.0.0.10(1)", "QM7");
+	c[3] = come_from(f, "10.0.0.2(1)", "QM8");
+	await_instances(f, 4);
+	assert_int_equal(stop_some(f, "CONNAME", "10.0.0.3"), MQI_E_STATE);
+	assert_int_equal(stop_some(f, "QMNAME", "QM9"), MQI_E_STATE);
+	assert_int_equal(stop_some(f, "CONNAME", "10.0.0.1(2)"), MQI_OK);
+	await_instances(f, 3);
+	assert_int_equal(ping(c[0]), MQI_OK);
+	assert_int_equal(stop_some(f, "CONNAME", "10.0.0.1"), MQI_OK);
+	await_instances(f, 2);
+	assert_int_equal(ping(c[2]), MQI_OK);
+	assert_int_equal(stop_some(f, "QMNAME", "QM8"), MQI_OK);
+	await_instances(f, 1);
+	assert_int_equal(ping(c[2]), MQI_OK);
+	/* the channel itself is not stopped: partners may come again */
+	for (unsigned i = 0; i < 4; i++)
+		(void)mqi_disconnect(c[i]);
+	c[0] = come_from(f, "10.0.0.1(3)", "QM7");
+	await_instances(f, 1);
+	(void)mqi_disconnect(c[0]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -459,6 +575,7 @@ main(void)
 	    TEST(test_agents_inherit_no_descriptor_of_the_queue_manager),
 	    TEST(test_listener_starts_with_the_queue_manager_and_when_it_dies),
 	    TEST(test_stop_of_the_queue_manager_ends_agents),
+	    TEST(test_stop_by_conname_or_qmname_ends_those_instances_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
