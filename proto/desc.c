@@ -74,6 +74,7 @@ mqdesc_read(const void *data, size_t len, struct mqdesc_info *ret_info)
 	i->msg_type = (uint32_t)number_or_default(&s, DESC_MSG_TYPE);
 	i->is_trace =
 	    i->msg_type != MQI_MT_REPORT && mqdesc_has(&s, DESC_FORMAT) &&
+	    s.at[DESC_FORMAT][0] == trace_format[0] && /* as long */
 	    memcmp(s.at[DESC_FORMAT], trace_format, sizeof(trace_format)) == 0;
 	i->report = (uint32_t)number_or_default(&s, DESC_REPORT);
 	i->backout_count = (uint32_t)number_or_default(&s, DESC_BACKOUT_COUNT);

@@ -174,6 +174,17 @@ agents_stop_channel(struct agents *a, const char *name,
 }
 
 enum mqi_err
+agents_stop_instances(struct agents *a, const char *name, const char *conname,
+    const char *qmgr, enum agents_stop_mode mode)
+{
+	(void)a;
+	(void)mode;
+	asked("conname", conname);
+	asked("qmgr", qmgr);
+	return start_or_stop("stop instances", MQATTR_CHANNEL, name, false);
+}
+
+enum mqi_err
 agents_start_listener(struct agents *a, const char *name)
 {
 	(void)a;

@@ -296,6 +296,12 @@ test_start_and_stop_are_handed_to_the_agents(void **state)
 	     "ignstate(yes)",
 		"-> OK\n-> STATE LISTENER(RUNS) runs already\n-> OK\n"},
 	    {RCVR "; stop chl(R)", "-> OK\n-> STATE CHANNEL(R) does not run\n"},
+	    {RCVR "; stop chl(R) conname('h') status(stopped)",
+		"-> OK\n-> ATTRIBUTE STATUS(STOPPED) is of the whole channel: "
+		"give no CONNAME or QMNAME with it\n"},
+	    {RCVR "; stop chl(R) qmname(QM9)",
+		"-> OK\n-> STATE CHANNEL(R) has no such instance: DISPLAY "
+		"CHSTATUS shows those that run\n"},
 	    {RCVR "; stop chl(R) mode(slow)",
 		"-> OK\n-> ATTRIBUTE MODE(SLOW) is not valid: it must be "
 		"QUIESCE, FORCE, TERMINATE\n"},
