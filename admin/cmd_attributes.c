@@ -27,8 +27,11 @@ allowed(const struct mqattr_def *d, char *ret, size_t len)
 		if (d->read_only)
 			(void)snprintf(ret, len, "number");
 		else
-			(void)snprintf(ret, len, "%lld..%lld",
-			    (long long)d->min, (long long)d->max);
+			(void)snprintf(ret, len, "%s%s%lld..%lld",
+			    d->words != NULL ? d->words[0] : "",
+			    d->words != NULL ? ", " : "",
+			    (long long)d->min + (d->words != NULL),
+			    (long long)d->max);
 		break;
 	case MQATTR_NAME:
 		(void)snprintf(ret, len, "name");

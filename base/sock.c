@@ -15,6 +15,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -151,6 +153,21 @@ mqsock_peer(int fd, struct mqsock_peer *ret_peer)
 	ret_peer->gid = cred.gid;
 	ret_peer->pid = cred.pid;
 	return MQI_OK;
+}
+
+void
+mqsock_keep_alive(int fd, uint32_t seconds)
+{
+	int on = seconds > 0;
+	int idle = seconds < 32767 ? (int)seconds : 32767; /* Linux's limit */
+	int between = idle < 75 ? idle : 75;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	if (!on)
+		return;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	(void)setsockopt(
+	    fd, IPPROTO_TCP, TCP_KEEPINTVL, &between, sizeof(between));
 }
 
 enum mqi_err

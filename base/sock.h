@@ -37,6 +37,11 @@ struct mqsock_peer {
 
 MQ_MUST_CHECK enum mqi_err mqsock_peer(int fd, struct mqsock_peer *ret_peer);
 
+/* Has TCP probe a partner that has been silent for so many seconds, at most
+ * 32,767, and then every so many, at most 75, until nine were not answered;
+ * 0: never. */
+void mqsock_keep_alive(int fd, uint32_t seconds);
+
 /* errno in our words. */
 enum mqi_err mqsock_err(int errnum);
 

@@ -59,6 +59,7 @@ struct channel_def {
 	uint32_t heartbeat_ms;       /* 0: none */
 	uint32_t batch_size;
 	uint32_t max_msg_len;
+	int64_t keep_alive_s;           /* KAINT; below 0: AUTO */
 	struct channel_options options; /* own */
 };
 

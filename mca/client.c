@@ -597,7 +597,6 @@ client_new(const struct client_host *host, int fd, const char *address,
 	}
 	c->open_handles = 1;
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
 	*ret_client = c;
 	return MQI_OK;
 }

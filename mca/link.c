@@ -311,7 +311,6 @@ link_new(uv_loop_t *loop, int fd, struct mqtls_ctx *tls, bool server,
 		return err;
 	}
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
 	*ret_link = l;
 	if (!server)
 		shake(l);

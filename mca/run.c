@@ -25,10 +25,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/name.h"
+#include "base/sock.h"
 
 #define TICK_MS 100u
 #define STATUS_MS 1000u
 #define FLUSH_MS 1000u
+#define AUTO_KEEP_ALIVE_S 60u /* and HBINT */
 
 uint64_t
 run_now_ms(void)
@@ -489,6 +491,22 @@ run_get_uint(const struct mqctl_list *l, const char *keyword)
 	return strtoull(run_get(l, keyword), NULL, 10);
 }
 
+int64_t
+run_get_keep_alive(const struct mqctl_list *row)
+{
+	return strcmp(run_get(row, "KAINT"), "AUTO") == 0
+		   ? -1
+		   : (int64_t)run_get_uint(row, "KAINT");
+}
+
+void
+run_keep_alive(int fd, int64_t keep_alive_s, uint32_t heartbeat_ms)
+{
+	if (keep_alive_s < 0)
+		keep_alive_s = heartbeat_ms / 1000 + AUTO_KEEP_ALIVE_S;
+	mqsock_keep_alive(fd, (uint32_t)keep_alive_s);
+}
+
 enum mqi_err
 run_key_dir(struct run *r, char *ret, char *ret_label, char *text)
 {
@@ -534,6 +552,7 @@ run_channel_def(struct run *r, const struct mqctl_list *row,
 	    ret->qmgr, sizeof(ret->qmgr), "%s", mqi_qmgr_name(r->conn));
 	memcpy(ret->qmid, mqagent_qmid(r->conn), sizeof(ret->qmid));
 	ret->heartbeat_ms = (uint32_t)(run_get_uint(row, "HBINT") * 1000);
+	ret->keep_alive_s = run_get_keep_alive(row);
 	ret->batch_size = (uint32_t)run_get_uint(row, "BATCHSZ");
 	ret->max_msg_len = (uint32_t)run_get_uint(row, "MAXMSGL");
 	if (mqcompress_parse(run_get(row, "COMPMSG"), &compmsg))

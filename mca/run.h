@@ -130,6 +130,10 @@ MQ_MUST_CHECK enum mqi_err run_display_each(struct run *r, enum mqctl_noun noun,
 /* "" and 0 if the row does not have it. */
 const char *run_get(const struct mqctl_list *l, const char *keyword);
 uint64_t run_get_uint(const struct mqctl_list *l, const char *keyword);
+/* KAINT: seconds, or below 0 for AUTO. */
+int64_t run_get_keep_alive(const struct mqctl_list *row);
+/* Sets it for a socket. */
+void run_keep_alive(int fd, int64_t keep_alive_s, uint32_t heartbeat_ms);
 /* The directory with the PEM files: SSLKEYR, or ROOT/<escaped name>/ssl.
  * ret has PATH_MAX bytes.  ret_label (MQNAME_LABEL_LEN + 1) gets the queue
  * manager's CERTLABL. */

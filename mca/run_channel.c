@@ -244,6 +244,8 @@ told(struct run_channel *rc)
 		    "channel %s %s %s at %s (%s), %s", rc->name,
 		    sends ? "to" : "from", c->partner.qmgr, rc->conname,
 		    rc->partner, mqtls_cipher(link_tls(rc->link)));
+		run_keep_alive(link_fd(rc->link), c->def.keep_alive_s,
+		    c->def.heartbeat_ms);
 		netlimit_check(link_fd(rc->link), sends, rc->name);
 	}
 	rc->told = channel_state(c);

@@ -92,6 +92,7 @@ fill_def(struct client *c, const struct mqctl_list *row)
 	uint64_t max = run_get_uint(row, "MAXMSGL");
 
 	c->def.heartbeat_ms = (uint32_t)(run_get_uint(row, "HBINT") * 1000);
+	run_keep_alive(c->fd, run_get_keep_alive(row), c->def.heartbeat_ms);
 	c->def.max_msg_len =
 	    max == 0 || max > MQI_MAX_BODY ? MQI_MAX_BODY : (uint32_t)max;
 	c->def.idle_ms = (uint32_t)(run_get_uint(row, "DISCINT") * 1000);

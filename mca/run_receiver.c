@@ -40,7 +40,8 @@ static struct {
 	enum mqi_err big_result;
 	struct receiver_msg *behind_big; /* its report */
 	void *behind_unit;
-	bool stale; /* a put failed: open the queues anew */
+	bool stale;      /* a put failed: open the queues anew */
+	bool by_context; /* PUTAUT(CTX) */
 } me;
 
 /* ---- requests of the machine ---- */
@@ -113,19 +114,37 @@ put_done(void *arg, enum mqi_err result)
 	me.big_result = result;
 }
 
+/* With whose rights the message is put; "": the channel's.  What cannot be
+ * delivered goes to the dead-letter queue with the channel's. */
+static enum mqi_err
+user_of(const struct receiver_msg *m, char ret[MQDESC_USER_LEN + 1])
+{
+	enum mqi_err err;
+
+	ret[0] = '\0';
+	if (!me.by_context || m->dead)
+		return MQI_OK;
+	err = mqdesc_user(m->desc, m->desc_len, ret);
+	return err == MQI_OK && ret[0] == '\0' ? MQI_E_NOT_AUTHORIZED : err;
+}
+
 static enum mqi_err
 begin_put(void *unit, struct receiver_msg *m)
 {
 	bool big = m->body_len > BIG;
+	char user[MQDESC_USER_LEN + 1];
 	mqi_queue *handle = NULL;
-	enum mqi_err err;
+	enum mqi_err err = user_of(m, user);
+
+	if (err != MQI_OK)
+		return err;
 
 	if (me.stale) {
 		me.stale = false;
 		targets_forget(&me.targets);
 	}
 	err = targets_get(&me.targets, me.rc->run.conn, m->route.queue,
-	    m->route.qmgr, &handle);
+	    m->route.qmgr, user, &handle);
 	if (err != MQI_OK)
 		return err;
 	if (big) {
@@ -340,6 +359,7 @@ run_receiver_def(struct run_channel *rc, const struct mqctl_list *row,
 	run_channel_def(&rc->run, row, rc->name, &ret->def);
 	ret->def.options.held_bytes = RECEIVER_HELD_BYTES;
 	ret->def.options.held_msgs = RECEIVER_HELD_MSGS;
+	me.by_context = strcmp(run_get(row, "PUTAUT"), "CTX") == 0;
 	ret->retries = (uint32_t)run_get_uint(row, "MRRTY");
 	ret->retry_ms = (uint32_t)run_get_uint(row, "MRTMR");
 	ret->use_dead_queue = strcmp(run_get(row, "USEDLQ"), "NO") != 0;

@@ -20,19 +20,20 @@
 #include "base/check.h"
 
 static bool
-is_it(const struct target *t, const char *queue, const char *qmgr)
+is_it(const struct target *t, const char *queue, const char *qmgr,
+    const char *user)
 {
 	return t->handle != NULL && strcmp(t->queue, queue) == 0 &&
-	       strcmp(t->qmgr, qmgr) == 0;
+	       strcmp(t->qmgr, qmgr) == 0 && strcmp(t->user, user) == 0;
 }
 
 static struct target *
-find(struct targets *t, const char *queue, const char *qmgr)
+find(struct targets *t, const char *queue, const char *qmgr, const char *user)
 {
-	if (t->last != NULL && is_it(t->last, queue, qmgr))
+	if (t->last != NULL && is_it(t->last, queue, qmgr, user))
 		return t->last;
 	for (unsigned i = 0; i < TARGET_MAX; i++) {
-		if (is_it(&t->all[i], queue, qmgr))
+		if (is_it(&t->all[i], queue, qmgr, user))
 			return &t->all[i];
 	}
 	return NULL;
@@ -64,14 +65,19 @@ make_room(struct targets *t)
 
 enum mqi_err
 targets_get(struct targets *t, mqi_conn *conn, const char *queue,
-    const char *qmgr, mqi_queue **ret_handle)
+    const char *qmgr, const char *user, mqi_queue **ret_handle)
 {
-	struct target *it = find(t, queue, qmgr);
+	struct target *it = find(t, queue, qmgr, user);
 
 	if (it == NULL) {
+		bool own = user[0] == '\0';
+		const struct mqi_open_opts opts = {
+		    .options = MQI_OO_OUTPUT |
+			       (own ? 0 : MQI_OO_ALTERNATE_USER_AUTHORITY),
+		    .alternate_user = own ? NULL : user};
 		mqi_queue *handle = NULL;
 		enum mqi_err err =
-		    mqi_open(conn, queue, qmgr, MQI_OO_OUTPUT, &handle);
+		    mqi_open_with(conn, queue, qmgr, &opts, &handle);
 
 		if (err != MQI_OK)
 			return err;
@@ -79,6 +85,7 @@ targets_get(struct targets *t, mqi_conn *conn, const char *queue,
 		it->handle = handle;
 		(void)snprintf(it->queue, sizeof(it->queue), "%s", queue);
 		(void)snprintf(it->qmgr, sizeof(it->qmgr), "%s", qmgr);
+		(void)snprintf(it->user, sizeof(it->user), "%s", user);
 	}
 	it->used = ++t->count;
 	t->last = it;

@@ -13,6 +13,7 @@
 struct target {
 	char queue[MQI_NAME_LEN + 1];
 	char qmgr[MQI_NAME_LEN + 1];
+	char user[MQI_USER_LEN + 1];
 	mqi_queue *handle; /* NULL: free */
 	uint64_t used;     /* when, by count */
 };
@@ -23,10 +24,12 @@ struct targets {
 	uint64_t count;
 };
 
-/* A handle that is open for output.  Blocks for the round trip if it is new.
- * Errors: as mqi_open(). */
+/* A handle that is open for output with the rights of user, or "": the
+ * connection's own.  Blocks for the round trip if it is new.
+ * Errors: as mqi_open_with(). */
 MQI_CHECK enum mqi_err targets_get(struct targets *t, mqi_conn *conn,
-    const char *queue, const char *qmgr, mqi_queue **ret_handle);
+    const char *queue, const char *qmgr, const char *user,
+    mqi_queue **ret_handle);
 /* Closes all, so that the next messages resolve their names anew. */
 void targets_forget(struct targets *t);
 

@@ -194,10 +194,33 @@ why_words(const struct mqattr_def *d, const char *value, char *why, size_t len)
 	    d->keyword, value, d->words[1] != NULL ? "one of " : "", list);
 }
 
+int64_t
+mqattr_number(const struct mqattr_def *d, const char *value)
+{
+	MQ_PRE(d->kind == MQATTR_INT);
+	if (d->words != NULL && strcasecmp(value, d->words[0]) == 0)
+		return d->min;
+	return strtoll(value, NULL, 10);
+}
+
+static bool
+check_word(const struct mqattr_def *d, const char *value, char *ret_canon)
+{
+	for (size_t i = 0; d->words[i] != NULL; i++) {
+		if (strcasecmp(value, d->words[i]) == 0) {
+			memcpy(ret_canon, d->words[i], strlen(d->words[i]) + 1);
+			return true;
+		}
+	}
+	return false;
+}
+
 static bool
 check_int(const struct mqattr_def *d, const char *value, char *ret_canon)
 {
 	char *end;
+	if (d->words != NULL && check_word(d, value, ret_canon))
+		return true;
 	const char *digits = value + (*value == '-' || *value == '+');
 	size_t n = strspn(digits, "0123456789");
 	if (n == 0 || n > 18 || digits[n] != '\0')
@@ -205,6 +228,8 @@ check_int(const struct mqattr_def *d, const char *value, char *ret_canon)
 	long long v = strtoll(value, &end, 10);
 	if (*end != '\0' || v < d->min || v > d->max)
 		return false;
+	if (d->words != NULL && v == d->min)
+		return check_word(d, d->words[0], ret_canon);
 	(void)snprintf(ret_canon, INT_TEXT_LEN, "%lld", v);
 	return true;
 }
@@ -243,18 +268,6 @@ text_is_valid(const char *value)
 	return true;
 }
 
-static bool
-check_word(const struct mqattr_def *d, const char *value, char *ret_canon)
-{
-	for (size_t i = 0; d->words[i] != NULL; i++) {
-		if (strcasecmp(value, d->words[i]) == 0) {
-			memcpy(ret_canon, d->words[i], strlen(d->words[i]) + 1);
-			return true;
-		}
-	}
-	return false;
-}
-
 /* value without trailing blanks; ret_canon has VALUE_MAX + 1 bytes. */
 static bool
 check_kind(const struct mqattr_def *d, const char *value, char *ret_canon,
@@ -266,9 +279,12 @@ check_kind(const struct mqattr_def *d, const char *value, char *ret_canon,
 		ok = check_int(d, value, ret_canon);
 		if (!ok)
 			(void)snprintf(why, why_len,
-			    "%s(%.64s) is not valid: it must be a number from "
-			    "%lld to %lld",
-			    d->keyword, value, (long long)d->min,
+			    "%s(%.64s) is not valid: it must be %s%sa number "
+			    "from %lld to %lld",
+			    d->keyword, value,
+			    d->words != NULL ? d->words[0] : "",
+			    d->words != NULL ? " or " : "",
+			    (long long)d->min + (d->words != NULL),
 			    (long long)d->max);
 		return ok;
 	case MQATTR_NAME:
@@ -376,7 +392,7 @@ mqattr_int(const struct mqattr_set *s, enum mqattr id)
 	enum mqattr_kind kind;
 	const char *value = value_of(s, id, &kind);
 	MQ_PRE(kind == MQATTR_INT);
-	return strtoll(value, NULL, 10);
+	return mqattr_number(mqattr_def(s->type, id), value);
 }
 
 const char *
@@ -403,7 +419,7 @@ encode_value(struct mqbuf *b, const struct mqattr_def *d, const char *value)
 	mqbuf_put_u16(b, (uint16_t)d->id);
 	if (d->kind == MQATTR_INT) {
 		mqbuf_put_u16(b, 8);
-		mqbuf_put_u64(b, (uint64_t)strtoll(value, NULL, 10));
+		mqbuf_put_u64(b, (uint64_t)mqattr_number(d, value));
 	} else {
 		mqbuf_put_str16(b, value);
 	}

@@ -115,7 +115,9 @@ enum mqattr_chltype {
 	X(76, USERLIST)                                               \
 	X(77, USERSRC)                                                \
 	X(78, WARN)                                                   \
+	X(79, PUTAUT)                                                 \
 	X(80, BATCHINT)                                               \
+	X(82, KAINT)                                                  \
 	X(100, MAXINST)                                               \
 	X(101, MAXINSTC)                                              \
 	X(110, COMPMSG)
@@ -142,9 +144,11 @@ struct mqattr_def {
 	const char *keyword;
 	enum mqattr_kind kind;
 	int64_t min;
-	int64_t max;              /* INT: largest; NAME, TEXT: bytes */
-	const char *const *words; /* NULL-terminated */
-	const char *def;          /* default as text */
+	int64_t max; /* INT: largest; NAME, TEXT: bytes */
+	/* NULL-terminated.  Of an INT that has any: the first one stands for
+	 * min, and is how that is written. */
+	const char *const *words;
+	const char *def; /* default as text */
 	bool read_only;
 	uint32_t objects;  /* MQ_BIT(enum mqattr_object) */
 	uint32_t chltypes; /* CHANNEL: MQ_BIT(enum mqattr_chltype) */
@@ -161,6 +165,9 @@ const struct mqattr_def *mqattr_def(enum mqattr_object type, enum mqattr id);
 const struct mqattr_def *mqattr_next(
     enum mqattr_object type, const struct mqattr_def *prev);
 const char *mqattr_object_name(enum mqattr_object type); /* "QLOCAL" */
+
+/* The number that a valid value of an INT stands for. */
+int64_t mqattr_number(const struct mqattr_def *d, const char *value);
 
 /* A set of attribute values of one object.  mqattr_set_free() it. */
 struct mqattr_set;

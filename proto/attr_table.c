@@ -57,9 +57,11 @@ static const char *const words_control[] = {
     "MANUAL", "QMGR", "STARTONLY", NULL};
 static const char *const words_defsopt[] = {"SHARED", "EXCL", NULL};
 static const char *const words_enttype[] = {"PRINCIPAL", "GROUP", NULL};
+static const char *const words_auto[] = {"AUTO", NULL};
 static const char *const words_msgdlvsq[] = {"PRIORITY", "FIFO", NULL};
 static const char *const words_objtype[] = {
     "QMGR", "QUEUE", "CHANNEL", "LISTENER", NULL};
+static const char *const words_putaut[] = {"DEF", "CTX", NULL};
 static const char *const words_sslcauth[] = {"REQUIRED", NULL};
 static const char *const words_trptype[] = {"TCP", NULL};
 static const char *const words_usersrc[] = {"MAP", "NOACCESS", "CHANNEL", NULL};
@@ -145,6 +147,9 @@ const struct mqattr_def mqattr_table[] = {
 	"queue managers that a message may pass through"),
     TEXT(IPADDR, 48, LS, 0, "address to listen on; blank: all"),
     INT_RO(IPPROCS, QL, "handles open for input"),
+    ROW(KAINT, INT, -1, 99999, words_auto, "AUTO", false, CH, EVERY,
+	"seconds until TCP probes a silent partner; 0: never; AUTO: HBINT + "
+	"60"),
     INT(LONGRTY, 0, MANY, "999999999", CH, DIALS,
 	"attempts to connect after the short ones have failed"),
     INT(LONGTMR, 0, MANY, "1200", CH, DIALS, "seconds between those attempts"),
@@ -173,6 +178,8 @@ const struct mqattr_def mqattr_table[] = {
     TEXT(PROFILE, MQI_NAME_LEN, AR, 0,
 	"the objects: a name, in which ?, * and ** stand for others"),
     WORD(PUT, words_able, "ENABLED", QUEUES, 0, "whether messages may be put"),
+    WORD(PUTAUT, words_putaut, "DEF", CH, TAKES,
+	"CTX: each message is put with the rights of the user that it carries"),
     TEXT_RO(QMID, 48, QM, "identity of the queue manager, random"),
     TEXT_RO(QMNAME, MQI_NAME_LEN, QM, "name of the queue manager"),
     TEXT(

@@ -97,6 +97,22 @@ mqdesc_read(const void *data, size_t len, struct mqdesc_info *ret_info)
 	return MQI_OK;
 }
 
+enum mqi_err
+mqdesc_user(const void *data, size_t len, char ret_user[MQDESC_USER_LEN + 1])
+{
+	struct desc_scan s;
+	enum mqi_err err = mqdesc_scan(data, len, &s);
+
+	ret_user[0] = '\0';
+	if (err == MQI_OK && mqdesc_has(&s, DESC_USER_IDENTIFIER)) {
+		const uint8_t *p = s.at[DESC_USER_IDENTIFIER];
+
+		memcpy(ret_user, p + 1, p[0]);
+		ret_user[p[0]] = '\0';
+	}
+	return err;
+}
+
 /* ---- stamp ---- */
 
 /* The values that a stamp sets, and the bits of those fields. */

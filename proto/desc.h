@@ -105,6 +105,12 @@ MQ_MUST_CHECK enum mqi_err mqdesc_check(
 MQ_MUST_CHECK enum mqi_err mqdesc_read(
     const void *data, size_t len, struct mqdesc_info *ret_info);
 
+#define MQDESC_USER_LEN 12
+
+/* The user that the message carries; "" if none.  Errors: MD. */
+MQ_MUST_CHECK enum mqi_err mqdesc_user(
+    const void *data, size_t len, char ret_user[MQDESC_USER_LEN + 1]);
+
 /* Appends to out the descriptor with the stamp applied; skippable extensions
  * are carried along.  Errors: MD, TOO_BIG. */
 MQ_MUST_CHECK enum mqi_err mqdesc_stamp(const void *data, size_t len,

@@ -237,8 +237,8 @@ passes_filter(
 		return compare(w->op, d->kind == MQATTR_NAME
 					  ? strcmp(value, w->value)
 					  : strcasecmp(value, w->value));
-	long long a = strtoll(value, NULL, 10);
-	long long b = strtoll(w->value, NULL, 10);
+	int64_t a = mqattr_number(d, value);
+	int64_t b = mqattr_number(d, w->value);
 	return compare(w->op, a < b ? -1 : a > b);
 }
 

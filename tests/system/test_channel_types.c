@@ -316,6 +316,61 @@ test_requester_calls_server(void **state)
 			   .kinds = {"answer", "dial"}});
 }
 
+/* Seconds until the kernel probes the partner, of the connection with this
+ * port at one end; 0: the timer does not run. */
+static unsigned
+keep_alive_s(unsigned port, bool accepted)
+{
+	unsigned local, remote, state, timer;
+	unsigned long when;
+	char line[512];
+	unsigned ret = 0;
+	FILE *in = fopen("/proc/net/tcp", "r");
+
+	assert_non_null(in);
+	while (fgets(line, sizeof(line), in) != NULL) {
+		if (sscanf(line, " %*u: %*x:%x %*x:%x %x %*x:%*x %x:%lx",
+			&local, &remote, &state, &timer, &when) == 5 &&
+		    state == 1 && (accepted ? local : remote) == port &&
+		    timer == 2)
+			ret = (unsigned)(when / 100) + 1;
+	}
+	(void)fclose(in);
+	return ret;
+}
+
+static void
+await_keep_alive(unsigned port, bool accepted, unsigned from, unsigned to)
+{
+	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
+	unsigned is;
+
+	for (;;) {
+		is = keep_alive_s(port, accepted);
+		if (is >= from && is <= to)
+			return;
+		if (test_now_ms() > end)
+			fail_msg("%u s, not %u to %u", is, from, to);
+		(void)poll(NULL, 0, 20);
+	}
+}
+
+static void
+test_kaint_has_tcp_look_after_the_partner(void **state)
+{
+	struct fixture *f = *state;
+	unsigned port = (unsigned)f->port[1];
+
+	define(f, 0, "SDR", true);
+	define(f, 1, "RCVR", false);
+	qm_mqsc(&f->qm[0], "ALTER CHANNEL(C) CHLTYPE(SDR) KAINT(700)\n");
+	put_some(f, 1);
+	wait_for_status(f, 0, "STATUS", "RUNNING");
+	wait_for_status(f, 1, "STATUS", "RUNNING");
+	await_keep_alive(port, false, 600, 701);
+	await_keep_alive(port, true, 1, 62); /* AUTO: HBINT and 60 */
+}
+
 static void
 test_requester_calls_sender_which_calls_back(void **state)
 {
@@ -414,6 +469,7 @@ main(void)
 	    CASE(test_sender_to_requester),
 	    CASE(test_server_to_receiver),
 	    CASE(test_server_to_requester),
+	    CASE(test_kaint_has_tcp_look_after_the_partner),
 	    CASE(test_requester_calls_server),
 	    CASE(test_requester_calls_sender_which_calls_back),
 	    CASE(test_requester_puts_as_its_user),

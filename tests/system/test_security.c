@@ -424,6 +424,73 @@ test_a_channel_ends_when_its_record_goes(void **state)
 	all_arrived(f);
 }
 
+/* As this user at QM1. */
+static void
+put_as(struct fixture *f, const char *user)
+{
+	const struct mqi_open_opts opts = {
+	    .options = MQI_OO_OUTPUT | MQI_OO_ALTERNATE_USER_AUTHORITY,
+	    .alternate_user = user};
+	mqi_conn *conn = qm_connect(&f->qm[0]);
+	mqi_queue *queue = NULL;
+	struct mqi_md md;
+
+	mqi_md_init(&md);
+	md.persistence = MQI_PERSISTENCE_YES;
+	OK(mqi_open_with(conn, "IN", "QM2", &opts, &queue));
+	OK(mqi_put(queue, NULL, &md, user, strlen(user)));
+	OK(mqi_disconnect(conn));
+}
+
+static void
+await_depths(struct fixture *f, uint64_t in, uint64_t dead)
+{
+	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
+
+	while (
+	    depth(&f->qm[1], "IN") != in || depth(&f->qm[1], "DLQ") != dead) {
+		if (test_now_ms() > end)
+			die(f, "messages are not where they belong");
+		(void)poll(NULL, 0, 20);
+	}
+}
+
+static void
+test_putaut_ctx_asks_for_the_rights_of_the_messages_user(void **state)
+{
+	struct fixture *f = *state;
+
+	qm_mqsc(&f->qm[0],
+	    "SET AUTHREC PROFILE(QM2) OBJTYPE(QUEUE) PRINCIPAL('alice') "
+	    "AUTHADD(PUT)\n"
+	    "SET AUTHREC PROFILE(QM2) OBJTYPE(QUEUE) PRINCIPAL('bob') "
+	    "AUTHADD(PUT)\n");
+	qm_mqsc(&f->qm[1],
+	    "DEFINE QLOCAL(DLQ)\nALTER QMGR DEADQ(DLQ)\n"
+	    "ALTER CHANNEL(QM1.QM2) CHLTYPE(RCVR) PUTAUT(CTX)\n"
+	    "SET AUTHREC PROFILE(IN) OBJTYPE(QUEUE) PRINCIPAL('alice') "
+	    "AUTHADD(PUT)\n");
+	/* the channel's own user may put there, but not for others */
+	put_as(f, "alice");
+	await_depths(f, 0, 1);
+	qm_mqsc(&f->qm[1], "SET AUTHREC OBJTYPE(QMGR) PRINCIPAL('partner') "
+			   "AUTHADD(ALTUSR)\n");
+	put_as(f, "alice");
+	await_depths(f, 1, 1);
+	put_as(f, "bob");
+	await_depths(f, 1, 2);
+	put_as(f, "alice");
+	await_depths(f, 2, 2);
+	/* one of the owner's: nobody else's alternate user */
+	put_one(f);
+	await_depths(f, 2, 3);
+	qm_mqsc(&f->qm[1],
+	    "ALTER CHANNEL(QM1.QM2) CHLTYPE(RCVR) PUTAUT(DEF)\n"
+	    "STOP CHANNEL(QM1.QM2) STATUS(INACTIVE) MODE(FORCE)\n");
+	put_as(f, "bob");
+	await_depths(f, 3, 3);
+}
+
 static void
 test_without_chlauth_the_channel_decides(void **state)
 {
@@ -450,6 +517,7 @@ main(void)
 	    TEST(test_who_may_connect_is_what_the_records_say),
 	    TEST(test_a_record_that_warns_lets_in_and_says_so),
 	    TEST(test_a_channel_ends_when_its_record_goes),
+	    TEST(test_putaut_ctx_asks_for_the_rights_of_the_messages_user),
 	    TEST(test_without_chlauth_the_channel_decides),
 	};
 

@@ -20,13 +20,14 @@ struct mqi_queue {
 static unsigned n_opened, n_open;
 
 enum mqi_err
-mqi_open(mqi_conn *conn, const char *object, const char *object_qmgr,
-    uint32_t options, mqi_queue **ret_queue)
+mqi_open_with(mqi_conn *conn, const char *object, const char *object_qmgr,
+    const struct mqi_open_opts *opts, mqi_queue **ret_queue)
 {
+	assert_int_equal(opts->alternate_user != NULL,
+	    (opts->options & MQI_OO_ALTERNATE_USER_AUTHORITY) != 0);
 	(void)conn;
 	(void)object;
 	(void)object_qmgr;
-	(void)options;
 	n_opened++;
 	n_open++;
 	*ret_queue = malloc(sizeof(**ret_queue));
@@ -46,7 +47,7 @@ get(struct targets *t, const char *queue)
 {
 	mqi_queue *handle = NULL;
 
-	assert_int_equal(targets_get(t, NULL, queue, "", &handle), MQI_OK);
+	assert_int_equal(targets_get(t, NULL, queue, "", "", &handle), MQI_OK);
 	return handle;
 }
 
@@ -89,11 +90,30 @@ test_all_names_are_resolved_anew_after_a_failure(void **state)
 	assert_int_equal(n_open, 0);
 }
 
+static void
+test_each_user_has_handles_of_its_own(void **state)
+{
+	struct targets t = {0};
+	mqi_queue *mine = NULL, *alices = NULL, *again = NULL;
+
+	(void)state;
+	n_opened = n_open = 0;
+	assert_int_equal(targets_get(&t, NULL, "A", "", "", &mine), MQI_OK);
+	assert_int_equal(
+	    targets_get(&t, NULL, "A", "", "alice", &alices), MQI_OK);
+	assert_ptr_not_equal(mine, alices);
+	assert_int_equal(targets_get(&t, NULL, "A", "", "", &again), MQI_OK);
+	assert_ptr_equal(again, mine);
+	assert_int_equal(n_opened, 2);
+	targets_forget(&t);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_handles_are_kept_up_to_their_number),
+	    cmocka_unit_test(test_each_user_has_handles_of_its_own),
 	    cmocka_unit_test(test_all_names_are_resolved_anew_after_a_failure),
 	};
 

@@ -131,6 +131,30 @@ test_find_takes_any_case_and_older_names_but_no_others(void **state)
 }
 
 static void
+test_a_word_stands_for_the_smallest_number(void **state)
+{
+	struct mqattr_set *s = mqattr_set_new(MQATTR_CHANNEL);
+	char why[200];
+
+	(void)state;
+	assert_string_equal(mqattr_text(s, MQATTR_ID_KAINT), "AUTO");
+	assert_int_equal(mqattr_int(s, MQATTR_ID_KAINT), -1);
+	set_ok(s, MQATTR_ID_KAINT, "30");
+	assert_int_equal(mqattr_int(s, MQATTR_ID_KAINT), 30);
+	set_ok(s, MQATTR_ID_KAINT, "auto");
+	assert_string_equal(mqattr_text(s, MQATTR_ID_KAINT), "AUTO");
+	set_ok(s, MQATTR_ID_KAINT, "-1");
+	assert_string_equal(mqattr_text(s, MQATTR_ID_KAINT), "AUTO");
+	assert_int_not_equal(
+	    mqattr_set_text(s, MQATTR_ID_KAINT, "100000", why, sizeof(why)),
+	    MQI_OK);
+	assert_string_equal(why,
+	    "KAINT(100000) is not valid: it must be AUTO or a number from 0 to "
+	    "99999");
+	(void)mqattr_set_free(s);
+}
+
+static void
 test_set_text_int_checks_range_and_form(void **state)
 {
 	(void)state;
@@ -402,6 +426,7 @@ main(void)
 	    cmocka_unit_test(test_defaults_are_those_that_we_promise),
 	    cmocka_unit_test(
 		test_find_takes_any_case_and_older_names_but_no_others),
+	    cmocka_unit_test(test_a_word_stands_for_the_smallest_number),
 	    cmocka_unit_test(test_set_text_int_checks_range_and_form),
 	    cmocka_unit_test(
 		test_set_text_word_is_one_of_the_words_in_any_case),
