@@ -50,6 +50,7 @@ struct channel_options {
 	uint32_t held_bytes;
 	uint32_t held_msgs;
 	uint64_t compmsg; /* mqcompress_encode() */
+	uint8_t npm_fast; /* NPMSPEED(FAST); counts if both say it */
 };
 
 struct channel_def {

@@ -44,6 +44,7 @@ static const struct option_row option_rows[] = {
     NUMBER(HELD_BYTES, held_bytes),
     NUMBER(HELD_MSGS, held_msgs),
     NUMBER(COMPMSG, compmsg),
+    NUMBER(NPM_FAST, npm_fast),
 };
 
 _Static_assert(MQ_ARRAY_LEN(option_rows) <= MQCHAN_MAX_OPTIONS, "options");

@@ -219,6 +219,7 @@ new_msg(struct receiver *r, const struct mqchan_msg *v,
 	m->crc = v->body_crc;
 	m->number = v->number;
 	m->previous = v->previous;
+	m->persistent = info->persistent;
 	if (info->has_route)
 		m->route = info->route;
 	if (info->deadline_ms != 0) /* it was late already */

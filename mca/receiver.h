@@ -48,10 +48,11 @@ struct receiver_msg {
 	uint32_t attempts;
 	enum mqi_err result; /* of the last put */
 	bool answered;       /* the put has its result */
-	bool dead;           /* goes to the dead-letter queue */
-	bool drop;           /* is not put: its position moves, that is all */
-	bool expired;        /* dropped for that */
-	bool is_report;      /* made here, about another one */
+	bool persistent;
+	bool dead;      /* goes to the dead-letter queue */
+	bool drop;      /* is not put: its position moves, that is all */
+	bool expired;   /* dropped for that */
+	bool is_report; /* made here, about another one */
 	struct receiver_msg *report; /* about it, put with it; or NULL */
 	struct receiver_unit *unit;
 	struct mqdesc_route route;

@@ -12,8 +12,9 @@
  *     that goes to its reply-to queue.
  *  3. Else it goes to the dead-letter queue with the reason in front of it,
  *     and the exception report to its reply-to queue, if it asks for one.
- *  4. If there is no dead-letter queue, or none may be used, the channel ends
- *     and the message stays at the sender.
+ *  4. If there is no dead-letter queue, or none may be used, or it takes
+ *     nothing, the channel ends and the message stays at the sender; one that
+ * is not persistent is dropped, if NPMSPEED is FAST at both ends.
  *
  * A message that has expired is dropped whenever it is about to be put, with
  * an expiration report if it asks for one, and never dead-lettered.
@@ -220,6 +221,18 @@ to_dead_queue(struct receiver *r, struct receiver_msg *m, uint32_t why,
 	return MQI_OK;
 }
 
+/* Not worth to stop the channel for: it is dropped. */
+static bool
+gives_up(struct receiver *r, struct receiver_msg *m, enum mqi_err reason)
+{
+	if (m->persistent || !r->c.def.options.npm_fast ||
+	    !r->c.theirs.npm_fast)
+		return false;
+	m->drop = true;
+	r->io.report(r->io.arg, m, reason, "dropped, as it is not persistent");
+	return true;
+}
+
 static void
 dispose(struct receiver *r, struct receiver_msg *m, enum mqi_err reason)
 {
@@ -243,12 +256,22 @@ dispose(struct receiver *r, struct receiver_msg *m, enum mqi_err reason)
 		return;
 	}
 	err = to_dead_queue(r, m, why, &text);
-	if (err != MQI_OK)
+	if (err != MQI_OK && !gives_up(r, m, reason))
 		channel_fail(&r->c, reason, m->number, r->position,
 		    "message %llu for %s at %s cannot be delivered (%s) nor "
 		    "put on a dead-letter queue (%s)",
 		    ull(m->number), m->route.queue, m->route.qmgr,
 		    mqi_strerror(reason), text);
+}
+
+static void
+dead_queue_failed(struct receiver *r, struct receiver_msg *m)
+{
+	if (!gives_up(r, m, m->result))
+		channel_fail(&r->c, m->result, m->number, r->position,
+		    "message %llu cannot be put on the dead-letter queue %s: "
+		    "%s",
+		    ull(m->number), m->route.queue, mqi_strerror(m->result));
 }
 
 static void
@@ -320,10 +343,7 @@ receiver_undeliverable(struct receiver *r, struct receiver_msg *m)
 	if (m->result == MQI_OK)
 		report_failed(r, m);
 	else if (m->dead)
-		channel_fail(&r->c, m->result, m->number, r->position,
-		    "message %llu cannot be put on the dead-letter queue %s: "
-		    "%s",
-		    ull(m->number), m->route.queue, mqi_strerror(m->result));
+		dead_queue_failed(r, m);
 	else if (!try_again(r, m, m->result))
 		dispose(r, m, m->result);
 	resized(r, m, before);

@@ -225,6 +225,9 @@ make_unit(struct receiver *r, uint32_t max_msgs)
 		channel_fail(&r->c, err, u->to, r->position,
 		    "the position cannot be moved to %llu: %s", ull(u->to),
 		    mqi_strerror(err));
+	/* all of it is dropped: no answer will come that asks for the commit */
+	else if (u->pending == 0)
+		r->look_again = true;
 }
 
 static bool

@@ -562,6 +562,7 @@ run_channel_def(struct run *r, const struct mqctl_list *row,
 	ret->options.batch_interval_ms =
 	    (uint32_t)run_get_uint(row, "BATCHINT");
 	ret->options.batch_limit_kb = (uint32_t)run_get_uint(row, "BATCHLIM");
+	ret->options.npm_fast = strcmp(run_get(row, "NPMSPEED"), "FAST") == 0;
 	if (ret->batch_size == 0)
 		ret->batch_size = 1;
 	if (ret->max_msg_len == 0) /* IBM: as the queue manager's */

@@ -44,9 +44,8 @@ enum mqattr_chltype {
 	MQATTR_SVRCONN = 4,
 };
 
-/* Never renumber: stored.  Add at the end.  32 and 52 to 55 are kept for
- * NPMSPEED, TRIGGER, TRIGTYPE, TRIGDATA and INITQ, which come when they do
- * something. */
+/* Never renumber: stored.  Add at the end.  52 to 55 are kept for
+ * TRIGGER, TRIGTYPE, TRIGDATA and INITQ, which come when they do something. */
 #define MQATTR_MAP(X)                                                 \
 	X(1, DESCR)                                                   \
 	X(2, PUT)                                                     \
@@ -79,6 +78,7 @@ enum mqattr_chltype {
 	X(29, LONGRTY)                                                \
 	X(30, LONGTMR)                                                \
 	X(31, DISCINT)                                                \
+	X(32, NPMSPEED)                                               \
 	X(33, MRRTY)                                                  \
 	X(34, MRTMR)                                                  \
 	X(35, USEDLQ)                                                 \

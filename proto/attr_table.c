@@ -59,6 +59,7 @@ static const char *const words_defsopt[] = {"SHARED", "EXCL", NULL};
 static const char *const words_enttype[] = {"PRINCIPAL", "GROUP", NULL};
 static const char *const words_auto[] = {"AUTO", NULL};
 static const char *const words_msgdlvsq[] = {"PRIORITY", "FIFO", NULL};
+static const char *const words_npmspeed[] = {"FAST", "NORMAL", NULL};
 static const char *const words_objtype[] = {
     "QMGR", "QUEUE", "CHANNEL", "LISTENER", NULL};
 static const char *const words_putaut[] = {"DEF", "CTX", NULL};
@@ -171,6 +172,8 @@ const struct mqattr_def mqattr_table[] = {
 	"milliseconds between those attempts"),
     WORD(MSGDLVSQ, words_msgdlvsq, "PRIORITY", QL, 0,
 	"order of delivery; transmission queues are always FIFO"),
+    WORD(NPMSPEED, words_npmspeed, "FAST", CH, MSGS,
+	"FAST: messages that do not persist are dropped rather than end it"),
     WORD(OBJTYPE, words_objtype, "QUEUE", AR, 0,
 	"the type of the objects on which they are given"),
     INT_RO(OPPROCS, QL, "handles open for output"),

@@ -140,6 +140,7 @@ enum mqchan_option_number {
 	MQCHAN_OPTION_HELD_BYTES = 20, /* u32, of a receiver: its bound */
 	MQCHAN_OPTION_HELD_MSGS = 21,  /* u32 */
 	MQCHAN_OPTION_COMPMSG = 22,    /* u64: 8 ways, the first one lowest */
+	MQCHAN_OPTION_NPM_FAST = 40,   /* u8: 1 if NPMSPEED is FAST */
 };
 
 enum mqchan_purpose {

@@ -45,7 +45,7 @@ make_desc(const struct model_msg *m, struct mqbuf *ret)
 	struct mqbuf b;
 
 	mqi_md_init(&md);
-	md.persistence = MQI_PERSISTENCE_YES;
+	md.persistence = m->passing ? MQI_PERSISTENCE_NO : MQI_PERSISTENCE_YES;
 	md.priority = 0;
 	strcpy(md.format, "MQSTR");
 	md.report = m->report;
@@ -59,7 +59,7 @@ make_desc(const struct model_msg *m, struct mqbuf *ret)
 	strcpy(md.reply_to_qmgr, "QM1");
 	strcpy(route.queue, m->queue);
 	strcpy(route.qmgr, "QM2");
-	stamp.persistent = true;
+	stamp.persistent = !m->passing;
 	mqbuf_init(&b, MQDESC_MAX);
 	mqbuf_init(ret, MQDESC_MAX);
 	assert_int_equal(mqdesc_encode(&md, &b), MQI_OK);

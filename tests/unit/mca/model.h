@@ -20,6 +20,7 @@ struct model_msg {
 	uint32_t report; /* MQI_RO_ */
 	int32_t expiry;  /* tenths; 0: unlimited */
 	bool late;       /* expired before it was sent */
+	bool passing;    /* not persistent */
 };
 
 /* ---- the sender's queue manager ---- */

@@ -313,6 +313,71 @@ test_a_dead_letter_queue_that_fails_ends_the_channel(void **state)
 	assert_int_equal(f->target.n, 16);
 }
 
+/* NPMSPEED(FAST) at one end, or both; messages 17 and 18 have no place. */
+static void
+run_fast(struct fixture *f, bool sender, bool receiver, bool persistent)
+{
+	restart_with(f, &(struct channel_options){.npm_fast = sender});
+	f->target.def.def.options.npm_fast = receiver;
+	add_around(f, "NONE");
+	for (unsigned i = 0; i < f->source.n; i++)
+		f->source.msgs[i].passing = !persistent;
+	run(f);
+}
+
+static void
+test_npmspeed_fast_drops_what_has_no_place(void **state)
+{
+	struct fixture *f = *state;
+
+	f->target.dead_queue[0] = '\0';
+	run_fast(f, true, true, false);
+	assert_int_equal(channel_state(&f->r.c), CHANNEL_RUNNING);
+	assert_int_equal(f->target.n, 38);
+	assert_int_equal(f->source.acked, 40);
+	assert_int_equal(f->target.n_logged, 2);
+}
+
+static void
+test_npmspeed_fast_drops_what_the_dead_letter_queue_refuses(void **state)
+{
+	struct fixture *f = *state;
+
+	strcpy(f->target.dead_queue, "LATE");
+	run_fast(f, true, true, false);
+	assert_int_equal(channel_state(&f->r.c), CHANNEL_RUNNING);
+	assert_int_equal(f->target.n, 38);
+	assert_int_equal(f->source.acked, 40);
+}
+
+static void
+test_npmspeed_normal_at_one_end_keeps_all(void **state)
+{
+	struct fixture *f = *state;
+
+	f->target.dead_queue[0] = '\0';
+	run_fast(f, true, false, false);
+	assert_ended(f, MQI_E_UNKNOWN_OBJECT, "DEADQ is blank");
+	end(f);
+	start(f);
+	f->s.c.def.options.npm_fast = 0;
+	f->target.def.def.options.npm_fast = 1;
+	run(f);
+	assert_ended(f, MQI_E_UNKNOWN_OBJECT, "DEADQ is blank");
+	assert_int_equal(f->source.acked, 16);
+}
+
+static void
+test_npmspeed_fast_drops_nothing_that_persists(void **state)
+{
+	struct fixture *f = *state;
+
+	f->target.dead_queue[0] = '\0';
+	run_fast(f, true, true, true);
+	assert_ended(f, MQI_E_UNKNOWN_OBJECT, "DEADQ is blank");
+	assert_int_equal(f->source.acked, 16);
+}
+
 /* ---- reports ---- */
 
 /* One message that asks for what `report` says, between others. */
@@ -795,6 +860,10 @@ main(void)
 	    T(test_without_a_dead_letter_queue_the_channel_ends),
 	    T(test_usedlq_no_ends_the_channel),
 	    T(test_a_dead_letter_queue_that_fails_ends_the_channel),
+	    T(test_npmspeed_fast_drops_what_has_no_place),
+	    T(test_npmspeed_fast_drops_what_the_dead_letter_queue_refuses),
+	    T(test_npmspeed_normal_at_one_end_keeps_all),
+	    T(test_npmspeed_fast_drops_nothing_that_persists),
 	    T(test_a_message_that_asks_to_be_discarded_is_reported),
 	    T(test_a_dead_letter_is_reported_too),
 	    T(test_discard_alone_reports_nothing),
