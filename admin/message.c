@@ -68,6 +68,7 @@ static const struct done_row done[] = {
     {MQCTL_STOP, MQCTL_QMGR, "AMQ8004I", "Stop Queue Manager accepted."},
     {MQCTL_PING, MQCTL_QMGR, "AMQ8415I",
 	"Ping Queue Manager command complete."},
+    {MQCTL_PING, MQCTL_CHANNEL, "AMQ8020I", "Ping Channel complete."},
     {MQCTL_RESET, MQCTL_QMGR, "AMQ8702I", "Queue manager reset."},
     {MQCTL_REFRESH, MQCTL_SECURITY, "AMQ8560I", "Security cache refreshed."},
     {MQCTL_RESET, MQCTL_CHANNEL, "AMQ8023I", "Channel reset."},

@@ -3,6 +3,7 @@
  * main.c - mca: reads the arguments and becomes one kind of agent.
  *
  *   mca dial     --qmgr QM --channel NAME
+ *   mca ping     --qmgr QM --channel NAME
  *   mca listener --qmgr QM --listener NAME
  *   mca answer   --qmgr QM --keys DIR --address A --fd N [--ready-fd N]
  *                [--label LABEL] [--tls12]
@@ -23,6 +24,7 @@
 
 static const char usage_text[] =
     "usage: mca dial     --qmgr QM --channel NAME [--root DIR]\n"
+    "       mca ping     --qmgr QM --channel NAME [--root DIR]\n"
     "       mca listener --qmgr QM --listener NAME [--root DIR]\n"
     "       mca answer   --qmgr QM --keys DIR --address TEXT --fd N\n"
     "                    [--label LABEL] [--tls12] [--ready-fd N]\n"
@@ -125,7 +127,7 @@ run_mode(const char *mode, const struct run_args *a)
 	if (a->qmgr == NULL || !mqname_is_valid(a->qmgr, MQI_NAME_LEN))
 		return usage("--qmgr with a valid name is needed");
 	mqlog_init(a->qmgr, a->json);
-	if (strcmp(mode, "dial") == 0)
+	if (strcmp(mode, "dial") == 0 || strcmp(mode, "ping") == 0)
 		return a->channel != NULL ? run_dial(a)
 					  : usage("--channel is needed");
 	if (strcmp(mode, "listener") == 0)
@@ -139,7 +141,8 @@ run_mode(const char *mode, const struct run_args *a)
 		return a->fd >= 0 && a->keys != NULL
 			   ? run_clients(a)
 			   : usage("--fd and --keys are needed");
-	return usage("the first argument is dial, listener, answer or clients");
+	return usage(
+	    "the first argument is dial, ping, listener, answer or clients");
 }
 
 int
@@ -162,6 +165,7 @@ main(int argc, char **argv)
 		if (!take_option(&args, id, optarg))
 			return usage("an argument is not valid");
 	}
+	args.ping = strcmp(argv[1], "ping") == 0;
 	if (optind != argc - 1)
 		return usage("there is an argument too many");
 	return run_mode(argv[1], &args);

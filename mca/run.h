@@ -32,6 +32,7 @@ struct run_args {
 	const char *label;    /* answer, clients: CERTLABL */
 	const char *program;  /* listener: to start those with */
 	/* answer: the accepted socket; clients: the pair that brings them */
+	bool ping; /* dial: no messages */
 	int fd;
 	int ready_fd; /* answer: told when it is authenticated */
 	bool old_tls; /* answer, clients: some channel lets TLS 1.2 in */

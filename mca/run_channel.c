@@ -69,6 +69,8 @@ run_channel_finish(
 
 	if (r->ended)
 		return;
+	rc->reason = reason;
+	(void)snprintf(rc->ended, sizeof(rc->ended), "%s", text);
 	if (reason != MQI_OK)
 		(void)snprintf(rc->error, sizeof(rc->error), "%s", text);
 	log_end(rc, reason, text);

@@ -41,6 +41,8 @@ struct run_channel {
 	char partner[CHANNEL_IDENTITY_LEN]; /* its certificate's subject */
 	char user[MQATTR_USER_LEN + 1]; /* that an admitted partner is here */
 	char error[CHANNEL_TEXT_LEN];
+	char ended[CHANNEL_TEXT_LEN]; /* how, once it has */
+	enum mqi_err reason;
 	const char *state;  /* told before the machine lives */
 	int64_t not_after;  /* the first of both certificates' ends; 0: none */
 	uint64_t linked_ms; /* when the link was made */
@@ -99,5 +101,11 @@ void run_receiver_dialled(
 typedef enum mqi_err (*run_receiver_hello_fn)(
     const struct mqchan_hello *h, struct receiver_def *ret, char *text);
 void run_receiver_accepted(struct run_channel *rc, run_receiver_hello_fn hello);
+
+/* A channel that is only tried; as: which end of it we are. */
+void run_ping_dialled(
+    struct run_channel *rc, const struct channel_def *def, enum mqchan_role as);
+/* Writes what came of it to the output: reason, tab, sentence. */
+void run_ping_say(const struct run_channel *rc);
 
 #endif

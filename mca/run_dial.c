@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * run_dial.c - `mca dial`: the end of a channel that connects to the other:
- * a sender (SDR, SVR with a CONNAME), or a requester (RQSTR).
+ * a sender (SDR, SVR with a CONNAME), or a requester (RQSTR).  `mca ping` does
+ * the same, but for the messages.
  *
  * Neighbours: run_channel.c has the process; run_sender.c and run_receiver.c
  * the roles.
@@ -48,7 +49,11 @@ on_up(void)
 		run_channel_finish(&me.rc, err, text);
 		return;
 	}
-	if (me.requests) {
+	if (me.rc.run.args->ping) {
+		run_ping_dialled(&me.rc,
+		    me.requests ? &me.receiver.def : &me.sender.def,
+		    me.requests ? MQCHAN_ROLE_RECEIVER : MQCHAN_ROLE_SENDER);
+	} else if (me.requests) {
 		(void)snprintf(me.receiver.identity,
 		    sizeof(me.receiver.identity), "%s", me.rc.partner);
 		run_receiver_dialled(&me.rc, &me.receiver);
@@ -94,7 +99,7 @@ take_definition(const struct mqctl_list *row, char *text)
 		    me.rc.name, type);
 		return MQI_E_CHANNEL_CONFIG;
 	}
-	if (me.requests && me.user[0] == '\0') {
+	if (me.requests && !me.rc.run.args->ping && me.user[0] == '\0') {
 		(void)snprintf(text, CHANNEL_TEXT_LEN,
 		    "channel %s of type RQSTR needs an MCAUSER, in whose name "
 		    "it puts messages",
@@ -157,8 +162,10 @@ static enum mqi_err
 start(char *text)
 {
 	char keys[PATH_MAX], qmgr_label[MQNAME_LABEL_LEN + 1];
+	bool ping = me.rc.run.args->ping;
 	int fd = -1;
-	enum mqi_err err = connect_as_user(text);
+	enum mqi_err err = ping ? run_connect(&me.rc.run, "", "", text)
+				: connect_as_user(text);
 
 	if (err != MQI_OK)
 		return err;
@@ -171,7 +178,7 @@ start(char *text)
 		    me.label[0] != '\0' ? me.label : qmgr_label, me.ciphers);
 		err = certs_load(&me.rc.certs, text);
 	}
-	if (err == MQI_OK && !me.requests)
+	if (err == MQI_OK && !me.requests && !ping)
 		err = run_sender_open(&me.rc, me.xmitq, text);
 	if (err != MQI_OK)
 		return err;
@@ -191,6 +198,7 @@ run_dial(const struct run_args *args)
 {
 	char text[CHANNEL_TEXT_LEN] = "";
 	enum mqi_err err;
+	int status;
 
 	_Static_assert(CHANNEL_TEXT_LEN >= MQDIAL_TEXT_LEN, "text");
 	(void)snprintf(me.rc.name, sizeof(me.rc.name), "%s", args->channel);
@@ -200,5 +208,8 @@ run_dial(const struct run_args *args)
 	err = start(text);
 	if (err != MQI_OK)
 		run_channel_finish(&me.rc, err, text);
-	return run_loop(&me.rc.run);
+	status = run_loop(&me.rc.run);
+	if (args->ping)
+		run_ping_say(&me.rc);
+	return status;
 }

@@ -96,6 +96,8 @@ static const struct command {
 	AUTHORITY_CTRL},
     {MQCTL_STOP, MQCTL_QMGR, ctl_stop_qmgr, AUTHORITY_QMGR, AUTHORITY_CTRL},
     {MQCTL_PING, MQCTL_QMGR, ctl_ping_qmgr, AUTHORITY_QMGR, AUTHORITY_DSP},
+    {MQCTL_PING, MQCTL_CHANNEL, ctl_ping_channel, AUTHORITY_CHANNEL,
+	AUTHORITY_CTRL},
     {MQCTL_RESET, MQCTL_QMGR, ctl_reset_qmgr, AUTHORITY_QMGR, AUTHORITY_CTRL},
     {MQCTL_REFRESH, MQCTL_SECURITY, ctl_refresh_security, AUTHORITY_QMGR,
 	AUTHORITY_CHG},
@@ -452,9 +454,11 @@ ctl_command(struct qmgr *qm, struct engine_session *s, uint32_t id,
 	} else {
 		c.cmd = &cmd;
 		c.who = engine_session_identity(s);
+		c.session = s;
 		err = carry_out(&c);
 		log_command(s, &cmd, err, c.text);
-		answer(&c, s, err);
+		if (!c.later)
+			answer(&c, s, err);
 		mqctl_command_fini(&cmd);
 	}
 	mqbuf_fini(&c.out);

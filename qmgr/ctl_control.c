@@ -19,6 +19,7 @@
 
 #include "qmgr/agents.h"
 #include "qmgr/ctl_int.h"
+#include "qmgr/pings.h"
 #include "qmgr/qmgr.h"
 
 static const char *const no_options[] = {NULL};
@@ -265,6 +266,36 @@ enum mqi_err
 ctl_ping_qmgr(struct ctl *c)
 {
 	return ctl_only_options(c, no_options);
+}
+
+/* Who asks is answered when the partner has answered, or has not. */
+enum mqi_err
+ctl_ping_channel(struct ctl *c)
+{
+	const char *name = c->cmd->name;
+	const struct engine_object *o =
+	    engine_object_find(c->engine, MQATTR_CHANNEL, name);
+	enum mqi_err err = ctl_only_options(c, no_options);
+
+	if (err != MQI_OK)
+		return err;
+	if (o == NULL)
+		return control_result(c, MQI_E_UNKNOWN_CHANNEL, "");
+	if (!mqattr_set_has(o->attrs, MQATTR_ID_CONNAME) ||
+	    mqattr_text(o->attrs, MQATTR_ID_CONNAME)[0] == '\0')
+		return ctl_fail(c, MQI_E_OBJECT_TYPE,
+		    "CHANNEL(%s) has no CONNAME: its partner calls, and pings",
+		    name);
+	if (agents_channel_in_use(qmgr_agents(c->qm), name))
+		return ctl_fail(c, MQI_E_STATE,
+		    "CHANNEL(%s) is in use: DISPLAY CHSTATUS shows how it is",
+		    name);
+	err = pings_start(qmgr_pings(c->qm), c->session, c->id, name);
+	if (err == MQI_E_RESOURCE_PROBLEM)
+		return ctl_fail(
+		    c, err, "%u pings are under way: try again", PINGS_MAX);
+	c->later = err == MQI_OK;
+	return err == MQI_OK ? err : control_result(c, err, "");
 }
 
 enum mqi_err

@@ -21,6 +21,8 @@ struct ctl {
 	uint32_t id; /* of the request */
 	const struct mqctl_command *cmd;
 	const struct engine_identity *who; /* asks */
+	struct engine_session *session;    /* the same */
+	bool later;                        /* somebody else answers */
 	enum authority_type type;          /* of the objects that it is about */
 	struct mqbuf out;                  /* rows, as frames */
 	uint32_t n_rows;
@@ -92,6 +94,7 @@ enum mqi_err ctl_reset_channel(struct ctl *c);
 enum mqi_err ctl_start_listener(struct ctl *c);
 enum mqi_err ctl_stop_listener(struct ctl *c);
 enum mqi_err ctl_ping_qmgr(struct ctl *c);
+enum mqi_err ctl_ping_channel(struct ctl *c);
 enum mqi_err ctl_reset_qmgr(struct ctl *c);
 enum mqi_err ctl_refresh_security(struct ctl *c);
 enum mqi_err ctl_stop_qmgr(struct ctl *c);

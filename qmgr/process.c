@@ -2,13 +2,12 @@
 /*
  * process.c - a child process by uv_spawn(3).
  *
- * Neighbours: agents_channel.c, agents_listener.c and scrub.c own one each.
- * Invariants: while it is alive its handle is open; `ended` is called exactly
- * once for each start, after the handle is closed, so it may start the next
- * one at once.  Descriptors of the store and of sessions are close-on-exec.
- * Happy path: start, exit, ended.
- * Failure: a process that does not end when it is asked gets SIGTERM after
- * 5 s and SIGKILL after 10 s.
+ * Neighbours: agents_channel.c, agents_listener.c, pings.c and scrub.c own
+ * them. Invariants: while it is alive its handle is open; `ended` is called
+ * exactly once for each start, after the handle is closed, so it may start the
+ * next one at once.  Descriptors of the store and of sessions are
+ * close-on-exec. Happy path: start, exit, ended. Failure: a process that does
+ * not end when it is asked gets SIGTERM after 5 s and SIGKILL after 10 s.
  */
 #include "qmgr/process.h"
 

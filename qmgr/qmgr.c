@@ -68,6 +68,7 @@ qmgr_quiesce(struct qmgr *qm)
 	listener_close(&qm->listener);
 	engine_quiesce(qm->engine, qm->immediate);
 	agents_stop_all(qm->agents, qm->immediate);
+	pings_stop(qm->pings);
 	scrub_stop(qm->scrub);
 }
 
@@ -113,6 +114,7 @@ qmgr_close_all(struct qmgr *qm)
 	listener_close(&qm->listener);
 	sessions_close(&qm->sessions);
 	qm->agents = agents_free(qm->agents);
+	qm->pings = pings_free(qm->pings);
 	qm->scrub = scrub_free(qm->scrub);
 	uv_close((uv_handle_t *)&qm->sigterm, NULL);
 	uv_close((uv_handle_t *)&qm->sigint, NULL);
@@ -192,7 +194,8 @@ static bool
 life_end(struct qmgr *qm)
 {
 	if (qm->sessions.n > 0 || !agents_all_ended(qm->agents) ||
-	    !scrub_has_ended(qm->scrub) || !engine_is_drained(qm->engine))
+	    !pings_have_ended(qm->pings) || !scrub_has_ended(qm->scrub) ||
+	    !engine_is_drained(qm->engine))
 		return false;
 	mqsm_move(&qm->state, QMGR_ENDED);
 	qmgr_close_all(qm);
@@ -286,6 +289,7 @@ start_loop(struct qmgr *qm, const struct qmgr_options *opts)
 	listener_init(&qm->listener, qm);
 	sessions_init(&qm->sessions, qm, raise_descriptors());
 	qm->agents = agents_new(qm, mca);
+	qm->pings = pings_new(qm, mca);
 	free(mca);
 }
 
@@ -431,6 +435,12 @@ struct engine *
 qmgr_engine(struct qmgr *qm)
 {
 	return qm->engine;
+}
+
+struct pings *
+qmgr_pings(const struct qmgr *qm)
+{
+	return qm->pings;
 }
 
 struct agents *

@@ -16,6 +16,7 @@
 struct qmgr;
 struct engine;
 struct agents;
+struct pings;
 struct scrub_status;
 
 struct qmgr_options {
@@ -36,6 +37,7 @@ const char *qmgr_name(const struct qmgr *qm);
 const char *qmgr_dir(const struct qmgr *qm); /* ROOT/<escaped name> */
 struct engine *qmgr_engine(struct qmgr *qm);
 struct agents *qmgr_agents(struct qmgr *qm);
+struct pings *qmgr_pings(const struct qmgr *qm);
 const char *qmgr_user(const struct qmgr *qm);    /* the owner's name */
 unsigned qmgr_sessions(const struct qmgr *qm);   /* open ones, agents too */
 uint64_t qmgr_started_ms(const struct qmgr *qm); /* wall */

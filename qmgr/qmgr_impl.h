@@ -19,6 +19,7 @@
 #include "qmgr/agents.h"
 #include "qmgr/engine/engine.h"
 #include "qmgr/listener.h"
+#include "qmgr/pings.h"
 #include "qmgr/qmgr.h"
 #include "qmgr/qmgr_dir.h"
 #include "qmgr/scrub.h"
@@ -71,6 +72,7 @@ struct qmgr {
 	struct listener listener;
 	struct sessions sessions;
 	struct agents *agents;
+	struct pings *pings;
 	struct scrub *scrub;  /* NULL before the store is open */
 	struct mqbuf scratch; /* frames are encoded here */
 	uint8_t *read_buf;    /* QMGR_READ bytes */

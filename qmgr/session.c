@@ -122,8 +122,10 @@ session_close(struct session *s)
 	TAILQ_REMOVE(&ss->all, s, link);
 	if (s->is_agent)
 		agents_detach(s->qm->agents, s);
-	if (s->engine != NULL)
+	if (s->engine != NULL) {
+		pings_forget(s->qm->pings, s->engine);
 		engine_session_end(s->qm->engine, s->engine);
+	}
 	s->engine = NULL;
 	uv_close((uv_handle_t *)&s->poll, on_closed);
 }

@@ -355,6 +355,78 @@ await_keep_alive(unsigned port, bool accepted, unsigned from, unsigned to)
 	}
 }
 
+/* PING CHANNEL(C); text has 512 bytes. */
+static enum mqi_err
+ping(const struct qm *q, char *text)
+{
+	struct mqctl_command *cmd = calloc(1, sizeof(*cmd));
+	mqi_conn *conn = qm_connect(q);
+	enum mqi_err err;
+
+	mqctl_list_init(&cmd->attrs);
+	cmd->verb = MQCTL_PING;
+	cmd->noun = MQCTL_CHANNEL;
+	(void)snprintf(cmd->name, sizeof(cmd->name), "C");
+	err = mqagent_command(conn, cmd, NULL, NULL, text, 512);
+	mqctl_command_fini(cmd);
+	free(cmd);
+	OK(mqi_disconnect(conn));
+	return err;
+}
+
+static void
+expect_ping(struct fixture *f, int at, enum mqi_err want, const char *sentence)
+{
+	char text[512] = "";
+	enum mqi_err err = ping(&f->qm[at], text);
+
+	if (err != want || strstr(text, sentence) == NULL) {
+		proc_print_log(&f->qm[0].proc);
+		proc_print_log(&f->qm[1].proc);
+		fail_msg("%d, '%s'", err, text);
+	}
+}
+
+static void
+test_ping_goes_all_the_way_without_a_message(void **state)
+{
+	struct fixture *f = *state;
+
+	define(f, 0, "SDR", true);
+	expect_ping(f, 0, MQI_E_UNKNOWN_CHANNEL, "C");
+	define(f, 1, "RCVR", false);
+	expect_ping(f, 0, MQI_OK, "the partner QM2 answered within");
+	expect_ping(f, 1, MQI_E_OBJECT_TYPE, "no CONNAME");
+	/* the partner's word counts, as for messages */
+	qm_mqsc(&f->qm[1], "STOP CHANNEL(C)\n");
+	expect_ping(f, 0, MQI_E_CHANNEL_NOT_AVAILABLE, "");
+	qm_mqsc(&f->qm[1], "START CHANNEL(C)\n");
+	qm_mqsc(&f->qm[0], "ALTER CHANNEL(C) CHLTYPE(SDR) SSLPEER('CN=QM9')\n");
+	expect_ping(f, 0, MQI_E_NOT_AUTHORIZED, "SSLPEER");
+	qm_mqsc(&f->qm[0], "ALTER CHANNEL(C) CHLTYPE(SDR) SSLPEER('CN=QM2') "
+			   "CONNAME('127.0.0.1(1)')\n");
+	expect_ping(f, 0, MQI_E_HOST_NOT_AVAILABLE, "127.0.0.1(1)");
+	qm_mqsc(&f->qm[0], "DELETE CHANNEL(C)\n");
+	define(f, 0, "SDR", true);
+	put_some(f, 10);
+	wait_for_status(f, 0, "STATUS", "RUNNING");
+	expect_ping(f, 0, MQI_E_STATE, "in use");
+	get_all(f);
+}
+
+static void
+test_a_requester_pings_its_server(void **state)
+{
+	struct fixture *f = *state;
+
+	define(f, 0, "SVR", false);
+	define(f, 1, "RQSTR", true);
+	expect_ping(f, 1, MQI_OK, "the partner QM1 answered within");
+	put_some(f, 10);
+	qm_mqsc(&f->qm[1], "START CHANNEL(C)\n");
+	get_all(f);
+}
+
 static void
 test_kaint_has_tcp_look_after_the_partner(void **state)
 {
@@ -469,6 +541,8 @@ main(void)
 	    CASE(test_sender_to_requester),
 	    CASE(test_server_to_receiver),
 	    CASE(test_server_to_requester),
+	    CASE(test_ping_goes_all_the_way_without_a_message),
+	    CASE(test_a_requester_pings_its_server),
 	    CASE(test_kaint_has_tcp_look_after_the_partner),
 	    CASE(test_requester_calls_server),
 	    CASE(test_requester_calls_sender_which_calls_back),

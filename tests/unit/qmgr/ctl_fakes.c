@@ -11,6 +11,7 @@
 
 #include "qmgr/agents.h"
 #include "qmgr/engine/object.h"
+#include "qmgr/pings.h"
 #include "qmgr/qmgr.h"
 #include "qmgr/scrub.h"
 
@@ -77,6 +78,24 @@ struct engine *
 qmgr_engine(struct qmgr *qm)
 {
 	return (struct engine *)(void *)qm;
+}
+
+struct pings *
+qmgr_pings(const struct qmgr *qm)
+{
+	return (struct pings *)(void *)(uintptr_t)qm;
+}
+
+/* Nobody may ping here: an answer would come later. */
+enum mqi_err
+pings_start(struct pings *ps, struct engine_session *s, uint32_t id,
+    const char *channel)
+{
+	(void)ps;
+	(void)s;
+	(void)id;
+	asked("ping", channel);
+	return MQI_E_RESOURCE_PROBLEM;
 }
 
 struct agents *

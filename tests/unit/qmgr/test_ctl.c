@@ -324,6 +324,13 @@ test_start_and_stop_are_handed_to_the_agents(void **state)
 		"sends them again\n-> OK a new stream begins; the old one was "
 		"acknowledged up to 5 and handed out up to 9\n"},
 	    {"ping qmgr", "-> OK\n"},
+	    {"ping chl(NO)", "-> UNKNOWN_CHANNEL CHANNEL(NO) not found\n"},
+	    {RCVR "; ping chl(R)",
+		"-> OK\n-> OBJECT_TYPE CHANNEL(R) has no CONNAME: its partner "
+		"calls, and pings\n"},
+	    {SDR "; ping chl(S)",
+		"-> OK\n-> RESOURCE_PROBLEM 8 pings are under way: try "
+		"again\n"},
 	    {"ping qmgr x(y)",
 		"-> ATTRIBUTE X is not a parameter of PING QMGR\n"},
 	    {"reset qmgr", "-> ATTRIBUTE TYPE(ADVANCELOG) is required\n"},
