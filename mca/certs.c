@@ -72,8 +72,9 @@ is_same_file(const struct stat *a, const struct stat *b)
 static enum mqi_err
 load(struct certs *c, char *why, struct mqtls_ctx **ret)
 {
-	const struct mqtls_opts opts = {
-	    .label = c->label, .ciphers = c->ciphers};
+	const struct mqtls_opts opts = {.label = c->label,
+	    .ciphers = c->ciphers,
+	    .partner_optional = c->partner_optional};
 	struct stat file;
 	enum mqi_err err;
 
@@ -146,14 +147,18 @@ warn(struct certs *c, int64_t now_s)
 enum mqi_err
 certs_partner(struct certs *c, const struct mqtls_conn *conn, char *text)
 {
-	enum mqi_err err = mqtls_peer(conn, &c->partner);
+	bool has_one = mqtls_has_peer(conn);
+	enum mqi_err err = MQI_OK;
 
+	memset(&c->partner, 0, sizeof(c->partner));
+	if (has_one || !c->partner_optional)
+		err = mqtls_peer(conn, &c->partner);
 	if (err != MQI_OK) {
 		(void)snprintf(text, CHANNEL_TEXT_LEN,
 		    "the partner's certificate cannot be read");
 		return err;
 	}
-	c->until = mqtls_ctx_until(c->tls, &c->partner);
+	c->until = mqtls_ctx_until(c->tls, has_one ? &c->partner : NULL);
 	warn(c, wall_s());
 	return MQI_OK;
 }

@@ -26,9 +26,11 @@ struct certs {
 	char dir[PATH_MAX]; /* SSLKEYR */
 	char label[MQNAME_LABEL_LEN + 1];    /* CERTLABL */
 	char ciphers[MQCIPHER_NAME_LEN + 1]; /* SSLCIPH */
-	struct mqtls_ctx *tls;               /* NULL: not loaded */
+	/* who calls may have none; set behind certs_init() */
+	bool partner_optional;
+	struct mqtls_ctx *tls; /* NULL: not loaded */
 	struct mqtls_cert own;
-	struct mqtls_cert partner; /* once a partner is there */
+	struct mqtls_cert partner; /* once it is there; blank: it has none */
 	int64_t until;    /* the first of both ends; 0: no partner yet */
 	struct stat file; /* our certificate's, as it was loaded */
 	struct stat bad;  /* one that could not be loaded */

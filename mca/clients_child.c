@@ -41,7 +41,6 @@ struct waiting {
 static struct {
 	struct run *run;
 	const struct certs *certs;
-	const bool *old_tls;
 	uv_process_t process;
 	bool alive; /* until its handle is closed */
 	int sock;   /* -1: none */
@@ -51,12 +50,10 @@ static struct {
 } me = {.sock = -1};
 
 void
-clients_child_init(
-    struct run *run, const struct certs *certs, const bool *old_tls)
+clients_child_init(struct run *run, const struct certs *certs)
 {
 	me.run = run;
 	me.certs = certs;
-	me.old_tls = old_tls;
 	STAILQ_INIT(&me.waiting);
 }
 
@@ -95,7 +92,7 @@ spawn(int fd)
 	const struct run_args *a = me.run->args;
 	const char *argv[] = {a->program, "clients", "--qmgr", a->qmgr,
 	    "--keys", me.certs->dir, "--label", me.certs->label, "--fd", "3",
-	    "--log", a->json ? "json" : "text", NULL, NULL, NULL, NULL};
+	    "--log", a->json ? "json" : "text", NULL, NULL, NULL};
 	size_t n = 0;
 	uv_stdio_container_t stdio[4] = {{.flags = UV_IGNORE},
 	    {.flags = UV_INHERIT_FD, .data.fd = 1},
@@ -109,8 +106,6 @@ spawn(int fd)
 
 	while (argv[n] != NULL)
 		n++;
-	if (*me.old_tls)
-		argv[n++] = "--tls12";
 	if (a->root != NULL) {
 		argv[n++] = "--root";
 		argv[n] = a->root;

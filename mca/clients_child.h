@@ -10,10 +10,9 @@
 #include "mca/certs.h"
 #include "mca/run.h"
 
-/* certs and old_tls (whether a channel lets TLS 1.2 in) are what its process
- * is started with, as they are then; both stay the caller's, for ever. */
-void clients_child_init(
-    struct run *run, const struct certs *certs, const bool *old_tls);
+/* certs say which files its process is started with, as they do then; they stay
+ * the caller's, for ever. */
+void clients_child_init(struct run *run, const struct certs *certs);
 /* Takes fd. */
 void clients_child_give(int fd, const char *address);
 /* Whether as many sockets wait for the process as may: accept no more. */

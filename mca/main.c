@@ -6,8 +6,8 @@
  *   mca ping     --qmgr QM --channel NAME
  *   mca listener --qmgr QM --listener NAME
  *   mca answer   --qmgr QM --keys DIR --address A --fd N [--ready-fd N]
- *                [--label LABEL] [--tls12]
- *   mca clients  --qmgr QM --keys DIR --fd N [--label LABEL] [--tls12]
+ *                [--label LABEL] [--tls12] [--no-cert]
+ *   mca clients  --qmgr QM --keys DIR --fd N [--label LABEL]
  * each with [--root DIR] [--log text|json].
  */
 #include <getopt.h>
@@ -27,10 +27,10 @@ static const char usage_text[] =
     "       mca ping     --qmgr QM --channel NAME [--root DIR]\n"
     "       mca listener --qmgr QM --listener NAME [--root DIR]\n"
     "       mca answer   --qmgr QM --keys DIR --address TEXT --fd N\n"
-    "                    [--label LABEL] [--tls12] [--ready-fd N]\n"
-    "                    [--root DIR]\n"
+    "                    [--label LABEL] [--tls12] [--no-cert]\n"
+    "                    [--ready-fd N] [--root DIR]\n"
     "       mca clients  --qmgr QM --keys DIR --fd N [--label LABEL]\n"
-    "                    [--tls12] [--root DIR]\n"
+    "                    [--root DIR]\n"
     "       each with [--log text|json]\n"
     "The queue manager starts these itself; see mca(8).\n";
 
@@ -59,6 +59,7 @@ enum option_id {
 	OPT_KEYS,
 	OPT_LABEL,
 	OPT_TLS12,
+	OPT_NO_CERT,
 	OPT_FD,
 	OPT_READY_FD,
 	OPT_LOG,
@@ -73,6 +74,7 @@ static const struct option options[] = {
     {"keys", required_argument, NULL, OPT_KEYS},
     {"label", required_argument, NULL, OPT_LABEL},
     {"tls12", no_argument, NULL, OPT_TLS12},
+    {"no-cert", no_argument, NULL, OPT_NO_CERT},
     {"fd", required_argument, NULL, OPT_FD},
     {"ready-fd", required_argument, NULL, OPT_READY_FD},
     {"log", required_argument, NULL, OPT_LOG},
@@ -105,7 +107,10 @@ take_option(struct run_args *a, int id, const char *value)
 		a->label = value;
 		return true;
 	case OPT_TLS12:
-		a->old_tls = true;
+		a->lets.old_tls = true;
+		return true;
+	case OPT_NO_CERT:
+		a->lets.no_cert = true;
 		return true;
 	case OPT_FD:
 		a->fd = to_fd(value);

@@ -540,6 +540,54 @@ run_key_dir(struct run *r, char *ret, char *ret_label, char *text)
 	return err;
 }
 
+struct lets_asked {
+	bool of_applications;
+	struct run_lets found;
+};
+
+static void
+on_lets(void *arg, const struct mqctl_list *row)
+{
+	struct lets_asked *a = arg;
+	const char *type = run_get(row, "CHLTYPE");
+	struct mqcipher lets;
+
+	if (strcmp(type, "SDR") == 0 ||
+	    (strcmp(type, "SVRCONN") == 0) != a->of_applications)
+		return;
+	a->found.old_tls = a->found.old_tls ||
+			   (mqcipher_find(run_get(row, "SSLCIPH"), &lets) &&
+			       lets.tls12 != NULL);
+	a->found.no_cert = a->found.no_cert ||
+			   strcmp(run_get(row, "SSLCAUTH"), "OPTIONAL") == 0;
+}
+
+enum mqi_err
+run_find_lets(
+    struct run *r, bool of_applications, struct run_lets *ret, char *text)
+{
+	struct lets_asked a = {.of_applications = of_applications};
+	enum mqi_err err =
+	    run_display_each(r, MQCTL_CHANNEL, "*", NULL, on_lets, &a, text);
+
+	if (err != MQI_OK && err != MQI_E_UNKNOWN_OBJECT)
+		return err;
+	*ret = a.found; /* none at all lets nothing in */
+	return MQI_OK;
+}
+
+enum mqi_err
+run_check_sslcauth(const struct mqctl_list *row, bool has_cert, char *text)
+{
+	/* an SDR, which is answered too, has no SSLCAUTH */
+	if (has_cert || strcmp(run_get(row, "SSLCAUTH"), "OPTIONAL") == 0)
+		return MQI_OK;
+	(void)snprintf(text, CHANNEL_TEXT_LEN,
+	    "the partner has shown no certificate, which the channel's "
+	    "SSLCAUTH(REQUIRED) wants");
+	return MQI_E_CERTIFICATE;
+}
+
 void
 run_channel_def(struct run *r, const struct mqctl_list *row,
     const char *channel, struct channel_def *ret)

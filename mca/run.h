@@ -22,6 +22,12 @@
 #define RUN_USAGE 2
 #define RUN_CALLED_BACK 3
 
+/* What some channel lets in, and so TLS must. */
+struct run_lets {
+	bool old_tls; /* TLS 1.2 */
+	bool no_cert; /* who calls without a certificate */
+};
+
 struct run_args {
 	const char *qmgr;
 	const char *root;
@@ -34,8 +40,8 @@ struct run_args {
 	/* answer: the accepted socket; clients: the pair that brings them */
 	bool ping; /* dial: no messages */
 	int fd;
-	int ready_fd; /* answer: told when it is authenticated */
-	bool old_tls; /* answer, clients: some channel lets TLS 1.2 in */
+	int ready_fd;         /* answer: told when it is authenticated */
+	struct run_lets lets; /* answer */
 	bool json;
 };
 
@@ -140,6 +146,14 @@ void run_keep_alive(int fd, int64_t keep_alive_s, uint32_t heartbeat_ms);
  * manager's CERTLABL. */
 MQ_MUST_CHECK enum mqi_err run_key_dir(
     struct run *r, char *ret, char *ret_label, char *text);
+/* What the channels let in that are answered: those of applications (SVRCONN)
+ * or of queue managers.  ret is untouched on a failure. */
+MQ_MUST_CHECK enum mqi_err run_find_lets(
+    struct run *r, bool of_applications, struct run_lets *ret, char *text);
+/* Whether the channel of this row lets in whoever has, or has not, shown a
+ * certificate.  Errors: CERTIFICATE. */
+MQ_MUST_CHECK enum mqi_err run_check_sslcauth(
+    const struct mqctl_list *row, bool has_cert, char *text);
 /* Fills def from a row of DISPLAY CHANNEL and the connection. */
 void run_channel_def(struct run *r, const struct mqctl_list *row,
     const char *channel, struct channel_def *ret);

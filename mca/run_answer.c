@@ -69,6 +69,9 @@ judge(const struct mqchan_hello *h, struct mqctl_list *ret, char *text)
 		err = certs_check_cipher(
 		    link_tls(me.rc.link), run_get(ret, "SSLCIPH"), text);
 	if (err == MQI_OK)
+		err = run_check_sslcauth(
+		    ret, mqtls_has_peer(link_tls(me.rc.link)), text);
+	if (err == MQI_OK)
 		err = run_channel_admit(&me.rc, h->qmgr, text);
 	if (err != MQI_OK)
 		mqctl_list_fini(ret);
@@ -114,8 +117,7 @@ receiver_hello(
 	if (err != MQI_OK)
 		return err;
 	run_receiver_def(&me.rc, &row, ret);
-	(void)snprintf(
-	    ret->identity, sizeof(ret->identity), "%s", me.rc.partner);
+	run_channel_identity(&me.rc, ret->identity);
 	mqctl_list_fini(&row);
 	return MQI_OK;
 }
@@ -130,8 +132,7 @@ sender_hello(const struct mqchan_hello *h, struct sender_def *ret, char *xmitq,
 	if (err != MQI_OK)
 		return err;
 	run_sender_def(&me.rc, &row, ret);
-	(void)snprintf(
-	    ret->identity, sizeof(ret->identity), "%s", me.rc.partner);
+	run_channel_identity(&me.rc, ret->identity);
 	(void)snprintf(xmitq, MQI_NAME_LEN + 1, "%s", run_get(&row, "XMITQ"));
 	ret->calls_back = type_is(&row, "SDR", "SDR");
 	mqctl_list_fini(&row);
@@ -210,7 +211,8 @@ run_answer(const struct run_args *args)
 	if (err != MQI_OK)
 		return RUN_FAILED;
 	certs_init(&me.rc.certs, args->address, args->keys, args->label,
-	    args->old_tls ? MQCIPHER_ANY_TLS12_OR_HIGHER : "");
+	    args->lets.old_tls ? MQCIPHER_ANY_TLS12_OR_HIGHER : "");
+	me.rc.certs.partner_optional = args->lets.no_cert;
 	err = certs_load(&me.rc.certs, why);
 	if (err == MQI_OK)
 		err = run_channel_link(&me.rc, args->fd, true);

@@ -154,6 +154,18 @@ run_channel_peer(struct run_channel *rc, char *text)
 	return err;
 }
 
+void
+run_channel_identity(
+    const struct run_channel *rc, char ret[CHANNEL_IDENTITY_LEN])
+{
+	/* no subject is without a '=' */
+	if (rc->partner[0] != '\0')
+		(void)snprintf(ret, CHANNEL_IDENTITY_LEN, "%s", rc->partner);
+	else
+		(void)snprintf(
+		    ret, CHANNEL_IDENTITY_LEN, "(user %s)", rc->user);
+}
+
 enum mqi_err
 run_channel_match(struct run_channel *rc, const char *pattern, char *text)
 {
@@ -202,13 +214,31 @@ run_channel_admit(struct run_channel *rc, const char *qmgr, char *text)
 	return ask(rc, qmgr, rc->user, text);
 }
 
+/* One that has called, by the definition of now. */
+static enum mqi_err
+sslcauth_again(struct run_channel *rc, char *text)
+{
+	struct mqctl_list row;
+	enum mqi_err err =
+	    run_display(&rc->run, MQCTL_CHANNEL, rc->name, &row, text);
+
+	if (err != MQI_OK)
+		return err;
+	err =
+	    run_check_sslcauth(&row, mqtls_has_peer(link_tls(rc->link)), text);
+	mqctl_list_fini(&row);
+	return err;
+}
+
 /* One that was admitted, by the records of now. */
 static enum mqi_err
 admit_again(struct run_channel *rc, char *text)
 {
 	char user[MQATTR_USER_LEN + 1];
-	enum mqi_err err = ask(rc, rc->c->partner.qmgr, user, text);
+	enum mqi_err err = sslcauth_again(rc, text);
 
+	if (err == MQI_OK)
+		err = ask(rc, rc->c->partner.qmgr, user, text);
 	if (err != MQI_OK || strcmp(user, rc->user) == 0)
 		return err;
 	(void)snprintf(text, CHANNEL_TEXT_LEN,
@@ -375,8 +405,9 @@ status(struct run *r, struct mqctl_list *l)
 	if (rc->partner[0] != '\0') {
 		run_status_str(l, "partner_name", rc->partner);
 		run_status_str(l, "issuer", rc->certs.partner.issuer);
-		run_status_str(l, "cipher", mqtls_cipher(link_tls(rc->link)));
 	}
+	if (rc->role != NULL) /* there is a handshake behind it */
+		run_status_str(l, "cipher", mqtls_cipher(link_tls(rc->link)));
 	if (rc->call_back)
 		run_status_str(l, "call_back", "yes");
 }

@@ -62,6 +62,12 @@ MQ_MUST_CHECK enum mqi_err run_channel_link(
 /* Takes the partner's certificate into rc.  text (CHANNEL_TEXT_LEN) on a
  * failure.  Errors: CERTIFICATE and others of tls.h. */
 MQ_MUST_CHECK enum mqi_err run_channel_peer(struct run_channel *rc, char *text);
+/* As whom the partner keeps positions and is bound to streams: its
+ * certificate's subject or, if it has none, the user that it is here, so that
+ * partners without certificates have nothing in common but by being the same
+ * user. */
+void run_channel_identity(
+    const struct run_channel *rc, char ret[CHANNEL_IDENTITY_LEN]);
 /* Whether that certificate fits SSLPEER.
  * Errors: CHANNEL_CONFIG, CERTIFICATE, NOT_AUTHORIZED. */
 MQ_MUST_CHECK enum mqi_err run_channel_match(

@@ -47,6 +47,8 @@
 #define READ_MS 1000u
 #define TAKES_PER_TURN 64u
 #define DESCRIPTORS_KEPT 64u
+#define TEXT_LEN \
+	(CHANNEL_TEXT_LEN > MQTLS_WHY_LEN ? CHANNEL_TEXT_LEN : MQTLS_WHY_LEN)
 
 struct waiting {
 	TAILQ_ENTRY(waiting) link;
@@ -67,6 +69,7 @@ static struct {
 	unsigned max_clients; /* by the descriptors that we may have */
 	unsigned n_waiting;
 	unsigned n_shaking;
+	struct run_lets lets; /* what they let in, as it was asked last */
 	uint64_t turns;
 	uint64_t loaded_turn; /* when the files were read last */
 	uint64_t read_ms;     /* for one that came */
@@ -96,8 +99,14 @@ fill_def(struct client *c, const struct mqctl_list *row)
 	c->def.max_msg_len =
 	    max == 0 || max > MQI_MAX_BODY ? MQI_MAX_BODY : (uint32_t)max;
 	c->def.idle_ms = (uint32_t)(run_get_uint(row, "DISCINT") * 1000);
-	if (c->cert.subject[0] != '\0')
-		c->not_after = mqtls_ctx_until(me.host.tls, &c->cert);
+}
+
+/* It may stay until the first of both certificates ends. */
+static void
+set_end(struct client *c)
+{
+	c->not_after = mqtls_ctx_until(
+	    me.host.tls, mqtls_has_peer(c->tls) ? &c->cert : NULL);
 }
 
 /* Whether it may use the channel, and as whom; on success mqctl_list_fini() the
@@ -126,6 +135,8 @@ judge_client(
 		err = certs_check_cipher(
 		    c->tls, run_get(ret_row, "SSLCIPH"), text);
 	if (err == MQI_OK)
+		err = run_check_sslcauth(ret_row, mqtls_has_peer(c->tls), text);
+	if (err == MQI_OK)
 		err = admit(&me.run, &who, ret_user, text);
 	if (err != MQI_OK)
 		mqctl_list_fini(ret_row);
@@ -141,8 +152,24 @@ admit_client(struct client *c, char *text)
 	if (err != MQI_OK)
 		return err;
 	fill_def(c, &row);
+	set_end(c);
 	mqctl_list_fini(&row);
 	return MQI_OK;
+}
+
+/* By the files and the definitions of now. */
+static enum mqi_err
+new_tls(char *text, struct mqtls_ctx **ret)
+{
+	const struct run_args *a = me.run.args;
+	struct mqtls_opts opts = {.label = a->label};
+	enum mqi_err err = run_find_lets(&me.run, true, &me.lets, text);
+
+	if (err != MQI_OK)
+		return err;
+	opts.ciphers = me.lets.old_tls ? MQCIPHER_ANY_TLS12_OR_HIGHER : "";
+	opts.partner_optional = me.lets.no_cert;
+	return mqtls_ctx_new(a->keys, &opts, text, ret);
 }
 
 /* Once in a turn, however many ask; what was loaded before stays if what is
@@ -150,16 +177,13 @@ admit_client(struct client *c, char *text)
 static void
 load_tls(void)
 {
-	const struct run_args *a = me.run.args;
-	const struct mqtls_opts opts = {.label = a->label,
-	    .ciphers = a->old_tls ? MQCIPHER_ANY_TLS12_OR_HIGHER : ""};
 	struct mqtls_ctx *fresh = NULL;
-	char text[CLIENT_TEXT_LEN] = "";
+	char text[TEXT_LEN] = "";
 
 	if (me.loaded_turn == me.turns)
 		return;
 	me.loaded_turn = me.turns;
-	if (mqtls_ctx_new(a->keys, &opts, text, &fresh) != MQI_OK) {
+	if (new_tls(text, &fresh) != MQI_OK) {
 		mqlog(MQLOG_ERROR, "certificate.refresh",
 		    "clients: what was loaded before stays: %s", text);
 		return;
@@ -447,14 +471,12 @@ find_socket_dir(const struct run_args *a, char *text)
 static enum mqi_err
 start(const struct run_args *args, char *text)
 {
-	const struct mqtls_opts opts = {.label = args->label,
-	    .ciphers = args->old_tls ? MQCIPHER_ANY_TLS12_OR_HIGHER : ""};
 	enum mqi_err err = find_socket_dir(args, text);
 
 	if (err == MQI_OK)
 		err = run_connect(&me.run, "", "", text);
 	if (err == MQI_OK)
-		err = mqtls_ctx_new(args->keys, &opts, text, &me.host.tls);
+		err = new_tls(text, &me.host.tls);
 	if (err != MQI_OK)
 		return err;
 	me.listener.data = &me;
@@ -471,8 +493,7 @@ start(const struct run_args *args, char *text)
 int
 run_clients(const struct run_args *args)
 {
-	char text[CHANNEL_TEXT_LEN > MQTLS_WHY_LEN ? CHANNEL_TEXT_LEN
-						   : MQTLS_WHY_LEN] = "";
+	char text[TEXT_LEN] = "";
 	enum mqi_err err;
 	int status;
 

@@ -67,8 +67,8 @@ static struct {
 	struct arrivals arrivals;
 	unsigned port;
 	struct certs certs; /* for the warnings, and what receivers are given */
-	bool old_tls;       /* a channel lets TLS 1.2 in */
-	bool stale;         /* the definitions may have changed */
+	struct run_lets lets;
+	bool stale; /* the definitions may have changed */
 	struct mqaddr_pattern blocked[BLOCKED_MAX]; /* CHLAUTH BLOCKADDR */
 	unsigned n_blocked;
 	bool block_warns; /* they are only told */
@@ -184,7 +184,7 @@ spawn(struct child *c, int fd, int ready_fd)
 	const char *argv[] = {a->program, "answer", "--qmgr", a->qmgr, "--keys",
 	    me.certs.dir, "--label", me.certs.label, "--address", c->address,
 	    "--fd", "3", "--ready-fd", "4", "--log", a->json ? "json" : "text",
-	    NULL, NULL, NULL, NULL};
+	    NULL, NULL, NULL, NULL, NULL};
 	size_t n = 0;
 	uv_stdio_container_t stdio[5] = {{.flags = UV_IGNORE},
 	    {.flags = UV_INHERIT_FD, .data.fd = 1},
@@ -199,8 +199,10 @@ spawn(struct child *c, int fd, int ready_fd)
 
 	while (argv[n] != NULL)
 		n++;
-	if (me.old_tls)
+	if (me.lets.old_tls)
 		argv[n++] = "--tls12";
+	if (me.lets.no_cert)
+		argv[n++] = "--no-cert";
 	if (a->root != NULL) {
 		argv[n++] = "--root";
 		argv[n] = a->root;
@@ -431,18 +433,6 @@ open_port(const struct mqctl_list *row, char *text)
 /* ---- what the queue manager's definitions say ---- */
 
 static void
-on_channel(void *arg, const struct mqctl_list *row)
-{
-	bool *old_tls = arg;
-	struct mqcipher lets;
-
-	*old_tls =
-	    *old_tls || (strcmp(run_get(row, "CHLTYPE"), "SDR") != 0 &&
-			    mqcipher_find(run_get(row, "SSLCIPH"), &lets) &&
-			    lets.tls12 != NULL);
-}
-
-static void
 on_block(void *arg, const struct mqctl_list *row)
 {
 	const char *list = run_get(row, "ADDRLIST");
@@ -488,19 +478,16 @@ static enum mqi_err
 read_security(char *text)
 {
 	char keys[PATH_MAX], label[MQNAME_LABEL_LEN + 1], why[CHANNEL_TEXT_LEN];
-	bool old_tls = false;
+	struct run_lets lets;
 	enum mqi_err err = run_key_dir(&me.run, keys, label, text);
 
 	if (err == MQI_OK)
-		err = run_display_each(&me.run, MQCTL_CHANNEL, "*", NULL,
-		    on_channel, &old_tls, text);
-	if (err == MQI_E_UNKNOWN_OBJECT) /* there are no channels */
-		err = MQI_OK;
+		err = run_find_lets(&me.run, false, &lets, text);
 	if (err == MQI_OK)
 		err = read_blocked(text);
 	if (err != MQI_OK)
 		return err;
-	me.old_tls = old_tls;
+	me.lets = lets;
 	certs_fini(&me.certs);
 	certs_init(&me.certs, me.run.args->listener, keys, label, "");
 	/* each receiver loads them for itself: this is for the log */
@@ -613,7 +600,7 @@ run_listener(const struct run_args *args)
 
 	LIST_INIT(&me.children);
 	arrivals_init(&me.arrivals, &me.run.loop, on_decided);
-	clients_child_init(&me.run, &me.certs, &me.old_tls);
+	clients_child_init(&me.run, &me.certs);
 	err = run_init(&me.run, args, &kind);
 	if (err != MQI_OK)
 		return RUN_FAILED;

@@ -66,8 +66,7 @@ io_position_open(void *arg, const uint8_t partner[16], const uint8_t stream[16],
 	channel_hex(partner, hex);
 	(void)snprintf(
 	    me.position.partner, sizeof(me.position.partner), "%s", hex);
-	(void)snprintf(me.position.identity, sizeof(me.position.identity), "%s",
-	    me.rc->partner);
+	run_channel_identity(me.rc, me.position.identity);
 	memcpy(me.position.stream, stream, 16);
 	memset(me.position.incarnation, 0, 16); /* judged by the machine */
 	err = mqagent_position_open(me.rc->run.conn, &me.position, &pos);

@@ -6,9 +6,9 @@
  * DISPLAY, `mqadmin mqsc` help and docs/mqsc.md all follow from it.
  *
  * Defaults that differ from IBM's, on purpose: HBINT 5 s (IBM: 300), so that a
- * dead partner is noticed in seconds; a blank SSLCIPH is any suite of TLS 1.3,
- * and SSLCAUTH is always REQUIRED; a listener's PORT is 1414 (IBM writes 0 for
- * it).  Retries and limits are IBM's.
+ * dead partner is noticed in seconds; a blank SSLCIPH is any suite of TLS 1.3;
+ * a listener's PORT is 1414 (IBM writes 0 for it).  Retries and limits are
+ * IBM's.
  *
  * Invariants (tests/unit/proto/test_attr.c): rows are in order of keyword;
  * every default is valid; each (type, attribute) has at most one row; every
@@ -63,7 +63,7 @@ static const char *const words_npmspeed[] = {"FAST", "NORMAL", NULL};
 static const char *const words_objtype[] = {
     "QMGR", "QUEUE", "CHANNEL", "LISTENER", NULL};
 static const char *const words_putaut[] = {"DEF", "CTX", NULL};
-static const char *const words_sslcauth[] = {"REQUIRED", NULL};
+static const char *const words_sslcauth[] = {"REQUIRED", "OPTIONAL", NULL};
 static const char *const words_trptype[] = {"TCP", NULL};
 static const char *const words_usersrc[] = {"MAP", "NOACCESS", "CHANNEL", NULL};
 static const char *const words_usage[] = {"NORMAL", "XMITQ", NULL};
@@ -193,8 +193,8 @@ const struct mqattr_def mqattr_table[] = {
     FLAG(SHARE, "YES", QL, "more than one handle may be open for input"),
     INT(SHORTRTY, 0, MANY, "10", CH, DIALS, "first attempts to connect"),
     INT(SHORTTMR, 0, MANY, "60", CH, DIALS, "seconds between those attempts"),
-    WORD(SSLCAUTH, words_sslcauth, "REQUIRED", CH, SVR | TAKES,
-	"partners always need a certificate"),
+    WORD(SSLCAUTH, words_sslcauth, "REQUIRED", CH, SVR | TAKES | SVRCONN,
+	"whether who calls must show a certificate"),
     TEXT(SSLCERTI, MQDN_MAX, CA, 0,
 	"pattern that the name of the certificate's issuer must match"),
     TEXT(SSLCIPH, MQCIPHER_NAME_LEN, CH, EVERY,

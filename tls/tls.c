@@ -217,7 +217,10 @@ mqtls_conn_new(struct mqtls_ctx *ctx, bool server, const char *alpn,
 	SSL_set_bio(c->ssl, bio, bio);
 	(void)SSL_set_app_data(c->ssl, c);
 	SSL_set_verify(c->ssl,
-	    SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, on_verify);
+	    SSL_VERIFY_PEER | (server && ctx->partner_optional
+				      ? 0
+				      : SSL_VERIFY_FAIL_IF_NO_PEER_CERT),
+	    on_verify);
 	if (server) {
 		SSL_CTX_set_alpn_select_cb(ctx->ssl, choose_alpn, NULL);
 		SSL_set_accept_state(c->ssl);
@@ -441,6 +444,13 @@ mqtls_close(struct mqtls_conn *c)
 	ERR_clear_error();
 	if (c->shaken && SSL_shutdown(c->ssl) < 0)
 		ERR_clear_error();
+}
+
+bool
+mqtls_has_peer(const struct mqtls_conn *c)
+{
+	MQ_PRE(c->shaken);
+	return SSL_get0_peer_certificate(c->ssl) != NULL;
 }
 
 enum mqi_err

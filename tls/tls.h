@@ -39,6 +39,12 @@ struct mqtls_conn;
 struct mqtls_opts {
 	const char *label;   /* CERTLABL; NULL or "": cert.pem and key.pem */
 	const char *ciphers; /* SSLCIPH (base/cipher.h); NULL or "": TLS 1.3 */
+	/* A server: a partner that shows no certificate is let in; one that it
+	 * shows must still be good. */
+	bool partner_optional;
+	/* A client: it shows none if cert.pem and key.pem are both missing.
+	 * Then mqtls_ctx_cert() and mqtls_ctx_until() are not for it. */
+	bool own_optional;
 };
 
 /* opts NULL: all defaults.  Errors: CERTIFICATE (missing, unreadable, mode,
@@ -63,7 +69,7 @@ void mqtls_ctx_cert(const struct mqtls_ctx *ctx, struct mqtls_cert *ret);
  * nobody is let in.  0: there is none, or none says. */
 int64_t mqtls_ctx_crl_until(const struct mqtls_ctx *ctx);
 /* When a connection with this partner must end: the earlier not_after of its
- * certificate and ours. */
+ * certificate and ours.  partner NULL: it has none. */
 int64_t mqtls_ctx_until(
     const struct mqtls_ctx *ctx, const struct mqtls_cert *partner);
 
@@ -104,11 +110,14 @@ MQ_MUST_CHECK enum mqi_err mqtls_write(
 /* Queues the clean end of our side. */
 void mqtls_close(struct mqtls_conn *c);
 
-/* The partner's certificate; after the handshake. */
+/* Whether the partner has shown a certificate; after the handshake. */
+bool mqtls_has_peer(const struct mqtls_conn *c);
+/* That certificate.  Errors: CERTIFICATE (there is none), TOO_BIG. */
 MQ_MUST_CHECK enum mqi_err mqtls_peer(
     const struct mqtls_conn *c, struct mqtls_cert *ret);
 /* Whether a context that was loaded since would still let the partner in, its
- * revocations included.  Errors: CERTIFICATE, with the sentence. */
+ * revocations included; of one without a certificate its options say that.
+ * Errors: CERTIFICATE, with the sentence. */
 MQ_MUST_CHECK enum mqi_err mqtls_peer_again(
     const struct mqtls_conn *c, const struct mqtls_ctx *fresh, char *ret_why);
 /* Whether it fits an SSLPEER pattern (base/dn.h). */

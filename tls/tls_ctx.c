@@ -96,8 +96,9 @@ mqtls_ctx_until(const struct mqtls_ctx *ctx, const struct mqtls_cert *partner)
 	struct mqtls_cert own;
 
 	mqtls_ctx_cert(ctx, &own);
-	return own.not_after < partner->not_after ? own.not_after
-						  : partner->not_after;
+	if (partner == NULL || own.not_after < partner->not_after)
+		return own.not_after;
+	return partner->not_after;
 }
 
 /* What SSLCIPH lets in. */
@@ -236,11 +237,17 @@ mqtls_peer_recheck(
     const struct mqtls_ctx *ctx, SSL *ssl, bool is_client, char *ret_why)
 {
 	X509 *cert = SSL_get0_peer_certificate(ssl);
-	int result = X509_V_ERR_UNSPECIFIED;
+	int result;
 
-	if (cert != NULL)
-		result = verify(ctx->ssl, cert, SSL_get_peer_cert_chain(ssl),
-		    is_client ? "ssl_client" : "ssl_server");
+	if (cert == NULL && is_client && ctx->partner_optional)
+		return MQI_OK;
+	if (cert == NULL) {
+		(void)snprintf(ret_why, MQTLS_WHY_LEN,
+		    "the partner has shown no certificate");
+		return MQI_E_CERTIFICATE;
+	}
+	result = verify(ctx->ssl, cert, SSL_get_peer_cert_chain(ssl),
+	    is_client ? "ssl_client" : "ssl_server");
 	if (result == X509_V_OK)
 		return MQI_OK;
 	(void)snprintf(ret_why, MQTLS_WHY_LEN,
@@ -270,41 +277,64 @@ mqtls_ctx_crl_until(const struct mqtls_ctx *ctx)
 	return until;
 }
 
+static bool
+is_missing(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) != 0 && errno == ENOENT;
+}
+
+/* Our own certificate and its key. */
 static enum mqi_err
-load(SSL_CTX *c, const char *dir, const char *label, char *why)
+load_own(SSL_CTX *c, const char *cert, const char *key, char *why)
+{
+	enum mqi_err err = check_key_file(key, why);
+	struct mqtls_cert own;
+
+	if (err != MQI_OK)
+		return err;
+	if (SSL_CTX_use_certificate_chain_file(c, cert) != 1)
+		return refuse(why, cert, "no certificate can be read");
+	if (SSL_CTX_use_PrivateKey_file(c, key, SSL_FILETYPE_PEM) != 1)
+		return refuse(why, key,
+		    ERR_GET_REASON(ERR_peek_last_error()) ==
+			    X509_R_KEY_VALUES_MISMATCH
+			? "the key is not the certificate's"
+			: "no key can be read");
+	if (SSL_CTX_check_private_key(c) != 1)
+		return refuse(why, key, "the key is not the certificate's");
+	if (mqtls_cert_read(SSL_CTX_get0_certificate(c), &own) != MQI_OK)
+		return refuse(
+		    why, cert, "its subject is longer than 256 bytes");
+	return MQI_OK;
+}
+
+static enum mqi_err
+load(SSL_CTX *c, const char *dir, const char *label, bool own_optional,
+    char *why)
 {
 	char *ca = NULL, *cert = NULL, *key = NULL, *crl = NULL;
 	const char *dot = label[0] != '\0' ? "." : "";
 	enum mqi_err err = MQI_E_NO_MEMORY;
-	struct mqtls_cert own;
+	bool has_own;
 
 	if (asprintf(&ca, "%s/ca.pem", dir) < 0 ||
 	    asprintf(&cert, "%s/%s%scert.pem", dir, label, dot) < 0 ||
 	    asprintf(&key, "%s/%s%skey.pem", dir, label, dot) < 0 ||
 	    asprintf(&crl, "%s/crl.pem", dir) < 0)
 		goto out;
-	err = check_key_file(key, why);
-	if (err != MQI_OK)
-		goto out;
+	has_own = !own_optional || !is_missing(cert) || !is_missing(key);
+	err = MQI_OK;
 	if (SSL_CTX_load_verify_file(c, ca) != 1)
 		err = refuse(why, ca, "no authority's certificate can be read");
-	else if (SSL_CTX_use_certificate_chain_file(c, cert) != 1)
-		err = refuse(why, cert, "no certificate can be read");
-	else if (SSL_CTX_use_PrivateKey_file(c, key, SSL_FILETYPE_PEM) != 1)
-		err = refuse(why, key,
-		    ERR_GET_REASON(ERR_peek_last_error()) ==
-			    X509_R_KEY_VALUES_MISMATCH
-			? "the key is not the certificate's"
-			: "no key can be read");
-	else if (SSL_CTX_check_private_key(c) != 1)
-		err = refuse(why, key, "the key is not the certificate's");
-	else if (mqtls_cert_read(SSL_CTX_get0_certificate(c), &own) != MQI_OK)
-		err = refuse(why, cert, "its subject is longer than 256 bytes");
-	else
+	if (err == MQI_OK && has_own)
+		err = load_own(c, cert, key, why);
+	if (err == MQI_OK) {
 		SSL_CTX_set_client_CA_list(c, SSL_load_client_CA_file(ca));
-	if (err == MQI_OK)
 		err = load_crl(c, crl, why);
-	if (err == MQI_OK)
+	}
+	if (err == MQI_OK && has_own)
 		err = verify_own(c, cert, why);
 out:
 	free(ca);
@@ -360,7 +390,9 @@ mqtls_ctx_new(const char *dir, const struct mqtls_opts *opts, char *ret_why,
 		free(ctx);
 		return MQI_E_SSL_INITIALIZATION_ERROR;
 	}
-	err = load(ctx->ssl, dir, label, ret_why);
+	ctx->partner_optional = opts != NULL && opts->partner_optional;
+	err = load(
+	    ctx->ssl, dir, label, opts != NULL && opts->own_optional, ret_why);
 	if (err != MQI_OK) {
 		mqtls_ctx_free(ctx);
 		return err;

@@ -9,6 +9,7 @@
 
 struct mqtls_ctx {
 	SSL_CTX *ssl;
+	bool partner_optional; /* as in mqtls_opts */
 };
 
 /* "what: OpenSSL's reasons", from the thread's error queue, which is emptied.

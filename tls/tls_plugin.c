@@ -14,7 +14,8 @@ open_client(const char *dir, const char *alpn, char *ret_why,
     struct mqtls_conn **ret_conn)
 {
 	struct mqtls_ctx *ctx = NULL;
-	enum mqi_err err = mqtls_ctx_new(dir, NULL, ret_why, &ctx);
+	const struct mqtls_opts opts = {.own_optional = true};
+	enum mqi_err err = mqtls_ctx_new(dir, &opts, ret_why, &ctx);
 
 	if (err != MQI_OK)
 		return err;

@@ -3,7 +3,8 @@
  * test_channel_hostile.c - a partner with a good certificate and a channel of
  * its own, who speaks the protocol and means harm: the memory of the receiver
  * and of the queue manager stays bounded whatever comes, each fault ends its
- * own connection with a reason, and another partner's channel goes on.
+ * own connection with a reason, and another partner's channel goes on.  And one
+ * without a certificate, who gets no further than SSLCAUTH says.
  *
  * QM3 is the hostile one (this program), QM1 the other partner of QM2.  What a
  * sanitizer takes is not measured.
@@ -59,6 +60,7 @@ struct foe {
 	size_t len;
 	uint64_t number;
 	struct mqbuf desc;
+	const char *channel;
 };
 
 /* ---- the two queue managers ---- */
@@ -195,8 +197,20 @@ make_desc(struct foe *e, const char *queue)
 	mqbuf_fini(&b);
 }
 
+static void
+use_certificate(struct fixture *f, SSL_CTX *ctx)
+{
+	char path[PATH_MAX];
+
+	(void)snprintf(path, sizeof(path), "%.1000s/qm3/cert.pem", f->dir.path);
+	assert_int_equal(SSL_CTX_use_certificate_chain_file(ctx, path), 1);
+	(void)snprintf(path, sizeof(path), "%.1000s/qm3/key.pem", f->dir.path);
+	assert_int_equal(
+	    SSL_CTX_use_PrivateKey_file(ctx, path, SSL_FILETYPE_PEM), 1);
+}
+
 static struct foe *
-foe_new(struct fixture *f, const char *queue)
+foe_connect(struct fixture *f, const char *queue, bool has_cert)
 {
 	static const unsigned char alpn[] = "\x0dsluice-chan/1";
 	struct sockaddr_in sin = {.sin_family = AF_INET,
@@ -204,15 +218,12 @@ foe_new(struct fixture *f, const char *queue)
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct timeval limit = {.tv_sec = LIMIT_S};
 	struct foe *e = calloc(1, sizeof(*e));
-	char path[PATH_MAX];
 
 	make_desc(e, queue);
+	e->channel = "QM3.QM2";
 	e->ctx = SSL_CTX_new(TLS_client_method());
-	(void)snprintf(path, sizeof(path), "%.1000s/qm3/cert.pem", f->dir.path);
-	assert_int_equal(SSL_CTX_use_certificate_chain_file(e->ctx, path), 1);
-	(void)snprintf(path, sizeof(path), "%.1000s/qm3/key.pem", f->dir.path);
-	assert_int_equal(
-	    SSL_CTX_use_PrivateKey_file(e->ctx, path, SSL_FILETYPE_PEM), 1);
+	if (has_cert)
+		use_certificate(f, e->ctx);
 	e->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(
 	    connect(e->fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
@@ -227,6 +238,12 @@ foe_new(struct fixture *f, const char *queue)
 	assert_int_equal(SSL_set_fd(e->ssl, e->fd), 1);
 	assert_int_equal(SSL_connect(e->ssl), 1);
 	return e;
+}
+
+static struct foe *
+foe_new(struct fixture *f, const char *queue)
+{
+	return foe_connect(f, queue, true);
 }
 
 static void
@@ -290,18 +307,18 @@ hear(struct foe *e, unsigned type, uint32_t *ret_reason)
 }
 
 static void
-put_hello(struct mqbuf *b)
+put_hello(const struct foe *e, struct mqbuf *b)
 {
 	struct mqchan_hello h = {.version_min = 1,
 	    .version_max = 1,
 	    .role = MQCHAN_ROLE_SENDER,
-	    .channel = "QM3.QM2",
 	    .qmgr = "QM3",
 	    .qmid = {0xbb},
 	    .heartbeat_ms = 1000,
 	    .batch_size = 9999,
 	    .max_msg_len = 104857600};
 
+	(void)snprintf(h.channel, sizeof(h.channel), "%s", e->channel);
 	mqchan_encode_hello(b, &h);
 }
 
@@ -339,7 +356,7 @@ foe_running(struct fixture *f, uint8_t stream, const char *queue)
 	struct mqbuf b;
 
 	mqbuf_init(&b, 65536);
-	put_hello(&b);
+	put_hello(e, &b);
 	put_stream(&b, stream);
 	assert_true(say(e, &b));
 	assert_true(hear(e, MQCHAN_RESUME, NULL));
@@ -482,7 +499,7 @@ test_what_is_said_twice_or_out_of_turn_is_refused(void **state)
 
 	mqbuf_init(&b, 1u << 20);
 	e = foe_running(f, 50, "FOE");
-	put_hello(&b);
+	put_hello(e, &b);
 	assert_true(say(e, &b));
 	expect_error(f, e, MQI_E_PROTOCOL);
 	foe_free(e);
@@ -542,6 +559,93 @@ test_a_system_queue_is_not_put_to(void **state)
 	other_one_works(f);
 }
 
+/* Says HELLO without a certificate; the reason of the refusal: CERTIFICATE,
+ * too, if TLS itself refuses, OK for none. */
+static enum mqi_err
+nameless_hello(struct fixture *f, const char *channel)
+{
+	struct foe *e = foe_connect(f, "FOE", false);
+	uint32_t reason = 0;
+	struct mqbuf b;
+	bool ended;
+
+	e->channel = channel;
+	mqbuf_init(&b, 65536);
+	put_hello(e, &b);
+	put_stream(&b, 1);
+	(void)say(e, &b);
+	ended = !hear(e, MQCHAN_RESUME, &reason);
+	if (ended && reason == 0)
+		reason = MQI_E_CERTIFICATE;
+	foe_free(e);
+	mqbuf_fini(&b);
+	return (enum mqi_err)reason;
+}
+
+/* A listener hears a moment later what was defined. */
+static void
+wait_nameless(struct fixture *f, const char *channel, enum mqi_err want)
+{
+	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
+	enum mqi_err got;
+
+	while ((got = nameless_hello(f, channel)) != want) {
+		if (test_now_ms() > end) {
+			(void)fprintf(stderr, "%u instead of %u\n",
+			    (unsigned)got, (unsigned)want);
+			proc_die(&f->qm[1].proc, "one without a certificate");
+		}
+		(void)poll(NULL, 0, 10);
+	}
+}
+
+static void
+test_one_without_a_certificate_gets_as_far_as_sslcauth_lets(void **state)
+{
+	struct fixture *f = *state;
+	struct foe *e;
+	struct mqbuf b;
+
+	/* as long as no channel lets such ones in, TLS does not */
+	assert_int_equal(nameless_hello(f, "QM3.QM2"), MQI_E_CERTIFICATE);
+	qm_mqsc(&f->qm[1],
+	    "DEFINE QLOCAL(NAMELESS)\n"
+	    "DEFINE CHANNEL(OPEN) CHLTYPE(RCVR) SSLCAUTH(OPTIONAL)\n"
+	    "DEFINE CHANNEL(NAMED) CHLTYPE(RCVR) SSLCAUTH(OPTIONAL) "
+	    "SSLPEER('CN=QM3')\n");
+	/* the record of the tests asks for a certificate of its authority */
+	wait_nameless(f, "OPEN", MQI_E_NOT_AUTHORIZED);
+	qm_mqsc(&f->qm[1],
+	    "SET CHLAUTH('*') TYPE(ADDRESSMAP) ADDRESS('127.0.0.1') "
+	    "MCAUSER('nobody')\n"
+	    "SET AUTHREC OBJTYPE(QMGR) PRINCIPAL('nobody') AUTHADD(CONNECT)\n"
+	    "SET AUTHREC PROFILE(NAMELESS) OBJTYPE(QUEUE) "
+	    "PRINCIPAL('nobody') AUTHADD(PUT)\n");
+	assert_int_equal(nameless_hello(f, "QM3.QM2"), MQI_E_CERTIFICATE);
+	wait_logged(f, "SSLCAUTH(REQUIRED)");
+	assert_int_equal(nameless_hello(f, "NAMED"), MQI_E_NOT_AUTHORIZED);
+	/* what a certificate has begun is not theirs */
+	assert_int_equal(nameless_hello(f, "OPEN"), MQI_E_NOT_CURRENT);
+	e = foe_connect(f, "NAMELESS", false);
+	e->channel = "OPEN";
+	mqbuf_init(&b, 65536);
+	put_hello(e, &b);
+	put_stream(&b, 77);
+	put_msg(e, &b, "x", 1, 1);
+	assert_true(say(e, &b));
+	if (!hear(e, MQCHAN_ACK, NULL))
+		proc_die(&f->qm[1].proc, "one that is let in puts nothing");
+	assert_int_equal(depth_of(&f->qm[1], "NAMELESS"), 1);
+	/* what was let in is judged again */
+	qm_mqsc(&f->qm[1],
+	    "ALTER CHANNEL(OPEN) CHLTYPE(RCVR) SSLCAUTH(REQUIRED)\n"
+	    "REFRESH SECURITY\n");
+	expect_error(f, e, MQI_E_CERTIFICATE);
+	foe_free(e);
+	mqbuf_fini(&b);
+	other_one_works(f);
+}
+
 int
 main(void)
 {
@@ -553,6 +657,7 @@ main(void)
 	    TEST(test_what_is_said_twice_or_out_of_turn_is_refused),
 	    TEST(test_streams_of_one_partner_are_bounded),
 	    TEST(test_a_system_queue_is_not_put_to),
+	    TEST(test_one_without_a_certificate_gets_as_far_as_sslcauth_lets),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

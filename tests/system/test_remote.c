@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "tests/lib/qm.h"
 
@@ -449,12 +450,79 @@ test_a_slow_reader_holds_up_nobody(void **state)
 	OK(mqi_disconnect(c));
 }
 
+/* Only the authority's certificate. */
+static void
+make_nameless(char ret[PATH_MAX])
+{
+	const char *argv[] = {"/bin/cp", NULL, ret, NULL};
+	char ca[PATH_MAX + 16], log[PATH_MAX], *out = NULL;
+
+	(void)snprintf(ret, PATH_MAX, "%.4000s/nameless", dir.path);
+	(void)snprintf(ca, sizeof(ca), "%s/ca.pem", keys);
+	(void)snprintf(log, sizeof(log), "%.4000s/cp.log", dir.path);
+	assert_int_equal(mkdir(ret, 0700), 0);
+	argv[1] = ca;
+	assert_int_equal(proc_run(argv, NULL, log, &out), 0);
+	free(out);
+}
+
+static void
+test_sslcauth_optional_lets_one_in_without_a_certificate(void **state)
+{
+	struct mqi_connect_opts opts = remote_opts();
+	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
+	char nameless[PATH_MAX];
+	mqi_conn *c = NULL;
+	mqi_queue *q = NULL;
+	mqi_msg *msg = NULL;
+	enum mqi_err err;
+
+	(void)state;
+	make_nameless(nameless);
+	opts.key_dir = nameless;
+	assert_refused(&opts, MQI_E_CERTIFICATE, "certificate required");
+	qm_mqsc(
+	    &qm, "DEFINE CHANNEL(OPEN) CHLTYPE(SVRCONN) SSLCAUTH(OPTIONAL)\n");
+	opts.channel = "OPEN";
+	/* it is known within a second; then the record of the tests wants a
+	 * certificate of its authority */
+	while ((err = mqi_connect("QM1", &opts, &c)) == MQI_E_CERTIFICATE &&
+	       test_now_ms() < end)
+		(void)poll(NULL, 0, 20);
+	assert_int_equal(err, MQI_E_NOT_AUTHORIZED);
+	qm_mqsc(&qm, "SET CHLAUTH(OPEN) TYPE(USERMAP) CLNTUSER('*') "
+		     "ADDRESS('127.0.0.1') MCAUSER('partner')\n"
+		     "SET CHLAUTH(APP) TYPE(ADDRESSMAP) ADDRESS('*') "
+		     "MCAUSER('partner')\n");
+	opts.channel = "APP";
+	assert_refused(&opts, MQI_E_CERTIFICATE, "SSLCAUTH(REQUIRED)");
+	opts.channel = "OPEN";
+	c = connect_by(&opts);
+	OK(mqi_open(c, "Q", NULL, BOTH_WAYS, &q));
+	OK(mqi_put(q, NULL, NULL, "x", 1));
+	OK(mqi_poll(q, NULL, &msg));
+	(void)mqi_msg_free(msg);
+	/* who may not stay is ended */
+	qm_mqsc(&qm, "ALTER CHANNEL(OPEN) CHLTYPE(SVRCONN) SSLCAUTH(REQUIRED)\n"
+		     "REFRESH SECURITY\n"
+		     "SET CHLAUTH(OPEN) TYPE(USERMAP) CLNTUSER('*') "
+		     "ADDRESS('127.0.0.1') ACTION(REMOVE)\n"
+		     "SET CHLAUTH(APP) TYPE(ADDRESSMAP) ADDRESS('*') "
+		     "ACTION(REMOVE)\n");
+	while (mqi_put(q, NULL, NULL, "x", 1) == MQI_OK)
+		assert_true(test_now_ms() < end);
+	assert_non_null(strstr(mqi_last_error(c), "has shown no certificate"));
+	(void)mqi_disconnect(c);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_put_and_get_by_tls),
 	    cmocka_unit_test(test_refusals_say_why),
+	    cmocka_unit_test(
+		test_sslcauth_optional_lets_one_in_without_a_certificate),
 	    cmocka_unit_test(test_hosts_are_tried_in_order),
 	    cmocka_unit_test(test_uri_and_environment_say_where),
 	    cmocka_unit_test(test_an_application_has_the_rights_of_its_user),

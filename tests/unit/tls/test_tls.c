@@ -281,6 +281,60 @@ test_a_key_that_others_can_read_does_not_load(void **state)
 }
 
 static void
+test_who_shows_no_certificate(void **state)
+{
+	const struct mqtls_opts lets = {.partner_optional = true},
+				lacks = {.own_optional = true};
+	struct mqtls_cert cert, own;
+	enum mqi_err server;
+	struct pair p;
+	char cmd[1024];
+	uint8_t buf[16];
+	bool closed;
+	size_t n;
+
+	(void)state;
+	(void)snprintf(cmd, sizeof(cmd), "mkdir %s && cp %s %s",
+	    path("nameless"), path("ca/ca.pem"), path("nameless"));
+	assert_int_equal(system(cmd), 0);
+	assert_int_equal(
+	    mqtls_ctx_new(path("nameless"), NULL, why, &p.client_ctx),
+	    MQI_E_CERTIFICATE);
+	pair_init_opts(&p, "nameless", &lacks, "qm2", &lets, "sluice-chan/1");
+	assert_int_equal(shake(&p, &server), MQI_OK);
+	assert_int_equal(server, MQI_OK);
+	assert_true(mqtls_has_peer(p.client));
+	assert_false(mqtls_has_peer(p.server));
+	assert_int_equal(mqtls_peer(p.server, &cert), MQI_E_CERTIFICATE);
+	mqtls_ctx_cert(p.server_ctx, &own);
+	assert_int_equal(mqtls_ctx_until(p.server_ctx, NULL), own.not_after);
+	assert_int_equal(mqtls_peer_again(p.server, p.server_ctx, why), MQI_OK);
+	pair_fini(&p);
+
+	/* one that is shown must be good ("mixed" is of a test before) */
+	pair_init_opts(&p, "mixed", NULL, "qm2", &lets, "sluice-chan/1");
+	assert_int_equal(shake(&p, &server), MQI_OK);
+	assert_int_equal(server, MQI_E_CERTIFICATE);
+	pair_fini(&p);
+
+	/* others let nobody in without */
+	pair_init_opts(&p, "nameless", &lacks, "qm2", NULL, "sluice-chan/1");
+	assert_int_equal(shake(&p, &server), MQI_OK);
+	assert_int_equal(server, MQI_E_CERTIFICATE);
+	assert_int_equal(mqtls_read(p.client, buf, sizeof(buf), &n, &closed),
+	    MQI_E_CERTIFICATE);
+	pair_fini(&p);
+
+	/* half of a pair is a mistake, not none */
+	(void)snprintf(cmd, sizeof(cmd), "cp %s %s", path("qm1/cert.pem"),
+	    path("nameless"));
+	assert_int_equal(system(cmd), 0);
+	assert_int_equal(
+	    mqtls_ctx_new(path("nameless"), &lacks, why, &p.client_ctx),
+	    MQI_E_CERTIFICATE);
+}
+
+static void
 copy_crl(const char *ca, const char *dir)
 {
 	char cmd[1024];
@@ -500,6 +554,7 @@ main(void)
 	    cmocka_unit_test(test_a_foreign_certificate_is_refused),
 	    cmocka_unit_test(test_an_expired_certificate_does_not_load),
 	    cmocka_unit_test(test_a_key_that_others_can_read_does_not_load),
+	    cmocka_unit_test(test_who_shows_no_certificate),
 	    cmocka_unit_test(test_a_revoked_certificate_is_refused),
 	    cmocka_unit_test(test_tls12_needs_both_ends_to_ask_for_it),
 	    cmocka_unit_test(test_a_label_chooses_the_certificate),
