@@ -234,6 +234,9 @@ certs_refresh(struct certs *c, const struct mqtls_conn *conn, char *text)
 	if (conn != NULL)
 		err = mqtls_peer_again(conn, fresh, text);
 	take(c, fresh);
+	if (c->until != 0) /* our certificate may be another */
+		c->until = mqtls_ctx_until(fresh,
+		    conn != NULL && mqtls_has_peer(conn) ? &c->partner : NULL);
 	return err;
 }
 

@@ -206,8 +206,10 @@ admit_again(struct client *c, char *text)
 	if (err != MQI_OK)
 		return err;
 	mqctl_list_fini(&row);
-	if (strcmp(user, c->def.user) == 0)
+	if (strcmp(user, c->def.user) == 0) {
+		set_end(c); /* our certificate may be another */
 		return MQI_OK;
+	}
 	(void)snprintf(text, CLIENT_TEXT_LEN, "the client is another user now");
 	return MQI_E_NOT_AUTHORIZED;
 }
