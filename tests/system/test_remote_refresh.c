@@ -8,6 +8,7 @@
 #include <stdint.h>
 /* after those that it needs */
 #include <cmocka.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,8 +55,15 @@ try_connect(const char *channel, mqi_conn **ret)
 	    .conname = conname,
 	    .channel = channel,
 	    .key_dir = keys};
+	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
+	enum mqi_err err;
 
-	return mqi_connect("QM1", &opts, ret);
+	/* a listener comes up after the command that starts it */
+	while ((err = mqi_connect("QM1", &opts, ret)) ==
+		   MQI_E_HOST_NOT_AVAILABLE &&
+	       test_now_ms() < end)
+		(void)poll(NULL, 0, 5);
+	return err;
 }
 
 static void
