@@ -14,7 +14,7 @@
  *     and the exception report to its reply-to queue, if it asks for one.
  *  4. If there is no dead-letter queue, or none may be used, or it takes
  *     nothing, the channel ends and the message stays at the sender; one that
- * is not persistent is dropped, if NPMSPEED is FAST at both ends.
+ *     is not persistent is dropped, if NPMSPEED is FAST at both ends.
  *
  * A message that has expired is dropped whenever it is about to be put, with
  * an expiration report if it asks for one, and never dead-lettered.

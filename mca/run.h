@@ -37,8 +37,8 @@ struct run_args {
 	const char *keys;     /* answer, clients: directory of the PEM files */
 	const char *label;    /* answer, clients: CERTLABL */
 	const char *program;  /* listener: to start those with */
+	bool ping;            /* dial: no messages */
 	/* answer: the accepted socket; clients: the pair that brings them */
-	bool ping; /* dial: no messages */
 	int fd;
 	int ready_fd;         /* answer: told when it is authenticated */
 	struct run_lets lets; /* answer */

@@ -179,7 +179,10 @@ agents_stop_instances(struct agents *a, const char *name, const char *conname,
 						       : MQI_E_STATE;
 	if (g->process.alive && is_instance(&g->info, conname, qmgr)) {
 		any = true;
-		chan_stop(&g->machine, true, true);
+		uv_timer_stop(&g->retry);
+		g->work = false;
+		/* one that a person is stopping already stays stopped */
+		chan_stop(&g->machine, true, !channel_is_stopped(a, name));
 		agent_end_process(g, mode);
 	}
 	for (guest = TAILQ_FIRST(&g->guests); guest != NULL; guest = next) {

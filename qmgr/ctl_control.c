@@ -100,20 +100,27 @@ ctl_start_channel(struct ctl *c)
 	return err == MQI_OK ? keep_stop_request(c, false) : err;
 }
 
+/* An option that is blank, or not given, is any. */
+static const char *
+option_or_any(const struct ctl *c, const char *keyword)
+{
+	const char *value = ctl_option(c, keyword);
+
+	return value == NULL || strspn(value, " ") == strlen(value) ? ""
+								    : value;
+}
+
 /* One of its instances, or some: the channel stays as it is. */
 static enum mqi_err
 stop_instances(struct ctl *c, enum agents_stop_mode mode, bool stopped)
 {
-	const char *conname = ctl_option(c, "CONNAME");
-	const char *qmgr = ctl_option(c, "QMNAME");
-
 	if (stopped)
 		return ctl_fail(c, MQI_E_ATTRIBUTE,
 		    "STATUS(STOPPED) is of the whole channel: give no CONNAME "
 		    "or QMNAME with it");
 	return control_result(c,
 	    agents_stop_instances(qmgr_agents(c->qm), c->cmd->name,
-		conname != NULL ? conname : "", qmgr != NULL ? qmgr : "", mode),
+		option_or_any(c, "CONNAME"), option_or_any(c, "QMNAME"), mode),
 	    "has no such instance: DISPLAY CHSTATUS shows those that run");
 }
 

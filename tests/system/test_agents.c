@@ -317,6 +317,8 @@ test_stop_ends_one_that_ignores_sigterm(void **state)
 	await_calls(f, "deaf", 1);
 	qm_mqsc(&f->q, "STOP CHANNEL(A.B)\n");
 	await_status(f, MQCTL_CHSTATUS, "A.B", "STOPPING");
+	/* its instance alone, once more: the channel stays stopped */
+	qm_mqsc(&f->q, "STOP CHANNEL(A.B) CONNAME(' ')\n");
 	await_status(f, MQCTL_CHSTATUS, "A.B", "STOPPED");
 }
 
