@@ -121,6 +121,8 @@ add_agent(pid_t pid, struct cost_agents *ret)
 		     proc_number(pid, "smaps_rollup", "Private_Dirty:")) /
 	    1024;
 
+	if (mib == 0) /* it is gone, or we are not root */
+		return;
 	ret->n++;
 	ret->private_mib += mib;
 	if (mib > ret->most_mib)

@@ -28,6 +28,7 @@
 #include "base/mem.h"
 #include "mca/arrival.h"
 #include "mca/handover.h"
+#include "mca/sandbox.h"
 
 #define WAITING_MAX 1024u
 #define RESTART_MS 1000u
@@ -77,7 +78,8 @@ on_child_exit(uv_process_t *process, int64_t status, int signum)
 {
 	if (signum != 0)
 		mqlog(MQLOG_WARN, "clients.killed",
-		    "the process of all clients ended by signal %d", signum);
+		    "the process of all clients ended by signal %d%s", signum,
+		    sandbox_signal_text(signum));
 	else if (status != RUN_DONE)
 		mqlog(MQLOG_WARN, "clients.ended",
 		    "the process of all clients ended with status %d",

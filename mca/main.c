@@ -10,6 +10,7 @@
  *   mca clients  --qmgr QM --keys DIR --fd N [--label LABEL]
  * each with [--root DIR] [--log text|json].
  */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include "base/log.h"
 #include "base/name.h"
 #include "mca/run.h"
+#include "mca/sandbox.h"
 
 #define PROGRAM_MAX 4096u
 
@@ -132,6 +134,12 @@ run_mode(const char *mode, const struct run_args *a)
 	if (a->qmgr == NULL || !mqname_is_valid(a->qmgr, MQI_NAME_LEN))
 		return usage("--qmgr with a valid name is needed");
 	mqlog_init(a->qmgr, a->json);
+	if (sandbox_harden() != MQI_OK) {
+		mqlog(MQLOG_ERROR, "agent.sandbox",
+		    "the kernel lets no process give up privileges: %s",
+		    strerror(errno));
+		return RUN_FAILED;
+	}
 	if (strcmp(mode, "dial") == 0 || strcmp(mode, "ping") == 0)
 		return a->channel != NULL ? run_dial(a)
 					  : usage("--channel is needed");

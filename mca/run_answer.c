@@ -22,6 +22,7 @@
 
 #include "base/name.h"
 #include "mca/run_channel.h"
+#include "mca/sandbox.h"
 
 static struct {
 	struct run_channel rc;
@@ -214,6 +215,8 @@ run_answer(const struct run_args *args)
 	    args->lets.old_tls ? MQCIPHER_ANY_TLS12_OR_HIGHER : "");
 	me.rc.certs.partner_optional = args->lets.no_cert;
 	err = certs_load(&me.rc.certs, why);
+	if (err == MQI_OK)
+		err = sandbox_enter(SANDBOX_SERVING, why);
 	if (err == MQI_OK)
 		err = run_channel_link(&me.rc, args->fd, true);
 	if (err != MQI_OK)

@@ -38,6 +38,7 @@
 #include "mca/client.h"
 #include "mca/handover.h"
 #include "mca/run.h"
+#include "mca/sandbox.h"
 
 #define CLIENTS_MAX 10000u
 #define WAITING_MAX 4096u
@@ -489,7 +490,7 @@ start(const struct run_args *args, char *text)
 		return MQI_E_RESOURCE_PROBLEM;
 	}
 	raise_descriptors();
-	return MQI_OK;
+	return sandbox_enter(SANDBOX_SERVING, text);
 }
 
 int

@@ -22,6 +22,7 @@
 #include "base/dial.h"
 #include "base/dn.h"
 #include "mca/run_channel.h"
+#include "mca/sandbox.h"
 
 #define DIAL_MS 10000u
 
@@ -183,7 +184,12 @@ start(char *text)
 	if (err != MQI_OK)
 		return err;
 	tell_state("BINDING");
-	err = mqdial(me.rc.conname, DIAL_MS, text, &fd);
+	err = sandbox_enter(SANDBOX_DIALLING, text);
+	if (err == MQI_OK)
+		err = mqdial(me.rc.conname, DIAL_MS, text, &fd);
+	if (err != MQI_OK)
+		return err;
+	err = sandbox_enter(SANDBOX_LINKED, text);
 	if (err != MQI_OK)
 		return err;
 	err = run_channel_link(&me.rc, fd, false);

@@ -36,6 +36,7 @@
 #include "mca/arrival.h"
 #include "mca/clients_child.h"
 #include "mca/run.h"
+#include "mca/sandbox.h"
 
 #define UNAUTHENTICATED_MAX 32u
 #define RECEIVERS_MAX 500u
@@ -167,8 +168,8 @@ on_child_exit(uv_process_t *process, int64_t status, int signum)
 
 	if (signum != 0)
 		mqlog(MQLOG_WARN, "receiver.killed",
-		    "the receiver for %s ended by signal %d", c->address,
-		    signum);
+		    "the receiver for %s ended by signal %d%s", c->address,
+		    signum, sandbox_signal_text(signum));
 	else if (status == RUN_USAGE)
 		mqlog(MQLOG_ERROR, "receiver.start",
 		    "the receiver for %s was called wrongly", c->address);
@@ -585,6 +586,9 @@ start(char *text)
 		    text, CHANNEL_TEXT_LEN, "the port cannot be polled");
 		return MQI_E_RESOURCE_PROBLEM;
 	}
+	err = sandbox_enter(SANDBOX_LISTENER, text);
+	if (err != MQI_OK)
+		return err;
 	mqlog(MQLOG_INFO, "listener.running", "listener %s on port %u",
 	    me.run.args->listener, me.port);
 	run_tell(&me.run);

@@ -14,6 +14,7 @@
  */
 #include "qmgr/agents.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -241,7 +242,9 @@ agent_ended(struct agent *g, enum chan_end how, int64_t status, int sig)
 	agent_wait(g, chan_ended(&g->machine, how, &limits));
 	if (sig != 0)
 		(void)snprintf(text, sizeof(text),
-		    "its process was ended by signal %d; it is %s now", sig,
+		    "its process was ended by signal %d%s; it is %s now", sig,
+		    sig == SIGSYS ? ", for a system call that no agent makes"
+				  : "",
 		    chan_state_name(&g->machine));
 	else
 		(void)snprintf(text, sizeof(text),
