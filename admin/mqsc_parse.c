@@ -69,6 +69,8 @@ static const struct word nouns[] = {
     {"AUTHREC", NULL, MQCTL_AUTHREC},
     {"CHLAUTH", NULL, MQCTL_CHLAUTH},
     {"SECURITY", NULL, MQCTL_SECURITY},
+    {"NAMELIST", "NL", MQCTL_NAMELIST},
+    {"PROCESS", "PRO", MQCTL_PROCESS},
 };
 
 /* What may stand in a pair of parentheses. */
@@ -76,19 +78,28 @@ enum form {
 	FORM_ONE,   /* a value */
 	FORM_WORDS, /* several, kept with one blank between them: WHERE */
 	FORM_LIST,  /* several, kept with commas: none may hold one */
+	FORM_NAMES, /* the same, and there may be none at all */
 };
 
 static const struct {
 	const char *keyword;
 	enum mqctl_noun noun;
+	enum form form;
 } lists[] = {
-    {"AUTHADD", MQCTL_AUTHREC},
-    {"AUTHRMV", MQCTL_AUTHREC},
-    {"PRINCIPAL", MQCTL_AUTHREC},
-    {"GROUP", MQCTL_AUTHREC},
-    {"ADDRLIST", MQCTL_CHLAUTH},
-    {"USERLIST", MQCTL_CHLAUTH},
+    {"AUTHADD", MQCTL_AUTHREC, FORM_LIST},
+    {"AUTHRMV", MQCTL_AUTHREC, FORM_LIST},
+    {"PRINCIPAL", MQCTL_AUTHREC, FORM_LIST},
+    {"GROUP", MQCTL_AUTHREC, FORM_LIST},
+    {"ADDRLIST", MQCTL_CHLAUTH, FORM_LIST},
+    {"USERLIST", MQCTL_CHLAUTH, FORM_LIST},
+    {"NAMES", MQCTL_NAMELIST, FORM_NAMES},
 };
+
+static bool
+is_list(enum form form)
+{
+	return form == FORM_LIST || form == FORM_NAMES;
+}
 
 static bool fail(struct parser *p, size_t offset, const char *fmt, ...)
     MQ_PRINTF(3, 4);
@@ -132,7 +143,7 @@ skip_separators(struct parser *p)
 static void
 skip_between(struct parser *p, enum form form)
 {
-	if (form == FORM_LIST)
+	if (is_list(form))
 		skip_separators(p);
 	else
 		skip_blanks(p);
@@ -189,7 +200,7 @@ read_quoted(struct parser *p, char *value, size_t *n, size_t max)
 static bool
 read_plain(struct parser *p, char *value, size_t *n, size_t max, enum form form)
 {
-	const char *ends = form == FORM_LIST ? " \t()'," : " \t()'";
+	const char *ends = is_list(form) ? " \t()'," : " \t()'";
 	size_t start = p->pos;
 	while (p->pos < p->len && strchr(ends, p->text[p->pos]) == NULL) {
 		unsigned char c = (unsigned char)p->text[p->pos];
@@ -214,7 +225,7 @@ read_part(struct parser *p, char *value, size_t *n, size_t max, enum form form)
 	if (!(quoted ? read_quoted(p, value, n, max)
 		     : read_plain(p, value, n, max, form)))
 		return false;
-	if (form == FORM_LIST && quoted &&
+	if (is_list(form) && quoted &&
 	    memchr(value + start, ',', *n - start) != NULL)
 		return fail(p, at, "a value of a list cannot hold a comma");
 	return true;
@@ -239,8 +250,8 @@ read_value(struct parser *p, char *value, size_t max, enum form form)
 			    "a value with blanks or quotes must stand in "
 			    "quotes");
 		if (parts > 0)
-			ok = put(p, value, &n, max,
-			    form == FORM_LIST ? ',' : ' ', p->pos);
+			ok = put(p, value, &n, max, is_list(form) ? ',' : ' ',
+			    p->pos);
 		if (ok)
 			ok = read_part(p, value, &n, max, form);
 		skip_between(p, form);
@@ -250,7 +261,7 @@ read_value(struct parser *p, char *value, size_t max, enum form form)
 		return false;
 	if (p->pos >= p->len)
 		return fail(p, p->len, "')' is missing");
-	if (parts == 0)
+	if (parts == 0 && form != FORM_NAMES)
 		return fail(p, open, "a value is missing: write ' ' for blank");
 	p->pos++;
 	value[n] = '\0';
@@ -419,7 +430,7 @@ form_of(const struct mqctl_command *c, const char *keyword)
 	for (size_t i = 0; i < MQ_ARRAY_LEN(lists); i++)
 		if (lists[i].noun == c->noun &&
 		    strcmp(lists[i].keyword, keyword) == 0)
-			return FORM_LIST;
+			return lists[i].form;
 	return FORM_ONE;
 }
 

@@ -26,7 +26,7 @@
 #include "base/name.h"
 #include "proto/attr_table.h"
 
-#define VALUE_MAX 1024u /* bytes; no attribute is longer */
+#define VALUE_MAX MQATTR_NAMES_LEN /* bytes; no attribute is longer */
 #define INT_TEXT_LEN 24
 
 struct mqattr_set {
@@ -43,6 +43,8 @@ static const char *const object_names[MQATTR_OBJECT_MAX + 1] = {
     [MQATTR_LISTENER] = "LISTENER",
     [MQATTR_AUTHREC] = "AUTHREC",
     [MQATTR_CHLAUTH] = "CHLAUTH",
+    [MQATTR_NAMELIST] = "NAMELIST",
+    [MQATTR_PROCESS] = "PROCESS",
 };
 
 /* Rows by type and number, filled before main() runs, then constant. */

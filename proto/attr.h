@@ -30,9 +30,11 @@ enum mqattr_object {
 	MQATTR_LISTENER = 6,
 	MQATTR_AUTHREC = 7,
 	MQATTR_CHLAUTH = 8,
+	MQATTR_NAMELIST = 9,
+	MQATTR_PROCESS = 10,
 };
 
-#define MQATTR_OBJECT_MAX 8
+#define MQATTR_OBJECT_MAX 10
 
 /* Values of CHLTYPE in the order of its words, as bits of
  * mqattr_def.chltypes. */
@@ -120,7 +122,13 @@ enum mqattr_chltype {
 	X(82, KAINT)                                                  \
 	X(100, MAXINST)                                               \
 	X(101, MAXINSTC)                                              \
-	X(110, COMPMSG)
+	X(110, COMPMSG)                                               \
+	X(145, NAMES)                                                 \
+	X(146, APPLTYPE)                                              \
+	X(147, APPLICID)                                              \
+	X(148, USERDATA)                                              \
+	X(149, ENVRDATA)                                              \
+	X(161, NAMCOUNT)
 
 enum mqattr {
 
@@ -128,8 +136,10 @@ enum mqattr {
 	MQATTR_MAP(MQATTR_ENUM)
 #undef MQATTR_ENUM
 };
-#define MQATTR_MAX 140
-#define MQATTR_USER_LEN 64 /* bytes of a user's name */
+#define MQATTR_MAX 200
+#define MQATTR_USER_LEN 64    /* bytes of a user's name */
+#define MQATTR_NAMES_MAX 256u /* names of a namelist */
+#define MQATTR_NAMES_LEN (MQATTR_NAMES_MAX * (MQI_NAME_LEN + 1) - 1)
 
 enum mqattr_kind {
 	MQATTR_INT,

@@ -30,8 +30,10 @@
 #define LS MQ_BIT(MQATTR_LISTENER)
 #define AR MQ_BIT(MQATTR_AUTHREC)
 #define CA MQ_BIT(MQATTR_CHLAUTH)
+#define NL MQ_BIT(MQATTR_NAMELIST)
+#define PR MQ_BIT(MQATTR_PROCESS)
 #define QUEUES (QL | QA | QR)
-#define ALL (QM | QUEUES | CH | LS)
+#define ALL (QM | QUEUES | CH | LS | NL | PR)
 
 #define SDR MQ_BIT(MQATTR_SDR)
 #define RCVR MQ_BIT(MQATTR_RCVR)
@@ -61,7 +63,7 @@ static const char *const words_auto[] = {"AUTO", NULL};
 static const char *const words_msgdlvsq[] = {"PRIORITY", "FIFO", NULL};
 static const char *const words_npmspeed[] = {"FAST", "NORMAL", NULL};
 static const char *const words_objtype[] = {
-    "QMGR", "QUEUE", "CHANNEL", "LISTENER", NULL};
+    "QMGR", "QUEUE", "CHANNEL", "LISTENER", "NAMELIST", "PROCESS", NULL};
 static const char *const words_putaut[] = {"DEF", "CTX", NULL};
 static const char *const words_sslcauth[] = {"REQUIRED", "OPTIONAL", NULL};
 static const char *const words_trptype[] = {"TCP", NULL};
@@ -98,6 +100,10 @@ const struct mqattr_def mqattr_table[] = {
 	"BLOCKADDR: addresses and patterns, with commas"),
     TEXT_RO(ALTDATE, 10, ALL | CA, "date of the last change, YYYY-MM-DD"),
     TEXT_RO(ALTTIME, 8, ALL | CA, "time of the last change, hh.mm.ss, GMT"),
+    TEXT(APPLICID, 256, PR, 0,
+	"the program that a trigger monitor starts, and its arguments"),
+    ROW(APPLTYPE, TEXT, 0, 16, NULL, "UNIX", false, PR, 0,
+	"what kind of program: UNIX, or another kind's word or number"),
     TEXT(AUTHLIST, 256, AR, 0, "the rights that are given, with commas"),
     INT(BACKLOG, 0, 9999, "0", LS, 0,
 	"connections that may wait to be accepted; 0: 100"),
@@ -141,6 +147,7 @@ const struct mqattr_def mqattr_table[] = {
     TEXT(ENTITY, 64, AR, 0, "to whom they are given"),
     WORD(ENTTYPE, words_enttype, "PRINCIPAL", AR, 0,
 	"whether that is a user or a group of users"),
+    TEXT(ENVRDATA, 128, PR, 0, "arguments that follow the trigger's"),
     WORD(GET, words_able, "ENABLED", QL | QA, 0, "whether messages may be got"),
     INT(HBINT, 1, 999999, "5", CH, EVERY,
 	"seconds between heartbeats on an idle channel (IBM MQ: 300)"),
@@ -172,6 +179,8 @@ const struct mqattr_def mqattr_table[] = {
 	"milliseconds between those attempts"),
     WORD(MSGDLVSQ, words_msgdlvsq, "PRIORITY", QL, 0,
 	"order of delivery; transmission queues are always FIFO"),
+    INT_RO(NAMCOUNT, NL, "names in it"),
+    TEXT(NAMES, MQATTR_NAMES_LEN, NL, 0, "the names, at most 256, with commas"),
     WORD(NPMSPEED, words_npmspeed, "FAST", CH, MSGS,
 	"FAST: messages that do not persist are dropped rather than end it"),
     WORD(OBJTYPE, words_objtype, "QUEUE", AR, 0,
@@ -213,6 +222,7 @@ const struct mqattr_def mqattr_table[] = {
 	"XMITQ: the queue is a transmission queue"),
     WORD(USEDLQ, words_yes_no, "YES", CH, MSGS,
 	"whether the channel may use the dead-letter queue"),
+    TEXT(USERDATA, 128, PR, 0, "passed on to the program"),
     TEXT(USERLIST, LIST_LEN, CA, 0,
 	"BLOCKUSER: users, with commas; *MQADMIN: the owner"),
     WORD(USERSRC, words_usersrc, "MAP", CA, 0,

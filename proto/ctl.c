@@ -50,6 +50,8 @@ static const char *const noun_names[MQCTL_NOUN_MAX + 1] = {
     [MQCTL_AUTHREC] = "AUTHREC",
     [MQCTL_CHLAUTH] = "CHLAUTH",
     [MQCTL_SECURITY] = "SECURITY",
+    [MQCTL_NAMELIST] = "NAMELIST",
+    [MQCTL_PROCESS] = "PROCESS",
 };
 
 static bool

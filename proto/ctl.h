@@ -19,7 +19,7 @@
 #include "base/buf.h"
 
 #define MQCTL_MAX_PAIRS 128u
-#define MQCTL_MAX_VALUE 2048u /* bytes */
+#define MQCTL_MAX_VALUE 12544u /* bytes: a namelist's names */
 
 enum mqctl_verb {
 	MQCTL_DEFINE = 1,
@@ -53,9 +53,11 @@ enum mqctl_noun {
 	MQCTL_AUTHREC = 12,  /* has no name: its key is in its attributes */
 	MQCTL_CHLAUTH = 13,  /* the name is a channel's, '*' anywhere */
 	MQCTL_SECURITY = 14, /* has no name */
+	MQCTL_NAMELIST = 15,
+	MQCTL_PROCESS = 16,
 };
 
-#define MQCTL_NOUN_MAX 14
+#define MQCTL_NOUN_MAX 16
 
 /* flags of a command */
 #define MQCTL_REPLACE 0x1u

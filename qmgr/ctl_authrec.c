@@ -188,7 +188,8 @@ check_target(struct ctl *c, struct target *t)
 	const char *own = qmgr_name(c->qm);
 	if (t->any_type)
 		return ctl_fail(c, MQI_E_ATTRIBUTE,
-		    "OBJTYPE is required: QMGR, QUEUE, CHANNEL or LISTENER");
+		    "OBJTYPE is required: QMGR, QUEUE, CHANNEL, LISTENER, "
+		    "NAMELIST or PROCESS");
 	if (t->type == AUTHORITY_QMGR && t->profile[0] == '\0')
 		(void)snprintf(t->profile, sizeof(t->profile), "%s", own);
 	if (t->type == AUTHORITY_QMGR && strcmp(t->profile, own) != 0)

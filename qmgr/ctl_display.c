@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ctl_display.c - DISPLAY of objects: queues of any type, channels, listeners
- * and the queue manager.
+ * ctl_display.c - DISPLAY of objects: queues of any type, channels, listeners,
+ * namelists, processes and the queue manager.
  *
  * Neighbours: ctl.c calls ctl_display(); rows go to it by ctl_row_end();
  * mqadmin lays them out.
@@ -157,6 +157,17 @@ want(struct ctl *c, struct wanted *w)
 
 /* ---- values ---- */
 
+static unsigned
+count_names(const struct mqattr_set *set)
+{
+	const char *p = mqattr_text(set, MQATTR_ID_NAMES);
+	unsigned n = *p != '\0';
+
+	for (; *p != '\0'; p++)
+		n += *p == ',';
+	return n;
+}
+
 /* What the object's set does not hold: buf is used. */
 static const char *
 live_value(const struct ctl *c, const struct engine_object *o, enum mqattr id,
@@ -169,6 +180,10 @@ live_value(const struct ctl *c, const struct engine_object *o, enum mqattr id,
 		const uint8_t *qmid = engine_qmid(c->engine);
 		for (size_t i = 0; i < 16; i++)
 			(void)snprintf(buf + 2 * i, 3, "%02x", qmid[i]);
+		return buf;
+	}
+	if (id == MQATTR_ID_NAMCOUNT) {
+		(void)snprintf(buf, 40, "%u", count_names(o->attrs));
 		return buf;
 	}
 	if (engine_queue_status(c->engine, o->name, &st) != MQI_OK)
@@ -190,6 +205,7 @@ value_of(const struct ctl *c, const struct engine_object *o, enum mqattr id,
 	case MQATTR_ID_CURDEPTH:
 	case MQATTR_ID_IPPROCS:
 	case MQATTR_ID_OPPROCS:
+	case MQATTR_ID_NAMCOUNT:
 		return live_value(c, o, id, buf);
 	default:
 		return mqattr_text(o->attrs, id);
@@ -268,7 +284,9 @@ row_head(struct ctl_row *r, const struct engine_object *o, const char *name)
 		    r, "CHLTYPE", mqattr_text(o->attrs, MQATTR_ID_CHLTYPE));
 		break;
 	case MQATTR_LISTENER:
-		ctl_row_text(r, "LISTENER", name);
+	case MQATTR_NAMELIST:
+	case MQATTR_PROCESS:
+		ctl_row_text(r, mqattr_object_name(o->type), name);
 		break;
 	case MQATTR_AUTHREC: /* ctl_authrec.c */
 	case MQATTR_CHLAUTH: /* ctl_chlauth.c */

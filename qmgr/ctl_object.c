@@ -133,6 +133,52 @@ set_pairs(struct ctl *c, struct mqattr_set *set, bool exists)
 	return err;
 }
 
+static enum mqi_err
+check_names(struct ctl *c, const struct mqattr_set *set)
+{
+	const char *p = mqattr_text(set, MQATTR_ID_NAMES);
+	char name[MQI_NAME_LEN + 1];
+	unsigned n = 0;
+
+	while (*p != '\0') {
+		size_t len = strcspn(p, ",");
+
+		(void)snprintf(name, sizeof(name), "%.*s",
+		    (int)(len < sizeof(name) ? len : sizeof(name)), p);
+		if (len > MQI_NAME_LEN || !mqname_is_valid(name, MQI_NAME_LEN))
+			return ctl_fail(c, MQI_E_ATTRIBUTE,
+			    "NAMES(%.64s) is not valid: it must be names of at "
+			    "most 48 letters, digits and . / _ %%",
+			    p);
+		if (++n > MQATTR_NAMES_MAX)
+			return ctl_fail(c, MQI_E_ATTRIBUTE,
+			    "NAMES is not valid: it must be at most %u names",
+			    MQATTR_NAMES_MAX);
+		p += len + (p[len] == ',');
+	}
+	return MQI_OK;
+}
+
+static enum mqi_err
+check_appltype(struct ctl *c, const struct mqattr_set *set)
+{
+	static const char *const words[] = {"UNIX", "CICS", "DOS", "IMS", "MVS",
+	    "NOTESAGENT", "NSK", "OS400", "WINDOWS", "WINDOWSNT"};
+	const char *v = mqattr_text(set, MQATTR_ID_APPLTYPE);
+
+	for (size_t i = 0; i < MQ_ARRAY_LEN(words); i++)
+		if (strcmp(words[i], v) == 0)
+			return MQI_OK;
+	if (*v != '\0' && strlen(v) <= 9 &&
+	    strspn(v, "0123456789") == strlen(v))
+		return MQI_OK;
+	return ctl_fail(c, MQI_E_ATTRIBUTE,
+	    "APPLTYPE(%s) is not valid: it must be UNIX, CICS, DOS, IMS, MVS, "
+	    "NOTESAGENT, NSK, OS400, WINDOWS, WINDOWSNT or a number from 0 to "
+	    "999999999",
+	    v);
+}
+
 /* What the table of attributes cannot say of a value. */
 static enum mqi_err
 check_values(struct ctl *c, const struct mqattr_set *set)
@@ -165,6 +211,10 @@ check_values(struct ctl *c, const struct mqattr_set *set)
 		if (*v != '\0' && mqdn_check(v, why) != MQI_OK)
 			return ctl_fail(c, MQI_E_ATTRIBUTE, "SSLPEER: %s", why);
 	}
+	if (mqattr_set_has(set, MQATTR_ID_NAMES))
+		return check_names(c, set);
+	if (mqattr_set_has(set, MQATTR_ID_APPLTYPE))
+		return check_appltype(c, set);
 	return MQI_OK;
 }
 
@@ -254,6 +304,8 @@ define_defaults(const struct ctl *c, enum mqattr_object type)
 	    [MQATTR_QALIAS] = "SYSTEM.DEFAULT.ALIAS.QUEUE",
 	    [MQATTR_QREMOTE] = "SYSTEM.DEFAULT.REMOTE.QUEUE",
 	    [MQATTR_LISTENER] = "SYSTEM.DEFAULT.LISTENER.TCP",
+	    [MQATTR_NAMELIST] = "SYSTEM.DEFAULT.NAMELIST",
+	    [MQATTR_PROCESS] = "SYSTEM.DEFAULT.PROCESS",
 	};
 	const struct engine_object *o = NULL;
 	if (names[type] != NULL && strcmp(names[type], c->cmd->name) != 0)

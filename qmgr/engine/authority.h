@@ -24,9 +24,11 @@ enum authority_type {
 	AUTHORITY_QUEUE, /* of any type */
 	AUTHORITY_CHANNEL,
 	AUTHORITY_LISTENER,
+	AUTHORITY_NAMELIST,
+	AUTHORITY_PROCESS,
 };
 
-#define AUTHORITY_TYPES 4
+#define AUTHORITY_TYPES 6
 
 /* X(NAME, types of object that have it, KIND): in the order of display. */
 #define AUTHORITY_MAP(X)                    \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * object.h - the table of objects (queue manager, queues, channels,
- * listeners) in memory.  Queue names are unique among all types of queue.
+ * listeners, ...) in memory.  Queue names are unique among all types of queue.
  * Loop thread only.
  */
 #ifndef MQ_ENGINE_OBJECT_H

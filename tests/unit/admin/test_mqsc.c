@@ -219,6 +219,12 @@ test_lists_are_kept_with_commas_where_they_are_taken(void **state)
 		"SET CHLAUTH a*b.* TYPE=BLOCKADDR ADDRLIST=10.*,1.2.3.4\n"},
 	    {"dis chlauth(*) match(runcheck) sslpeer('CN=a,O=b')",
 		"DISPLAY CHLAUTH * MATCH=RUNCHECK SSLPEER=CN=a,O=b\n"},
+	    {"def nl(n) names(a, 'b' c)", "DEFINE NAMELIST N NAMES=A,b,C\n"},
+	    {"def nl(n) names( )", "DEFINE NAMELIST N NAMES=\n"},
+	    {"def nl(n) names()", "DEFINE NAMELIST N NAMES=\n"},
+	    {"def nl(n) names(a,b", "1:20 ')' is missing (end)\n"},
+	    {"def pro(p) applicid('/bin/x -y')",
+		"DEFINE PROCESS P APPLICID=/bin/x -y\n"},
 	    {"refresh security type(ssl)", "REFRESH SECURITY  TYPE=SSL\n"},
 	    {"set authrec principal('a,b')",
 		"1:23 a value of a list cannot hold a comma\n"},
@@ -412,7 +418,7 @@ test_limits_of_line_command_and_value(void **state)
 	assert_null(strchr(strchr(out, '\n') + 1, '\n'));
 
 	(void)snprintf(script, OUT_LEN, "%s", "def ql(a) descr('");
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 13; i++) {
 		size_t n = strlen(script);
 		memset(script + n, 'x', 1000);
 		memcpy(script + n + 1000, "+\n", 3);
@@ -420,7 +426,7 @@ test_limits_of_line_command_and_value(void **state)
 	add(script, "%s", "')\nping qmgr");
 	run(script, strlen(script), out);
 	assert_string_equal(
-	    out, "1:17 the value is longer than 2048 bytes\nPING QMGR \n");
+	    out, "1:17 the value is longer than 12544 bytes\nPING QMGR \n");
 
 	(void)snprintf(script, OUT_LEN, "%s", "dis ql(a)");
 	for (int i = 0; i < 130; i++)

@@ -47,6 +47,9 @@ test_word_gives_the_rights_that_the_type_of_object_has(void **state)
 	    AUTHORITY_QMGR, "ALL", "ALTUSR,CHG,CONNECT,CTRL,DSP,SYSTEM");
 	check_words(AUTHORITY_CHANNEL, "ALL", "CHG,CRT,CTRL,CTRLX,DLT,DSP");
 	check_words(AUTHORITY_LISTENER, "ALL", "CHG,CRT,CTRL,DLT,DSP");
+	check_words(AUTHORITY_NAMELIST, "ALL", "CHG,CRT,DLT,DSP");
+	check_words(AUTHORITY_PROCESS, "ALL", "CHG,CRT,DLT,DSP");
+	check_words(AUTHORITY_PROCESS, "CTRL", NULL);
 	check_words(AUTHORITY_QUEUE, "CONNECT", NULL);
 	check_words(AUTHORITY_QMGR, "PUT", NULL);
 	check_words(AUTHORITY_LISTENER, "CTRLX", NULL);

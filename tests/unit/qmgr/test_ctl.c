@@ -247,6 +247,86 @@ test_display_walks_all_types_in_order_and_filters(void **state)
 }
 
 static void
+test_namelists_hold_names_and_processes_programs(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+	    {"def nl(N) names(A, b, 'c') descr('d'); dis nl(N); "
+	     "alt nl(N) names(Z); dis namelist(N) names namcount; "
+	     "alt nl(N) names( ); dis nl(*) names namcount",
+		"-> OK\nNAMELIST=N DESCR=d NAMCOUNT=3 NAMES=A,B,c\n-> OK\n"
+		"-> OK\nNAMELIST=N NAMCOUNT=1 NAMES=Z\n-> OK\n"
+		"-> OK\nNAMELIST=N NAMCOUNT=0 NAMES=\n-> OK\n"},
+	    {"def nl(N) names('a b')",
+		"-> ATTRIBUTE NAMES(a b) is not valid: it must be names of at "
+		"most 48 letters, digits and . / _ %\n"},
+	    {"def nl(N) names(A,'',B)",
+		"-> ATTRIBUTE NAMES(,B) is not valid: it must be names of at "
+		"most 48 letters, digits and . / _ %\n"},
+	    {"def nl(N) namcount(2)", "-> ATTRIBUTE NAMCOUNT cannot be set\n"},
+	    {"def nl(N); delete nl(N); dis nl(N)",
+		"-> OK\n-> OK\n-> UNKNOWN_OBJECT NAMELIST(N) not found\n"},
+	    {"def pro(P); dis pro(P)",
+		"-> OK\nPROCESS=P APPLICID= APPLTYPE=UNIX DESCR= ENVRDATA= "
+		"USERDATA=\n-> OK\n"},
+	    {"def pro(P) applicid('/bin/x') userdata('u') envrdata('e') "
+	     "appltype(cics); alt process(P) appltype(70000); dis pro(P)",
+		"-> OK\n-> OK\nPROCESS=P APPLICID=/bin/x APPLTYPE=70000 DESCR= "
+		"ENVRDATA=e USERDATA=u\n-> OK\n"},
+	    {"def pro(P) appltype(odd)",
+		"-> ATTRIBUTE APPLTYPE(ODD) is not valid: it must be UNIX, "
+		"CICS, DOS, IMS, MVS, NOTESAGENT, NSK, OS400, WINDOWS, "
+		"WINDOWSNT or a number from 0 to 999999999\n"},
+	    {"def pro(SYSTEM.DEFAULT.PROCESS) userdata('u'); def pro(P); "
+	     "def pro(Q) like(P) envrdata('e'); dis pro(Q) userdata envrdata; "
+	     "delete pro(Q)",
+		"-> OK\n-> OK\n-> OK\nPROCESS=Q ENVRDATA=e USERDATA=u\n"
+		"-> OK\n-> OK\n"},
+	    /* a queue, a process and a namelist may have one name */
+	    {"def ql(A); def pro(A); def nl(A); delete pro(A); dis ql(A) put",
+		"-> OK\n-> OK\n-> OK\n-> OK\nQUEUE=A TYPE=QLOCAL "
+		"PUT=ENABLED\n-> OK\n"},
+	};
+	CHECK(rows);
+}
+
+static void
+test_a_namelist_has_at_most_256_names(void **state)
+{
+	char *script = calloc(1, 2 * MQATTR_NAMES_LEN);
+	char *out = calloc(1, OUT_LEN);
+	size_t n;
+
+	(void)state;
+	assert_non_null(script);
+	assert_non_null(out);
+	for (unsigned names = 256; names <= 257; names++) {
+		struct mqctl_command c = {
+		    .verb = MQCTL_DEFINE, .noun = MQCTL_NAMELIST, .name = "N"};
+
+		script[0] = '\0';
+		n = 0;
+		for (unsigned i = 0; i < names; i++)
+			n += (size_t)snprintf(
+			    script + n, 32, "%sN%u", i > 0 ? "," : "", i);
+		ctl_fakes_init();
+		mqctl_list_init(&c.attrs);
+		assert_int_equal(
+		    mqctl_list_add(&c.attrs, "NAMES", script), MQI_OK);
+		out[0] = '\0';
+		ctl_script_send(&c, out);
+		assert_string_equal(
+		    out, names == 256 ? "-> OK\n"
+				      : "-> ATTRIBUTE NAMES is not valid: "
+					"it must be at most 256 names\n");
+		mqctl_command_fini(&c);
+		ctl_fakes_fini();
+	}
+	free(script);
+	free(out);
+}
+
+static void
 test_delete_takes_the_type_named_and_nothing_in_use(void **state)
 {
 	(void)state;
@@ -473,6 +553,8 @@ main(void)
 	    cmocka_unit_test(
 		test_the_queue_manager_has_attributes_without_being_defined),
 	    cmocka_unit_test(test_display_walks_all_types_in_order_and_filters),
+	    cmocka_unit_test(test_namelists_hold_names_and_processes_programs),
+	    cmocka_unit_test(test_a_namelist_has_at_most_256_names),
 	    cmocka_unit_test(
 		test_delete_takes_the_type_named_and_nothing_in_use),
 	    cmocka_unit_test(test_start_and_stop_are_handed_to_the_agents),

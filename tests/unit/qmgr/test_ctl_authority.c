@@ -146,12 +146,12 @@ test_authority_records_refuse_what_is_not_right_and_name_it(void **state)
 	(void)state;
 	static const struct row rows[] = {
 	    {"set authrec profile(A) principal('fred') authadd(put)",
-		"-> ATTRIBUTE OBJTYPE is required: QMGR, QUEUE, CHANNEL or "
-		"LISTENER\n"},
+		"-> ATTRIBUTE OBJTYPE is required: QMGR, QUEUE, CHANNEL, "
+		"LISTENER, NAMELIST or PROCESS\n"},
 	    {"set authrec objtype(topic) profile(A) principal('fred') "
 	     "authadd(put)",
 		"-> ATTRIBUTE OBJTYPE(TOPIC) is not valid: it must be one of "
-		"QMGR, QUEUE, CHANNEL, LISTENER\n"},
+		"QMGR, QUEUE, CHANNEL, LISTENER, NAMELIST, PROCESS\n"},
 	    {"set authrec objtype(queue) principal('fred') authadd(put)",
 		"-> ATTRIBUTE PROFILE is required\n"},
 	    {"set authrec objtype(queue) profile(A**) principal('fred') "
@@ -254,6 +254,10 @@ test_each_command_needs_its_right_on_its_object(void **state)
 	    AUTHORITY_CHG, "delete ql(A)", "-> NOT_AUTHORIZED DLT: QUEUE(A)\n");
 	run_with(AUTHORITY_CHG | AUTHORITY_DLT, "stop qmgr",
 	    "-> NOT_AUTHORIZED CTRL: QMGR(QM1)\n");
+	run_with(AUTHORITY_CRT, "def nl(N); def pro(P)", "-> OK\n-> OK\n");
+	run_with(AUTHORITY_CRT, "alter pro(P) descr('x'); delete nl(N)",
+	    "-> NOT_AUTHORIZED CHG: PROCESS(P)\n"
+	    "-> NOT_AUTHORIZED DLT: NAMELIST(N)\n");
 	run_with(AUTHORITY_DSP,
 	    "set authrec objtype(qmgr) principal('x') authadd(connect)",
 	    "-> NOT_AUTHORIZED CHG: QMGR(QM1)\n");
