@@ -337,6 +337,21 @@ mqagent_dispatch(mqi_conn *conn, bool *ret_want_write)
 	return mqconn_leave(conn, MQI_OK, NULL);
 }
 
+enum mqi_err
+mqagent_write(mqi_conn *conn, bool *ret_want_write)
+{
+	enum mqi_err err = mqconn_enter(conn);
+	size_t left;
+
+	if (err != MQI_OK)
+		return err;
+	mqwire_try_flush(conn, &left);
+	if (conn->broken)
+		return mqconn_leave(conn, MQI_E_CONNECTION_BROKEN, NULL);
+	*ret_want_write = left > 0;
+	return mqconn_leave(conn, MQI_OK, NULL);
+}
+
 /* ---- administration ---- */
 
 struct command_call {

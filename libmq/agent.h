@@ -34,6 +34,9 @@ MQI_CHECK enum mqi_err mqagent_connect(
  * writable. */
 int mqagent_fd(const mqi_conn *conn);
 MQI_CHECK enum mqi_err mqagent_dispatch(mqi_conn *conn, bool *ret_want_write);
+/* Only writes what was appended, as far as the socket takes it: for whoever
+ * wants no more input for a while.  ret_want_write as above. */
+MQI_CHECK enum mqi_err mqagent_write(mqi_conn *conn, bool *ret_want_write);
 
 /* 16 bytes each */
 const uint8_t *mqagent_qmid(const mqi_conn *conn);

@@ -95,20 +95,20 @@ static void set_timer(struct run *r);
 static void
 serve_local(struct run *r)
 {
-	bool want_write = false;
+	bool want_write = false, reading;
 	int events = UV_DISCONNECT;
+	enum mqi_err err;
 
 	if (r->conn == NULL || r->local_gone)
 		return;
-	if (r->kind->wants_local(r)) {
-		enum mqi_err err = mqagent_dispatch(r->conn, &want_write);
-
-		if (err != MQI_OK) {
-			local_gone(r, err);
-			return;
-		}
-		events |= UV_READABLE | (want_write ? UV_WRITABLE : 0);
+	reading = r->kind->wants_local(r);
+	err = reading ? mqagent_dispatch(r->conn, &want_write)
+		      : mqagent_write(r->conn, &want_write);
+	if (err != MQI_OK) {
+		local_gone(r, err);
+		return;
 	}
+	events |= (reading ? UV_READABLE : 0) | (want_write ? UV_WRITABLE : 0);
 	if (events == r->local_events)
 		return;
 	r->local_events = events;
