@@ -80,6 +80,26 @@ channel_state_name(const struct channel *c)
 	return mqsm_name(&c->sm);
 }
 
+const char *
+channel_substate_name(enum channel_substate substate)
+{
+	static const char *const names[] = {
+	    [CHANNEL_AT_NOTHING] = "",
+	    [CHANNEL_AT_NETCONNECT] = "NETCONNECT",
+	    [CHANNEL_AT_SSLHANDSHK] = "SSLHANDSHK",
+	    [CHANNEL_AT_RECEIVE] = "RECEIVE",
+	    [CHANNEL_AT_RESYNCH] = "RESYNCH",
+	    [CHANNEL_AT_MQGET] = "MQGET",
+	    [CHANNEL_AT_MQPUT] = "MQPUT",
+	    [CHANNEL_AT_SEND] = "SEND",
+	    [CHANNEL_AT_ENDBATCH] = "ENDBATCH",
+	    [CHANNEL_AT_HEARTBEAT] = "HEARTBEAT",
+	};
+
+	MQ_PRE((size_t)substate < MQ_ARRAY_LEN(names));
+	return names[substate];
+}
+
 void
 channel_move(struct channel *c, enum channel_state next)
 {
@@ -335,6 +355,7 @@ common_frame(struct channel *c, const struct mqframe *f)
 	case MQCHAN_HEARTBEAT_ACK:
 		if (mqchan_decode_empty(f) != MQI_OK)
 			channel_unexpected(c, f);
+		c->beat_open = false;
 		return true;
 	case MQCHAN_ERROR:
 		if (mqchan_decode_error(f, &e) != MQI_OK) {
@@ -479,8 +500,10 @@ channel_tick(struct channel *c, uint64_t now_ms, bool reading)
 		    (unsigned long long)(now_ms - c->heard_ms));
 		return;
 	}
-	if (now_ms - c->sent_ms >= interval && c->out.len == 0)
+	if (now_ms - c->sent_ms >= interval && c->out.len == 0) {
 		mqchan_encode_empty(&c->out, MQCHAN_HEARTBEAT);
+		c->beat_open = true;
+	}
 }
 
 uint64_t

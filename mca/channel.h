@@ -32,6 +32,20 @@ enum channel_state {
 	CHANNEL_ENDED,
 };
 
+/* What a channel does, or waits for, at the moment. */
+enum channel_substate {
+	CHANNEL_AT_NOTHING,
+	CHANNEL_AT_NETCONNECT, /* waits to be connected */
+	CHANNEL_AT_SSLHANDSHK, /* TLS */
+	CHANNEL_AT_RECEIVE,    /* waits for the partner's next words */
+	CHANNEL_AT_RESYNCH,    /* the ends compare positions */
+	CHANNEL_AT_MQGET,      /* waits for a message on its queue */
+	CHANNEL_AT_MQPUT,      /* waits for the result of a put, or to retry */
+	CHANNEL_AT_SEND,       /* the connection takes no more bytes */
+	CHANNEL_AT_ENDBATCH,   /* waits for an acknowledgement, or a commit */
+	CHANNEL_AT_HEARTBEAT,  /* a heartbeat is not answered yet */
+};
+
 enum channel_end {
 	CHANNEL_DIALLED,  /* greets first */
 	CHANNEL_ACCEPTED, /* looks up who it is by the dialler's HELLO */
@@ -71,8 +85,9 @@ struct channel_stats {
 	/* while messages are compressed: frames, and what became of them */
 	uint64_t raw_bytes;
 	uint64_t packed_bytes;
-	uint64_t last_number; /* sent and acknowledged, or received and
-				 durable */
+	uint64_t last_number;    /* sent and acknowledged, or received and
+				    durable */
+	uint64_t current_number; /* sent, or received */
 };
 
 /* On the link, inside TLS: bytes, and in how many pieces they came. */
@@ -100,6 +115,7 @@ struct channel {
 	uint64_t started_ms;
 	uint64_t heard_ms;
 	uint64_t sent_ms;
+	bool beat_open; /* a heartbeat of ours is not answered yet */
 	struct mqchan_hello partner; /* zeros before its HELLO */
 	struct channel_stats stats;
 	struct channel_wire wire;
@@ -117,6 +133,8 @@ void channel_fini(struct channel *c);
 
 enum channel_state channel_state(const struct channel *c);
 const char *channel_state_name(const struct channel *c);
+/* IBM MQ's word: "MQGET"; "" for nothing. */
+const char *channel_substate_name(enum channel_substate substate);
 void channel_move(struct channel *c, enum channel_state next);
 
 /* Before RUNNING. */

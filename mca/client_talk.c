@@ -26,6 +26,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/name.h"
+#include "mca/link.h"
 #include "proto/ctl.h"
 
 /* What the frames that pass may be extended by: others would let in types
@@ -152,6 +153,7 @@ static void
 tell(struct client *c, uint64_t now_ms)
 {
 	static struct mqctl_list l; /* large; one thread */
+	char local[CLIENT_ADDRESS_LEN];
 	struct mqbuf b;
 	size_t start;
 
@@ -161,6 +163,12 @@ tell(struct client *c, uint64_t now_ms)
 	status_pair(&l, "state", "RUNNING");
 	status_pair(&l, "conname", c->address);
 	status_pair(&l, "partner_name", c->cert.subject);
+	status_pair(&l, "issuer", c->cert.issuer);
+	status_pair(&l, "cipher", mqtls_cipher(c->tls));
+	status_pair(&l, "protocol", mqtls_version(c->tls));
+	link_local_address(c->fd, local, sizeof(local));
+	status_pair(&l, "local_address", local);
+	status_number(&l, "heartbeat_s", c->def.heartbeat_ms / 1000);
 	status_number(&l, "msgs", c->up_flow.msgs + c->down_flow.msgs);
 	status_number(&l, "bytes", c->up_flow.bytes + c->down_flow.bytes);
 	mqbuf_init(&b, 16384);

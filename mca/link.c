@@ -352,17 +352,31 @@ link_finish(struct link *l, unsigned max_ms)
 	l->down = true;
 }
 
-void
-link_address(int fd, char *ret, size_t cap)
+typedef int (*name_fn)(int fd, struct sockaddr *ret, socklen_t *len);
+
+static void
+address_of(int fd, name_fn name, char *ret, size_t cap)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
 	char host[NI_MAXHOST], port[NI_MAXSERV];
 
-	if (getpeername(fd, (struct sockaddr *)&ss, &len) != 0 ||
+	if (name(fd, (struct sockaddr *)&ss, &len) != 0 ||
 	    getnameinfo((struct sockaddr *)&ss, len, host, sizeof(host), port,
 		sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
 		(void)snprintf(ret, cap, "?");
 	else
 		(void)snprintf(ret, cap, "%s(%s)", host, port);
+}
+
+void
+link_address(int fd, char *ret, size_t cap)
+{
+	address_of(fd, getpeername, ret, cap);
+}
+
+void
+link_local_address(int fd, char *ret, size_t cap)
+{
+	address_of(fd, getsockname, ret, cap);
 }

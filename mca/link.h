@@ -47,5 +47,7 @@ void link_finish(struct link *l, unsigned max_ms);
 
 /* "192.0.2.1(4711)" of the other end of a connected socket. */
 void link_address(int fd, char *ret, size_t cap);
+/* The same of our own end. */
+void link_local_address(int fd, char *ret, size_t cap);
 
 #endif

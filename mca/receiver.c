@@ -174,6 +174,7 @@ on_stream(struct receiver *r, const struct mqframe *f)
 		return;
 	}
 	r->position = r->tail = r->put_to = pos.position;
+	r->c.stats.last_number = r->c.stats.current_number = pos.position;
 	resume.position = pos.position;
 	memcpy(resume.incarnation, pos.incarnation, 16);
 	mqchan_encode_resume(&r->c.out, &resume);
@@ -196,7 +197,7 @@ message_arrived(struct receiver *r, struct receiver_msg *m)
 		receiver_msg_free(m);
 		return;
 	}
-	r->tail = m->number;
+	r->tail = r->c.stats.current_number = m->number;
 	r->held += receiver_msg_bytes(m);
 	r->n_held++;
 	r->arrived_bytes += receiver_msg_bytes(m);
@@ -378,6 +379,21 @@ receiver_due(const struct receiver *r)
 		own = r->gather_ms + r->c.theirs.batch_interval_ms;
 	/* one that is over waits for something else */
 	return own > r->c.now_ms && own < due ? own : due;
+}
+
+enum channel_substate
+receiver_substate(const struct receiver *r)
+{
+	const struct receiver_unit *u = TAILQ_FIRST(&r->units);
+
+	if (channel_state(&r->c) == CHANNEL_BINDING && r->c.greeted)
+		return CHANNEL_AT_RESYNCH;
+	if (channel_state(&r->c) == CHANNEL_PAUSED)
+		return CHANNEL_AT_MQPUT;
+	if (u != NULL)
+		return u->state == RECEIVER_PUTTING ? CHANNEL_AT_MQPUT
+						    : CHANNEL_AT_ENDBATCH;
+	return r->c.beat_open ? CHANNEL_AT_HEARTBEAT : CHANNEL_AT_RECEIVE;
 }
 
 void

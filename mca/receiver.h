@@ -158,6 +158,8 @@ void receiver_tick(struct receiver *r, uint64_t now_ms);
 uint64_t receiver_due(const struct receiver *r); /* as channel_due() */
 /* Makes, commits and takes back units, as far as it goes now. */
 void receiver_pump(struct receiver *r);
+/* What it does; the link may know better. */
+enum channel_substate receiver_substate(const struct receiver *r);
 /* Ends once what has arrived is durable. */
 void receiver_stop(struct receiver *r);
 /* Whether more bytes should be read from the partner. */

@@ -187,6 +187,13 @@ channel_rate(const struct channel_stats *s)
 	       (uint64_t)((double)s->packed_bytes * 100 / (double)s->raw_bytes);
 }
 
+static uint32_t
+keep_alive_s(int64_t keep_alive, uint32_t heartbeat_ms)
+{
+	return keep_alive < 0 ? heartbeat_ms / 1000 + AUTO_KEEP_ALIVE_S
+			      : (uint32_t)keep_alive;
+}
+
 void
 run_status_channel(struct mqctl_list *l, const struct channel *c)
 {
@@ -197,7 +204,11 @@ run_status_channel(struct mqctl_list *l, const struct channel *c)
 	run_status_uint(l, "msgs", c->stats.msgs);
 	run_status_uint(l, "bytes", c->stats.bytes);
 	run_status_uint(l, "batches", c->stats.batches);
-	run_status_uint(l, "last_number", c->stats.last_number);
+	/* before it knows better, what was told last counts */
+	if (state == CHANNEL_RUNNING || c->stats.current_number > 0) {
+		run_status_uint(l, "last_number", c->stats.last_number);
+		run_status_uint(l, "current_number", c->stats.current_number);
+	}
 	run_status_str(l, "compmsg",
 	    mqcompress_name(
 		c->pack != NULL ? pack_how(c->pack) : MQCOMPRESS_NONE));
@@ -209,6 +220,11 @@ run_status_channel(struct mqctl_list *l, const struct channel *c)
 	if (c->greeted) {
 		run_status_uint(l, "heartbeat_s", c->def.heartbeat_ms / 1000);
 		run_status_uint(l, "batch_size", c->def.batch_size);
+		run_status_uint(l, "keep_alive_s",
+		    keep_alive_s(c->def.keep_alive_s, c->def.heartbeat_ms));
+		run_status_str(l, "npm_speed",
+		    c->def.options.npm_fast && c->theirs.npm_fast ? "FAST"
+								  : "NORMAL");
 		run_status_str(l, "product", c->theirs.product);
 	}
 	if (c->partner.qmgr[0] != '\0')
@@ -500,11 +516,9 @@ run_get_keep_alive(const struct mqctl_list *row)
 }
 
 void
-run_keep_alive(int fd, int64_t keep_alive_s, uint32_t heartbeat_ms)
+run_keep_alive(int fd, int64_t keep_alive, uint32_t heartbeat_ms)
 {
-	if (keep_alive_s < 0)
-		keep_alive_s = heartbeat_ms / 1000 + AUTO_KEEP_ALIVE_S;
-	mqsock_keep_alive(fd, (uint32_t)keep_alive_s);
+	mqsock_keep_alive(fd, keep_alive_s(keep_alive, heartbeat_ms));
 }
 
 enum mqi_err

@@ -23,6 +23,9 @@
 #include "mca/netlimit.h"
 
 #define FINISH_MS 2000u
+/* Substates change all the time; one that lasts so long is told for itself,
+ * others with what else is told.  A heartbeat's answer takes less. */
+#define SUBSTATE_MS 1000u
 
 static struct run_channel *
 of(struct run *r)
@@ -326,18 +329,50 @@ tick(struct run *r, uint64_t now_ms)
 	rc->role->tick(now_ms);
 }
 
+static enum channel_substate
+substate(const struct run_channel *rc)
+{
+	if (rc->ended[0] != '\0')
+		return CHANNEL_AT_NOTHING;
+	if (rc->role == NULL)
+		return rc->at;
+	if (!channel_is_binding(rc->c) && link_pending(rc->link) > 0)
+		return CHANNEL_AT_SEND;
+	return rc->role->substate();
+}
+
+/* When the substate of now is to be told. */
+static uint64_t
+substate_due(struct run_channel *rc)
+{
+	uint64_t since;
+
+	if (substate(rc) != rc->substate) {
+		rc->substate = substate(rc);
+		rc->substate_ms = rc->c->now_ms;
+	}
+	if (rc->substate == rc->told_substate || rc->run.conn == NULL)
+		return UINT64_MAX;
+	since = rc->substate_ms > rc->run.status_ms ? rc->substate_ms
+						    : rc->run.status_ms;
+	return since + SUBSTATE_MS;
+}
+
 static uint64_t
 due(struct run *r)
 {
 	struct run_channel *rc = of(r);
-	uint64_t certs, own;
+	uint64_t first, other;
 
 	if (rc->role == NULL)
 		return rc->link != NULL ? rc->linked_ms + CHANNEL_HELLO_MS
 					: UINT64_MAX;
-	certs = run_certs_due(&rc->certs);
-	own = rc->role->due();
-	return own < certs ? own : certs;
+	first = rc->role->due();
+	other = run_certs_due(&rc->certs);
+	if (other < first)
+		first = other;
+	other = substate_due(rc);
+	return other < first ? other : first;
 }
 
 static bool
@@ -345,8 +380,12 @@ changed(struct run *r)
 {
 	struct run_channel *rc = of(r);
 
-	return rc->c != NULL && memcmp(&rc->c->stats, &rc->told_stats,
-				    sizeof(rc->told_stats)) != 0;
+	if (rc->c == NULL)
+		return false;
+	return memcmp(&rc->c->stats, &rc->told_stats, sizeof(rc->told_stats)) !=
+		   0 ||
+	       (rc->substate != rc->told_substate &&
+		   run_now_ms() >= rc->substate_ms + SUBSTATE_MS);
 }
 
 static void
@@ -390,6 +429,17 @@ wants_local(struct run *r)
 }
 
 static void
+status_link(const struct run_channel *rc, struct mqctl_list *l)
+{
+	char address[128];
+
+	run_status_str(l, "cipher", mqtls_cipher(link_tls(rc->link)));
+	run_status_str(l, "protocol", mqtls_version(link_tls(rc->link)));
+	link_local_address(link_fd(rc->link), address, sizeof(address));
+	run_status_str(l, "local_address", address);
+}
+
+static void
 status(struct run *r, struct mqctl_list *l)
 {
 	struct run_channel *rc = of(r);
@@ -401,13 +451,17 @@ status(struct run *r, struct mqctl_list *l)
 		run_status_str(l, "state", rc->state);
 		run_status_str(l, "error", rc->error);
 	}
+	rc->told_substate = substate(rc);
+	run_status_str(l, "substate", channel_substate_name(rc->told_substate));
 	run_status_str(l, "conname", rc->conname);
 	if (rc->partner[0] != '\0') {
 		run_status_str(l, "partner_name", rc->partner);
 		run_status_str(l, "issuer", rc->certs.partner.issuer);
 	}
 	if (rc->role != NULL) /* there is a handshake behind it */
-		run_status_str(l, "cipher", mqtls_cipher(link_tls(rc->link)));
+		status_link(rc, l);
+	if (rc->role != NULL && rc->role->status != NULL)
+		rc->role->status(l);
 	if (rc->call_back)
 		run_status_str(l, "call_back", "yes");
 }

@@ -22,6 +22,9 @@ struct run_role {
 	void (*tick)(uint64_t now_ms);
 	uint64_t (*due)(void); /* as run_kind's */
 	void (*stop)(void);
+	enum channel_substate (*substate)(void);
+	/* Its own part of the status; NULL: none. */
+	void (*status)(struct mqctl_list *l);
 	/* Whether the queue manager's bytes, or the partner's, are wanted. */
 	bool (*wants_local)(void);
 	bool (*wants_input)(void);
@@ -43,13 +46,19 @@ struct run_channel {
 	char error[CHANNEL_TEXT_LEN];
 	char ended[CHANNEL_TEXT_LEN]; /* how, once it has */
 	enum mqi_err reason;
-	const char *state;  /* told before the machine lives */
+	/* told before the machine lives */
+	const char *state;
+	enum channel_substate at;
 	int64_t not_after;  /* the first of both certificates' ends; 0: none */
 	uint64_t linked_ms; /* when the link was made */
 	bool stopping;      /* told to, before the machine lived */
 	bool call_back;     /* the queue manager shall start the channel */
 	enum channel_state told;
+	enum channel_substate told_substate;
 	struct channel_stats told_stats;
+	/* what it is, and since when */
+	enum channel_substate substate;
+	uint64_t substate_ms;
 };
 
 /* Errors: RESOURCE_PROBLEM. */

@@ -152,9 +152,10 @@ connect_as_user(char *text)
 }
 
 static void
-tell_state(const char *state)
+tell_state(const char *state, enum channel_substate at)
 {
 	me.rc.state = state;
+	me.rc.at = at;
 	run_tell(&me.rc.run);
 	run_flush_local(&me.rc.run);
 }
@@ -170,7 +171,7 @@ start(char *text)
 
 	if (err != MQI_OK)
 		return err;
-	tell_state("INITIALIZING");
+	tell_state("INITIALIZING", CHANNEL_AT_NOTHING);
 	err = read_definition(text);
 	if (err == MQI_OK)
 		err = run_key_dir(&me.rc.run, keys, qmgr_label, text);
@@ -183,12 +184,13 @@ start(char *text)
 		err = run_sender_open(&me.rc, me.xmitq, text);
 	if (err != MQI_OK)
 		return err;
-	tell_state("BINDING");
+	tell_state("BINDING", CHANNEL_AT_NETCONNECT);
 	err = sandbox_enter(SANDBOX_DIALLING, text);
 	if (err == MQI_OK)
 		err = mqdial(me.rc.conname, DIAL_MS, text, &fd);
 	if (err != MQI_OK)
 		return err;
+	tell_state("BINDING", CHANNEL_AT_SSLHANDSHK);
 	err = sandbox_enter(SANDBOX_LINKED, text);
 	if (err != MQI_OK)
 		return err;

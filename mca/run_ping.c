@@ -80,6 +80,12 @@ stop(void)
 	channel_cut(&me.c, MQI_E_CHANNEL_NOT_AVAILABLE, "stopped");
 }
 
+static enum channel_substate
+substate(void)
+{
+	return CHANNEL_AT_NOTHING; /* it has no status */
+}
+
 static bool
 wants(void)
 {
@@ -91,6 +97,7 @@ static const struct run_role role = {.input = input,
     .tick = tick,
     .due = due,
     .stop = stop,
+    .substate = substate,
     .wants_local = wants,
     .wants_input = wants};
 

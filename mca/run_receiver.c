@@ -325,6 +325,18 @@ stop(void)
 	receiver_stop(&me.receiver);
 }
 
+static enum channel_substate
+substate(void)
+{
+	return receiver_substate(&me.receiver);
+}
+
+static void
+status(struct mqctl_list *l)
+{
+	run_status_uint(l, "current_msgs", me.receiver.n_held);
+}
+
 static bool
 wants_local(void)
 {
@@ -345,6 +357,8 @@ static const struct run_role role = {.input = input,
     .tick = tick,
     .due = due,
     .stop = stop,
+    .substate = substate,
+    .status = status,
     .wants_local = wants_local,
     .wants_input = wants_input};
 

@@ -159,6 +159,12 @@ stop(void)
 	sender_stop(&me.sender);
 }
 
+static enum channel_substate
+substate(void)
+{
+	return sender_substate(&me.sender);
+}
+
 static bool
 wants_local(void)
 {
@@ -176,6 +182,7 @@ static const struct run_role role = {.input = input,
     .tick = tick,
     .due = due,
     .stop = stop,
+    .substate = substate,
     .wants_local = wants_local,
     .wants_input = wants_input};
 

@@ -208,6 +208,7 @@ on_resume(struct sender *s, const struct mqframe *f)
 		return;
 	}
 	s->sent = r.position;
+	s->c.stats.last_number = s->c.stats.current_number = r.position;
 	if (r.position > s->acked) {
 		s->acked = r.position;
 		err = s->io.ack(s->io.arg, r.position);
@@ -320,6 +321,7 @@ finish_message(struct sender *s)
 	}
 	s->in_body = false;
 	s->sent = s->msg.number;
+	s->c.stats.current_number = s->sent;
 	s->c.stats.msgs++;
 	s->c.stats.bytes += s->msg.body_len;
 	s->busy_ms = s->c.now_ms;
@@ -429,6 +431,16 @@ sender_due(const struct sender *s)
 		 s->def.disc_ms > 0 && s->acked >= s->sent && !s->in_body)
 		own = s->busy_ms + s->def.disc_ms;
 	return own < due ? own : due;
+}
+
+enum channel_substate
+sender_substate(const struct sender *s)
+{
+	if (channel_is_binding(&s->c))
+		return s->asked ? CHANNEL_AT_RESYNCH : CHANNEL_AT_RECEIVE;
+	if (s->c.beat_open)
+		return CHANNEL_AT_HEARTBEAT;
+	return s->acked < s->sent ? CHANNEL_AT_ENDBATCH : CHANNEL_AT_MQGET;
 }
 
 void

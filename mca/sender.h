@@ -92,6 +92,8 @@ void sender_message(struct sender *s, const struct sender_msg *m);
 void sender_piece(struct sender *s, const void *data, uint32_t len);
 void sender_tick(struct sender *s, uint64_t now_ms);
 uint64_t sender_due(const struct sender *s); /* as channel_due() */
+/* What it does; the link may know better. */
+enum channel_substate sender_substate(const struct sender *s);
 /* Ends cleanly once what was sent is acknowledged, or after a few seconds. */
 void sender_stop(struct sender *s);
 

@@ -204,6 +204,8 @@ agent_spawn(struct agent *g, const char *verb, const char *option)
 	i->msgs = 0;
 	i->bytes = 0;
 	i->batches = 0;
+	i->npm_speed[0] = '\0';
+	i->keep_alive_s = 0;
 	i->sent_bytes = i->sent_buffers = 0;
 	i->received_bytes = i->received_buffers = 0;
 	i->heartbeat_s = i->batch_size = 0;
@@ -239,6 +241,10 @@ agent_ended(struct agent *g, enum chan_end how, int64_t status, int sig)
 	g->session = NULL;
 	g->info.started_ms = 0;
 	g->info.pid = 0;
+	/* what only one that runs has */
+	g->info.substate[0] = '\0';
+	g->info.local_address[0] = '\0';
+	g->info.current_msgs = 0;
 	agent_wait(g, chan_ended(&g->machine, how, &limits));
 	if (sig != 0)
 		(void)snprintf(text, sizeof(text),

@@ -37,6 +37,7 @@
 #include <mq/mqi_msg.h>
 #include <stdbool.h>
 
+#include "proto/attr.h"
 #include "proto/ctl.h"
 
 struct agents;
@@ -99,12 +100,20 @@ struct agents_info {
 	uint64_t bytes;
 	uint64_t batches;
 	uint64_t last_number;
+	uint64_t current_number;
+	uint64_t current_msgs; /* of a receiver: not durable yet */
 	uint64_t comprate;
 	char compmsg[16];
 	char partner_qmgr[MQI_NAME_LEN + 1];
 	char partner_name[256 + 1]; /* the certificate's subject */
 	char issuer[256 + 1];       /* and who has signed it */
 	char cipher[64];
+	char protocol[16];              /* "TLSv1.3" */
+	char local_address[64];         /* "192.0.2.1(4711)" */
+	char user[MQATTR_USER_LEN + 1]; /* whose rights it has; "" its own */
+	char substate[16];              /* "MQGET" */
+	char npm_speed[8];              /* "FAST"; "" not agreed on yet */
+	uint64_t keep_alive_s;
 	char product[64 + 1]; /* of the partner */
 	uint64_t sent_bytes;  /* on the wire, inside TLS */
 	uint64_t sent_buffers;
@@ -148,11 +157,13 @@ bool agents_all_ended(const struct agents *a);
 
 /* ---- sessions of agents ---- */
 
-/* An agent's session is open.  pid: of its process; channel: on whose behalf,
- * or "".  Errors: CHANNEL_NOT_AVAILABLE (the channel is stopped, or the
+struct mqlocal_hello;
+
+/* An agent's session is open.  pid: of its process; hello: what it says of
+ * itself.  Errors: CHANNEL_NOT_AVAILABLE (the channel is stopped, or the
  * queue manager is stopping). */
 MQ_MUST_CHECK enum mqi_err agents_attach(struct agents *a, struct session *s,
-    int pid, const char *channel, const char *address);
+    int pid, const struct mqlocal_hello *hello);
 void agents_status(
     struct agents *a, struct session *s, const struct mqctl_list *status);
 void agents_detach(struct agents *a, struct session *s); /* it has ended */

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "proto/local.h"
 #include "qmgr/agents_int.h"
 #include "qmgr/qmgr_impl.h"
 
@@ -79,19 +80,19 @@ is_at_its_limit(const struct agents *a, const struct agent *g,
 }
 
 static enum mqi_err
-guest_attach(struct agents *a, struct session *s, int pid, const char *channel,
-    const char *address)
+guest_attach(struct agents *a, struct session *s, int pid,
+    const struct mqlocal_hello *hello)
 {
 	struct chan_retry none = {.short_count = 0};
 	const struct engine_object *o =
-	    engine_object_find(a->qm->engine, MQATTR_CHANNEL, channel);
+	    engine_object_find(a->qm->engine, MQATTR_CHANNEL, hello->channel);
 	struct guest *guest;
 	struct agent *g;
 
 	if (o == NULL)
 		return MQI_E_UNKNOWN_CHANNEL;
-	g = agent_get(a, false, channel);
-	if (is_at_its_limit(a, g, o, address))
+	g = agent_get(a, false, hello->channel);
+	if (is_at_its_limit(a, g, o, hello->address))
 		return MQI_E_MAX_CONNS_LIMIT_REACHED;
 	if (chan_state(&g->machine) == CHAN_STOPPED ||
 	    chan_state(&g->machine) == CHAN_STOPPING || a->stopping)
@@ -105,9 +106,11 @@ guest_attach(struct agents *a, struct session *s, int pid, const char *channel,
 	chan_init(&guest->machine, &none);
 	chan_start(&guest->machine, &none);
 	(void)snprintf(
-	    guest->info.name, sizeof(guest->info.name), "%s", channel);
+	    guest->info.name, sizeof(guest->info.name), "%s", hello->channel);
+	(void)snprintf(guest->info.conname, sizeof(guest->info.conname), "%s",
+	    hello->address);
 	(void)snprintf(
-	    guest->info.conname, sizeof(guest->info.conname), "%s", address);
+	    guest->info.user, sizeof(guest->info.user), "%s", hello->user);
 	guest->info.pid = pid;
 	guest->info.started_ms = mqclock_wall_us() / 1000;
 	TAILQ_INSERT_TAIL(&g->guests, guest, link);
@@ -115,22 +118,24 @@ guest_attach(struct agents *a, struct session *s, int pid, const char *channel,
 }
 
 enum mqi_err
-agents_attach(struct agents *a, struct session *s, int pid, const char *channel,
-    const char *address)
+agents_attach(struct agents *a, struct session *s, int pid,
+    const struct mqlocal_hello *hello)
 {
 	struct agent *g = pid > 0 ? list_find_pid(&a->channels, pid) : NULL;
 
 	if (g == NULL && pid > 0)
 		g = list_find_pid(&a->listeners, pid);
 	if (g != NULL && g->session == NULL &&
-	    (g->is_listener || strcmp(channel, g->info.name) == 0)) {
+	    (g->is_listener || strcmp(hello->channel, g->info.name) == 0)) {
 		g->session = s;
+		(void)snprintf(
+		    g->info.user, sizeof(g->info.user), "%s", hello->user);
 		return MQI_OK;
 	}
 	/* without a channel, it is an administrator's or a helper's */
-	if (channel[0] == '\0')
+	if (hello->channel[0] == '\0')
 		return MQI_OK;
-	return guest_attach(a, s, pid, channel, address);
+	return guest_attach(a, s, pid, hello);
 }
 
 void
@@ -208,6 +213,14 @@ take_info(const struct mqctl_list *l, struct agents_info *i)
 	take_number(l, "bytes", &i->bytes);
 	take_number(l, "batches", &i->batches);
 	take_number(l, "last_number", &i->last_number);
+	take_number(l, "current_number", &i->current_number);
+	take_number(l, "current_msgs", &i->current_msgs);
+	take_number(l, "keep_alive_s", &i->keep_alive_s);
+	take_text(l, "npm_speed", i->npm_speed, sizeof(i->npm_speed));
+	take_text(l, "substate", i->substate, sizeof(i->substate));
+	take_text(l, "protocol", i->protocol, sizeof(i->protocol));
+	take_text(
+	    l, "local_address", i->local_address, sizeof(i->local_address));
 	take_number(l, "comprate", &i->comprate);
 	take_text(l, "compmsg", i->compmsg, sizeof(i->compmsg));
 	take_number(l, "port", &port);

@@ -63,6 +63,12 @@ bool ctl_is_generic(const char *pattern);
  */
 bool ctl_may_see(const struct ctl *c, const char *name);
 
+/* Of a row of status: drops what was not asked for, but never the first n_head
+ * pairs. */
+void ctl_status_filter(const struct ctl *c, struct ctl_row *r, uint32_t n_head);
+/* The result of a DISPLAY of status; why: said if there was nothing to show. */
+enum mqi_err ctl_status_end(struct ctl *c, enum mqi_err err, const char *why);
+
 /* The value of an option (MODE, ACTION, ...), NULL if it was not given. */
 const char *ctl_option(const struct ctl *c, const char *keyword);
 /* ATTRIBUTE if a pair is not among the options, a NULL-terminated list. */
@@ -84,9 +90,9 @@ enum mqi_err ctl_display_authrec(struct ctl *c);
 enum mqi_err ctl_set_chlauth(struct ctl *c); /* ctl_chlauth.c */
 enum mqi_err ctl_display_chlauth(struct ctl *c);
 enum mqi_err ctl_qstatus(struct ctl *c); /* ctl_status.c */
-enum mqi_err ctl_chstatus(struct ctl *c);
 enum mqi_err ctl_lsstatus(struct ctl *c);
 enum mqi_err ctl_qmstatus(struct ctl *c);
+enum mqi_err ctl_chstatus(struct ctl *c);      /* ctl_chstatus.c */
 enum mqi_err ctl_start_channel(struct ctl *c); /* ctl_control.c */
 enum mqi_err ctl_stop_channel(struct ctl *c);
 enum mqi_err ctl_resolve_channel(struct ctl *c);

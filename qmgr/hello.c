@@ -189,8 +189,7 @@ hello_take(struct session *s, const struct mqframe *f, const char **ret_why)
 		return err;
 	if (h.is_agent != 0) {
 		(void)snprintf(s->channel, sizeof(s->channel), "%s", h.channel);
-		err = agents_attach(
-		    s->qm->agents, s, s->peer.pid, h.channel, h.address);
+		err = agents_attach(s->qm->agents, s, s->peer.pid, &h);
 		if (err != MQI_OK) {
 			*ret_why = NULL;
 			return err;

@@ -296,6 +296,7 @@ engine_stream_status(
 	if (!q->attr.is_xmit)
 		return MQI_E_XMIT_Q_USAGE;
 	memset(ret, 0, sizeof(*ret));
+	ret->waiting = q->depth;
 	st = q->stream;
 	if (st == NULL)
 		return MQI_OK;
@@ -307,5 +308,11 @@ engine_stream_status(
 	memcpy(ret->bound_identity, st->state.bound_identity,
 	    sizeof(ret->bound_identity));
 	ret->is_sending = st->sender != NULL;
+	if (!ret->is_sending)
+		return MQI_OK;
+	memcpy(ret->sender, st->sender->s->who.channel, sizeof(ret->sender));
+	ret->in_flight = st->sender->ahead_msgs;
+	MQ_INVARIANT(ret->in_flight <= ret->waiting);
+	ret->waiting -= ret->in_flight;
 	return MQI_OK;
 }

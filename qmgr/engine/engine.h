@@ -350,6 +350,11 @@ struct engine_stream_status {
 	uint8_t bound_qmid[16]; /* zeros: bound to nobody */
 	char bound_identity[256 + 1];
 	bool is_sending; /* a sender is open */
+	/* while one is: of the channel that it has, and what it was given and
+	 * has not acknowledged */
+	char sender[MQI_CHANNEL_NAME_LEN + 1];
+	uint64_t in_flight;
+	uint64_t waiting; /* messages that nobody was given */
 };
 
 /* Errors: UNKNOWN_OBJECT, XMIT_Q_USAGE. */

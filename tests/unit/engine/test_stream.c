@@ -528,6 +528,41 @@ test_stream_with_long_messages(void **state)
 	free(body);
 }
 
+static void
+test_status_counts_what_is_in_flight_and_what_waits(void **state)
+{
+	static const struct engine_identity sender = {
+	    .user = "fred", .is_owner = true, .is_agent = true, .channel = "C"};
+	struct engine_stream_status st;
+	uint32_t h;
+	uint64_t n;
+
+	(void)state;
+	make_x(5);
+	assert_int_equal(engine_stream_status(rig.e, "X", &st), MQI_OK);
+	assert_int_equal(st.waiting, 5);
+	assert_int_equal(st.in_flight, 0);
+	assert_string_equal(st.sender, "");
+	rig_disconnect(&rig, 1);
+	(void)rig_connect_as(&rig, 1, &sender);
+	h = start_sender(3, 0);
+	n = next_message("m0", 0);
+	assert_int_equal(engine_stream_status(rig.e, "X", &st), MQI_OK);
+	assert_string_equal(st.sender, "C");
+	assert_int_equal(st.waiting, 2);
+	assert_int_equal(st.in_flight, 3);
+	engine_stream_ack(rig.e, rig.sessions[1].s, h, n);
+	rig_settle(&rig);
+	assert_int_equal(engine_stream_status(rig.e, "X", &st), MQI_OK);
+	assert_int_equal(st.waiting, 1);
+	assert_int_equal(st.in_flight, 3);
+	rig_disconnect(&rig, 1);
+	assert_int_equal(engine_stream_status(rig.e, "X", &st), MQI_OK);
+	assert_int_equal(st.waiting, 4);
+	assert_int_equal(st.in_flight, 0);
+	assert_string_equal(st.sender, "");
+}
+
 int
 main(void)
 {
@@ -549,6 +584,7 @@ main(void)
 	    T(test_stream_keeps_the_incarnation_of_its_last_acknowledged_number),
 	    T(test_stream_open_errors),
 	    T(test_stream_with_long_messages),
+	    T(test_status_counts_what_is_in_flight_and_what_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -485,6 +485,64 @@ test_heartbeats_keep_an_idle_channel_and_silence_ends_it(void **state)
 	model_target_fini(&p.target);
 }
 
+/* Everything that the receiver says. */
+static void
+to_sender(struct pair *p)
+{
+	sender_input(&p->s, p->r.c.out.data, p->r.c.out.len);
+	mqbuf_reset(&p->r.c.out);
+}
+
+static void
+to_receiver(struct pair *p)
+{
+	receiver_input(&p->r, p->s.c.out.data, p->s.c.out.len);
+	mqbuf_reset(&p->s.c.out);
+}
+
+static void
+test_a_receivers_substates_say_what_it_waits_for(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	pair_init(&p, 5);
+	add_small(&p, 1, 1);
+	pair_start(&p);
+	assert_int_equal(receiver_substate(&p.r), CHANNEL_AT_RECEIVE);
+	to_receiver(&p); /* HELLO */
+	to_sender(&p);
+	p.s.c.out.len -= MQFRAME_HEADER; /* STREAM not whole yet */
+	receiver_input(&p.r, p.s.c.out.data, p.s.c.out.len);
+	assert_int_equal(receiver_substate(&p.r), CHANNEL_AT_RESYNCH);
+	receiver_input(&p.r, p.s.c.out.data + p.s.c.out.len, MQFRAME_HEADER);
+	mqbuf_reset(&p.s.c.out);
+	assert_int_equal(receiver_substate(&p.r), CHANNEL_AT_RECEIVE);
+	to_sender(&p);
+	(void)model_source_run(&p.source, &p.s, 10);
+	to_receiver(&p);
+	assert_int_equal(receiver_substate(&p.r), CHANNEL_AT_MQPUT);
+	assert_int_equal(p.r.n_held, 1);
+	assert_int_equal(p.r.c.stats.current_number, 1);
+	(void)model_target_run(&p.target, 1, true);
+	receiver_pump(&p.r);
+	assert_int_equal(receiver_substate(&p.r), CHANNEL_AT_ENDBATCH);
+	assert_int_equal(p.r.c.stats.last_number, 0);
+	(void)model_target_run(&p.target, 1, true);
+	receiver_pump(&p.r);
+	assert_int_equal(receiver_substate(&p.r), CHANNEL_AT_RECEIVE);
+	assert_int_equal(p.r.c.stats.last_number, 1);
+	to_sender(&p);
+	p.now_ms += 5000;
+	receiver_tick(&p.r, p.now_ms);
+	assert_int_equal(receiver_substate(&p.r), CHANNEL_AT_HEARTBEAT);
+	to_sender(&p);
+	to_receiver(&p);
+	assert_int_equal(receiver_substate(&p.r), CHANNEL_AT_RECEIVE);
+	pair_end(&p);
+	model_target_fini(&p.target);
+}
+
 static void
 test_an_idle_sender_disconnects_cleanly(void **state)
 {
@@ -572,6 +630,7 @@ main(void)
 	    cmocka_unit_test(test_a_second_receiver_fences_the_first),
 	    cmocka_unit_test(
 		test_heartbeats_keep_an_idle_channel_and_silence_ends_it),
+	    cmocka_unit_test(test_a_receivers_substates_say_what_it_waits_for),
 	    cmocka_unit_test(test_an_idle_sender_disconnects_cleanly),
 	    cmocka_unit_test(test_stop_ends_both_with_nothing_under_way),
 	    cmocka_unit_test(test_a_slow_start_ends),

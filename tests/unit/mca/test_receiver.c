@@ -244,6 +244,7 @@ test_a_full_queue_pauses_and_is_tried_again(void **state)
 	f->target.full = 4; /* both in their unit, alone, and once more */
 	run(f);
 	assert_int_equal(channel_state(&f->r.c), CHANNEL_PAUSED);
+	assert_int_equal(receiver_substate(&f->r), CHANNEL_AT_MQPUT);
 	assert_int_equal(f->target.n, 16); /* the prefix is there */
 	assert_int_equal(f->target.n_units, 0);
 	assert_int_equal(f->source.acked, 16);

@@ -323,6 +323,51 @@ test_the_first_message_names_the_position(void **state)
 }
 
 static void
+test_substates_say_what_it_waits_for(void **state)
+{
+	struct fixture *f = *state;
+
+	model_source_add(&f->source, 1, "Q", 10);
+	assert_int_equal(sender_substate(&f->s), CHANNEL_AT_RECEIVE);
+	say_hello(f, &answer);
+	assert_int_equal(sender_substate(&f->s), CHANNEL_AT_RESYNCH);
+	say_resume(f, 0, 0);
+	assert_int_equal(sender_substate(&f->s), CHANNEL_AT_MQGET);
+	(void)model_source_run(&f->source, &f->s, 10);
+	assert_int_equal(f->s.c.stats.current_number, 1);
+	assert_int_equal(f->s.c.stats.last_number, 0);
+	assert_int_equal(sender_substate(&f->s), CHANNEL_AT_ENDBATCH);
+	mqchan_encode_ack(&f->in, &(struct mqchan_ack){.number = 1});
+	say(f);
+	assert_int_equal(f->s.c.stats.last_number, 1);
+	assert_int_equal(sender_substate(&f->s), CHANNEL_AT_MQGET);
+	channel_drained(&f->s.c);
+	sender_tick(&f->s, 7000);
+	assert_int_equal(last_sent(f), MQCHAN_HEARTBEAT);
+	assert_int_equal(sender_substate(&f->s), CHANNEL_AT_HEARTBEAT);
+	mqchan_encode_empty(&f->in, MQCHAN_HEARTBEAT_ACK);
+	say(f);
+	assert_int_equal(sender_substate(&f->s), CHANNEL_AT_MQGET);
+}
+
+static void
+test_a_new_connection_shows_the_position(void **state)
+{
+	struct fixture *f = *state;
+
+	f->source.acked = 5;
+	f->source.handed = 20;
+	f->source.bound[0] = 2;
+	strcpy(f->source.identity, "CN=QM2");
+	sender_fini(&f->s);
+	start(f);
+	say_hello(f, &answer);
+	say_resume(f, 7, 1);
+	assert_int_equal(f->s.c.stats.last_number, 7);
+	assert_int_equal(f->s.c.stats.current_number, 7);
+}
+
+static void
 test_an_acknowledgement_of_what_was_not_sent_ends_it(void **state)
 {
 	struct fixture *f = *state;
@@ -417,6 +462,8 @@ main(void)
 	    T(test_only_positions_of_our_history_are_believed),
 	    T(test_the_first_message_names_the_position),
 	    T(test_an_acknowledgement_of_what_was_not_sent_ends_it),
+	    T(test_substates_say_what_it_waits_for),
+	    T(test_a_new_connection_shows_the_position),
 	    T(test_a_gap_in_the_stream_ends_it),
 	    T(test_a_message_beyond_maxmsgl_ends_it),
 	    T(test_frames_out_of_place_end_it),

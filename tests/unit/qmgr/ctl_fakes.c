@@ -257,7 +257,10 @@ agents_each_channel(const struct agents *a, agents_info_fn fn, void *arg)
 	    .error = "refused"};
 	fn(arg, &info);
 	(void)snprintf(info.name, sizeof(info.name), "C.D");
+	(void)snprintf(info.substate, sizeof(info.substate), "MQGET");
+	(void)snprintf(info.protocol, sizeof(info.protocol), "TLSv1.2");
 	info.state = "RUNNING";
+	info.pid = 77;
 	fn(arg, &info);
 }
 
@@ -458,6 +461,9 @@ engine_stream_status(
 	ret->bound_qmid[15] = 2;
 	(void)snprintf(
 	    ret->bound_identity, sizeof(ret->bound_identity), "CN=QM2");
+	(void)snprintf(ret->sender, sizeof(ret->sender), "C.D");
+	ret->in_flight = 4;
+	ret->waiting = 30;
 	return MQI_OK;
 }
 

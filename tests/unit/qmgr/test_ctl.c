@@ -445,6 +445,13 @@ test_status_rows_have_what_was_asked_for(void **state)
 	    {"dis chs(*) status",
 		"CHANNEL=A.B CHLTYPE=SDR STATUS=RETRYING\n"
 		"CHANNEL=C.D CHLTYPE=SDR STATUS=RUNNING\n-> OK\n"},
+	    {"def ql(X) usage(xmitq); dis chs(*) substate mcastat secprot "
+	     "curmsgs indoubt xqmsgsa",
+		"-> OK\nCHANNEL=A.B CHLTYPE=SDR CURMSGS=0 INDOUBT=YES "
+		"MCASTAT=NOT RUNNING SECPROT= SUBSTATE= XQMSGSA=30\n"
+		"CHANNEL=C.D CHLTYPE=SDR CURMSGS=4 INDOUBT=YES "
+		"MCASTAT=RUNNING SECPROT=TLSV12 SUBSTATE=MQGET "
+		"XQMSGSA=30\n-> OK\n"},
 	    {"dis chs(Z)", "-> UNKNOWN_OBJECT CHSTATUS(Z) not found: an "
 			   "inactive channel has none\n"},
 	    {"dis chs(*) bogus",
