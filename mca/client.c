@@ -6,9 +6,11 @@
  * Neighbours: run_clients.c accepts clients and decides who may; tls.c
  * decrypts; client_frames.c says what may pass.
  *
- * Invariants.  What waits for either side is bounded (CLIENT_UP_MAX,
- * CLIENT_OUT_MAX, and one read more); at the bound the other side's socket is
- * not read, so that a slow reader holds up nobody but itself.  up holds first
+ * Invariants.  What waits for either side is bounded (CLIENT_UP_MAX, before it
+ * CLIENT_UNREAD_MAX, CLIENT_OUT_MAX, and one read more); at the bound the other
+ * side's socket is not read, so that a slow reader holds up nobody but itself.
+ * What TLS holds no socket tells: while up has room, there is none of it, or
+ * the pump goes on.  up holds first
  * what may go to the queue manager (up_good) and then what has not been looked
  * at.  Our own frames (BEAT, ERROR) go out between frames only.
  *
@@ -123,6 +125,22 @@ collect(struct client *c)
 		mqbuf_commit(&c->out, mqtls_take(c->tls, p, n));
 }
 
+/* Gives up the room of what has left: all of it, or so much that moving the
+ * rest costs little. */
+static void
+forget_sent(struct client *c)
+{
+	if (c->out_at == c->out.len) {
+		mqbuf_fini(&c->out);
+		mqbuf_init(&c->out, CLIENT_OUT_LIMIT);
+	} else if (c->out_at >= c->out.len / 2) {
+		mqbuf_consume(&c->out, c->out_at);
+	} else {
+		return;
+	}
+	c->out_at = 0;
+}
+
 static void
 flush_net(struct client *c)
 {
@@ -144,11 +162,7 @@ flush_net(struct client *c)
 		vanish(c);
 		return;
 	}
-	if (c->out_at == c->out.len) {
-		c->out_at = 0;
-		mqbuf_fini(&c->out);
-		mqbuf_init(&c->out, CLIENT_OUT_LIMIT);
-	}
+	forget_sent(c);
 }
 
 size_t
@@ -206,7 +220,9 @@ read_net(struct client *c)
 {
 	ssize_t n;
 
-	if (client_state(c) < CLIENT_CLOSING && c->up.len >= CLIENT_UP_MAX)
+	if (client_state(c) < CLIENT_CLOSING &&
+	    (c->up.len >= CLIENT_UP_MAX ||
+		mqtls_unread(c->tls) >= CLIENT_UNREAD_MAX))
 		return false;
 	do
 		n = recv(c->fd, raw, sizeof(raw), MSG_DONTWAIT);
@@ -312,9 +328,11 @@ scan_up(struct client *c)
 	}
 }
 
-static void
+/* True: up was full, and has room for what TLS holds. */
+static bool
 flush_local(struct client *c)
 {
+	bool was_full = c->up.len >= CLIENT_UP_MAX;
 	ssize_t n = 0;
 
 	while (c->up_good > 0) {
@@ -331,6 +349,7 @@ flush_local(struct client *c)
 		mqbuf_fini(&c->up);
 		mqbuf_init(&c->up, CLIENT_UP_LIMIT);
 	}
+	return was_full && c->up.len < CLIENT_UP_MAX;
 }
 
 /* Frames of the queue manager to the client. */
@@ -456,8 +475,8 @@ turn_local(struct client *c)
 	if ((client_state(c) == CLIENT_ATTACHING ||
 		client_state(c) == CLIENT_RUNNING) &&
 	    c->local_fd >= 0) {
-		flush_local(c);
-		moved = read_local(c);
+		moved = flush_local(c);
+		moved = read_local(c) || moved;
 	}
 	return moved;
 }

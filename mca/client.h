@@ -16,10 +16,11 @@
 
 #define CLIENT_ADDRESS_LEN 128u
 #define CLIENT_TEXT_LEN 512u
-#define CLIENT_HELLO_MS 10000u /* from the accept to the queue manager */
-#define CLIENT_UP_MAX 49152u   /* bytes for the queue manager, plain */
-#define CLIENT_OUT_MAX 65536u  /* bytes for the client, encrypted */
-#define CLIENT_BEATS_MAX 1000u /* unanswered; then we are quiet */
+#define CLIENT_HELLO_MS 10000u   /* from the accept to the queue manager */
+#define CLIENT_UP_MAX 49152u     /* bytes for the queue manager, plain */
+#define CLIENT_UNREAD_MAX 32768u /* not decrypted: more than one record */
+#define CLIENT_OUT_MAX 65536u    /* bytes for the client, encrypted */
+#define CLIENT_BEATS_MAX 1000u   /* unanswered; then we are quiet */
 
 enum client_state {
 	CLIENT_SHAKING,   /* TLS */

@@ -261,6 +261,12 @@ mqtls_feed(struct mqtls_conn *c, const void *data, size_t len)
 }
 
 size_t
+mqtls_unread(const struct mqtls_conn *c)
+{
+	return c->in.len - c->in_at;
+}
+
+size_t
 mqtls_pending(const struct mqtls_conn *c)
 {
 	return c->out.len - c->out_at;

@@ -83,6 +83,10 @@ struct mqtls_conn *mqtls_conn_free(struct mqtls_conn *c); /* NULL */
 MQ_MUST_CHECK enum mqi_err mqtls_feed(
     struct mqtls_conn *c, const void *data, size_t len);
 
+/* How many of them TLS has not taken yet; fewer than a record of at most 16,640
+ * bytes if mqtls_read() has given nothing. */
+size_t mqtls_unread(const struct mqtls_conn *c);
+
 /* Bytes for the network: how many there are, and takes up to cap of them. */
 size_t mqtls_pending(const struct mqtls_conn *c);
 size_t mqtls_take(struct mqtls_conn *c, void *buf, size_t cap);
