@@ -59,7 +59,7 @@ check_stamped(const struct mqbuf *b, const struct mqdesc_info *before,
 	MQ_INVARIANT(i.expiry == before->expiry);
 	MQ_INVARIANT(i.deadline_ms == s->deadline_ms);
 	MQ_INVARIANT(i.msg_type == before->msg_type);
-	MQ_INVARIANT(i.report == before->report);
+	MQ_INVARIANT(i.report == (before->report & ~s->drop_reports));
 	MQ_INVARIANT(i.not_before_ms == before->not_before_ms);
 	MQ_INVARIANT(memcmp(i.correl_id, before->correl_id, MQI_ID_LEN) == 0);
 	MQ_INVARIANT(memcmp(i.group_id, before->group_id, MQI_ID_LEN) == 0);
@@ -72,13 +72,15 @@ check_stamped(const struct mqbuf *b, const struct mqdesc_info *before,
 static void
 check_life(struct mqbuf *b)
 {
-	bool expires = mqdesc_expires(b->data, b->len);
+	bool asks = mqdesc_asks(b->data, b->len);
 	struct mqdesc_info before, i;
+	bool expires;
 
 	MQ_INVARIANT(mqdesc_read(b->data, b->len, &before) == MQI_OK);
+	expires = before.expiry != MQI_EXPIRY_UNLIMITED;
+	MQ_INVARIANT(asks == (expires || before.report != 0));
 	MQ_INVARIANT(mqdesc_set_life(b->data, b->len, 77, 88) == MQI_OK);
 	MQ_INVARIANT(mqdesc_read(b->data, b->len, &i) == MQI_OK);
-	MQ_INVARIANT(expires == (before.expiry != MQI_EXPIRY_UNLIMITED));
 	MQ_INVARIANT(i.expiry == (expires ? 77 : MQI_EXPIRY_UNLIMITED));
 	MQ_INVARIANT(i.deadline_ms == (before.deadline_ms != 0 ? 88 : 0) ||
 		     before.deadline_ms == 0);
@@ -100,6 +102,7 @@ check_stamp(const uint8_t *data, size_t len, const struct mqdesc_info *before)
 	    .keep_context = len & 2,
 	    .backout_count = before->backout_count + 1,
 	    .deadline_ms = len & 4 ? 0 : len,
+	    .drop_reports = len & 8 ? MQI_RO_COA | MQI_RO_COD : 0,
 	};
 	struct mqbuf once, twice;
 	enum mqi_err err;

@@ -128,7 +128,10 @@ enum mqattr_chltype {
 	X(147, APPLICID)                                              \
 	X(148, USERDATA)                                              \
 	X(149, ENVRDATA)                                              \
-	X(161, NAMCOUNT)
+	X(161, NAMCOUNT)                                              \
+	X(170, BOTHRESH)                                              \
+	X(171, BOQNAME)                                               \
+	X(172, CAPEXPRY)
 
 enum mqattr {
 

@@ -61,6 +61,7 @@ static const char *const words_defsopt[] = {"SHARED", "EXCL", NULL};
 static const char *const words_enttype[] = {"PRINCIPAL", "GROUP", NULL};
 static const char *const words_auto[] = {"AUTO", NULL};
 static const char *const words_msgdlvsq[] = {"PRIORITY", "FIFO", NULL};
+static const char *const words_nolimit[] = {"NOLIMIT", NULL};
 static const char *const words_npmspeed[] = {"FAST", "NORMAL", NULL};
 static const char *const words_objtype[] = {
     "QMGR", "QUEUE", "CHANNEL", "LISTENER", "NAMELIST", "PROCESS", NULL};
@@ -113,6 +114,12 @@ const struct mqattr_def mqattr_table[] = {
 	"KB of messages in one unit of work of the other end; 0: no limit"),
     INT(BATCHSZ, 1, 9999, "50", CH, MSGS,
 	"messages that one unit of work of the receiver may cover"),
+    NAME(BOQNAME, QL, 0,
+	"where messages go that were backed out BOTHRESH times; blank: DEADQ"),
+    INT(BOTHRESH, 0, MANY, "0", QL, 0,
+	"a message backed out so often goes to BOQNAME; 0: it stays"),
+    ROW(CAPEXPRY, INT, 0, MANY, words_nolimit, "NOLIMIT", false, QUEUES, 0,
+	"tenths of a second that a message put through it lives at most"),
     TEXT(CERTLABL, MQNAME_LABEL_LEN, QM | CH, DIALS,
 	"certificate to use, LABEL.cert.pem; blank: cert.pem"),
     WORD(CHLAUTH, words_able, "ENABLED", QM, 0,

@@ -120,6 +120,7 @@ struct stamp_set {
 	uint64_t set;   /* written from here */
 	uint64_t clear; /* at their default: left out */
 	const struct mqdesc_stamp *stamp;
+	uint32_t report;
 	uint8_t user_len;
 	uint8_t appl_name_len;
 };
@@ -163,6 +164,11 @@ plan_stamp(struct stamp_set *t, const struct desc_scan *s,
 	t->stamp = st;
 	t->set = MQ_BIT(DESC_PRIORITY) | MQ_BIT(DESC_PERSISTENCE);
 	t->clear = 0;
+	t->report = (uint32_t)number_or_default(s, DESC_REPORT);
+	if ((t->report & st->drop_reports) != 0) {
+		t->report &= ~st->drop_reports;
+		set_or_clear(t, DESC_REPORT, t->report == 0);
+	}
 	if (st->set_msg_id)
 		set_or_clear(t, DESC_MSG_ID,
 		    mqdesc_is_zero(st->msg_id, sizeof(st->msg_id)));
@@ -202,6 +208,9 @@ write_set(uint8_t *p, enum desc_field field, const struct stamp_set *t)
 	const struct mqdesc_stamp *st = t->stamp;
 
 	switch (field) {
+	case DESC_REPORT:
+		mqbuf_set_u32(p, t->report);
+		return p + sizeof(uint32_t);
 	case DESC_EXPIRY:
 		mqbuf_set_u32(p, (uint32_t)st->expiry);
 		return p + sizeof(uint32_t);

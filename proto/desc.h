@@ -81,6 +81,7 @@ struct mqdesc_stamp {
 	uint64_t deadline_ms; /* 0: none; what was there is replaced */
 	int32_t expiry;       /* 0: leave as it is; else tenths of a second that
 				 remain, or MQI_EXPIRY_UNLIMITED */
+	uint32_t drop_reports; /* taken from the report options: MQI_RO_ */
 };
 
 /* Appends to out.  Errors: MSG_TYPE, EXPIRY, PRIORITY, PERSISTENCE (out of
@@ -116,11 +117,12 @@ MQ_MUST_CHECK enum mqi_err mqdesc_user(
 MQ_MUST_CHECK enum mqi_err mqdesc_stamp(const void *data, size_t len,
     const struct mqdesc_stamp *stamp, struct mqbuf *out);
 
-/* Whether a descriptor has an expiry, by a look at its bitmap. */
+/* Whether a descriptor has an expiry or asks for reports, by a look at its
+ * bitmap. */
 static inline bool
-mqdesc_expires(const void *data, size_t len)
+mqdesc_asks(const void *data, size_t len)
 {
-	return len >= 12 && (mqbuf_get_u64((const uint8_t *)data + 4) & 4) != 0;
+	return len >= 12 && (mqbuf_get_u64((const uint8_t *)data + 4) & 5) != 0;
 }
 
 /* Sets what a descriptor has of both, in place: expiry, in tenths of a second

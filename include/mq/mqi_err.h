@@ -110,6 +110,8 @@ extern "C" {
 	    "the unit of work is not started")                                 \
 	X(2298, FUNCTION_NOT_SUPPORTED, FAIL,                                  \
 	    "the function is not supported here")                              \
+	X(2362, BACKOUT_THRESHOLD_REACHED, FAIL,                               \
+	    "the message was backed out as often as BOTHRESH allows")          \
 	X(2393, SSL_INITIALIZATION_ERROR, FAIL, "TLS could not be set up")     \
 	X(2397, CLIENT_EXIT_ERROR, FAIL, "TLS failed on the connection")       \
 	X(2442, PROPERTY_NAME, FAIL, "a property name is not valid")           \

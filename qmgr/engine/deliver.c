@@ -214,8 +214,13 @@ deliver_ready(struct delivery *d)
 		struct entry *x = d->x;
 		struct entry *at =
 		    x != NULL ? x : queue_entry_at(d->q, d->place);
+		struct report cod;
+		bool told = report_delivery(e, &d->m, &cod);
 
+		if (told)
+			(void)batch_room(e, 128 + report_room(&cod));
 		d->pos = entry_remove(at, 0);
+		report_put(told ? &cod : NULL, d->pos);
 		d->removed = true;
 		d->x = NULL;
 	}

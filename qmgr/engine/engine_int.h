@@ -94,7 +94,9 @@ struct msg {
 	uint8_t correl_id[MQI_ID_LEN];
 	uint64_t put_ms;      /* wall; 0: not known */
 	uint64_t deadline_ms; /* engine.clock_us; 0: never expires */
-	struct mqref *head;   /* descriptor of a staged one that expires */
+	struct mqref *head;   /* msg_keep_head() */
+	bool coa;             /* asks for a report when it has arrived, */
+	bool cod;             /* when it has been delivered */
 	bool persistent;
 	bool in_store; /* a PUT record tells the store of it */
 	bool staged;   /* its bytes are in the store in pieces */
@@ -164,6 +166,8 @@ struct queue_attrs {
 	int8_t priority;
 	uint64_t max_depth;
 	uint32_t max_msg_len;
+	uint32_t backout_threshold; /* 0: none */
+	int32_t cap_expiry;         /* tenths of a second; 0: none */
 };
 
 struct queue {
@@ -212,6 +216,7 @@ struct queue {
 	uint64_t uncommitted_gets; /* locked, or removed and not yet sent */
 	uint64_t last_put_ms;
 	uint64_t last_get_ms;
+	bool poison_stays; /* the log was told that there is no place for it */
 	bool damaged;
 	uint32_t damage_reports; /* getters to be told 2101 */
 	struct stream *stream;
@@ -589,12 +594,19 @@ struct stamp_result {
 	uint8_t correl_id[MQI_ID_LEN];
 	uint64_t deadline_ms;
 	bool is_trace;
+	bool coa;
+	bool cod;
 	bool may_report; /* the queue manager may put a report about it */
 };
 
 /* The stamped descriptor is in e->scratch. */
 MQ_MUST_CHECK enum mqi_err stamp_put(
     struct handle *h, const struct engine_put *req, struct stamp_result *ret);
+/* Whether one of the reports is asked for: MQI_RO_. */
+bool stamp_asks(const struct mqdesc_info *info, uint32_t options);
+/* Takes from it what it asks to be told here, but its expiry. */
+MQ_MUST_CHECK enum mqi_err stamp_without_reports(
+    struct engine *e, struct stamp_result *stamped);
 /* "SLMQ", 12 bytes of the queue manager's id, a number never used before. */
 void stamp_new_msg_id(struct engine *e, uint8_t ret[MQI_ID_LEN]);
 struct stamp_memory *stamp_forget(struct stamp_memory *m); /* NULL */
@@ -651,12 +663,20 @@ void entry_damage(struct entry *x, bool report);
  * Its body stays while deliveries read it.  Returns the position that reveals
  * the removal. */
 uint64_t entry_remove(struct entry *x, uint32_t unit);
+/* It goes to the end of another queue, as it is, and is offered there at the
+ * turn's end.  Returns the position that reveals it. */
+uint64_t entry_move(struct entry *x, struct queue *to, uint8_t rank);
 /* A tombstone makes way for a message that returns to its place. */
 void queue_make_way(struct queue *q, struct place place);
 /* An entry's backout count goes up by one, with its record. */
 void entry_backed_out(struct entry *x);
 void msg_fini(struct msg *m);
 size_t msg_memory(const struct msg *m);
+/* What a loaded message's descriptor says of it; data may be NULL. */
+void msg_loaded(struct msg *m, struct mqref *data);
+/* Keeps the descriptor of a message whose bytes are staged, if it will be
+ * needed without them. */
+void msg_keep_head(struct msg *m, const void *desc);
 
 enum find_result { FIND_FOUND, FIND_LOAD, FIND_NONE };
 
@@ -743,6 +763,9 @@ bool body_is_kept(struct engine *e, uint64_t body_id);
  * offered yet.  Takes *m.  *ret_pos: what its put reveals. */
 struct entry *put_visible(struct queue *q, uint8_t rank, struct msg *m,
     uint32_t unit, uint64_t *ret_pos);
+/* A message that was removed, its body kept, comes to the end of a queue.
+ * Takes *m.  The entry is not offered yet. */
+struct entry *put_moved(struct queue *q, uint8_t rank, struct msg *m);
 /* A removed message returns to its place: RESTORE if the store kept its body
  * (`kept`), else PUT.  Takes *m.  The entry is not offered yet. */
 struct entry *put_back(
@@ -758,71 +781,14 @@ bool put_would_spill(const struct engine *e, uint64_t memory);
 /* A unit's message whose body is not staged yet. */
 void put_stage_whole(struct engine *e, uint32_t number, struct msg *m);
 
-/* ---- expire.c ---- */
-
-/* The queue manager's clock goes on. */
-void expire_clock(struct engine *e, uint64_t mono_us, uint64_t wall_us);
-/* When a message put now expires. */
-uint64_t expire_deadline(const struct engine *e, int32_t expiry);
-/* Marks the stamped message in e->scratch, which expires: no report. */
-MQ_MUST_CHECK enum mqi_err expire_report_nothing(
-    struct engine *e, int32_t expiry, struct stamp_result *stamped);
-/* What a loaded message's descriptor says of it; data may be NULL. */
-void expire_loaded(struct msg *m, struct mqref *data);
-/* Keeps the descriptor of a message whose bytes are staged, if it expires. */
-void expire_keep_head(struct msg *m, const void *desc);
-/* It must not be given to anybody any more. */
-bool expire_is_due(const struct entry *x);
-/* Removes it, and puts the report that it asks for.  Offers nothing. */
-void expire_drop(struct entry *x);
-/* As queue_find(), without what has expired, which is removed on the way. */
-enum find_result expire_find(struct queue *q, struct place after,
-    const struct getter *g, const struct find_span *extra,
-    struct entry **ret_entry, struct place *ret_from);
-/* A message's bytes with what remains of its expiry; NULL: as they are. */
-struct mqref *expire_dated(
-    const struct engine *e, const struct msg *m, size_t len, bool is_stream);
-
-/* ---- report.c ---- */
-
-/* A report as it is put. */
-struct report {
-	struct engine *e;
-	struct route route;
-	struct mqbuf desc;
-	const uint8_t *body; /* of the expired message */
-	uint32_t body_len;
-	uint8_t header[MQDLH_LEN];
-	uint32_t header_len; /* MQDLH_LEN: a dead letter */
-};
-
-/* Finds a queue that takes it.  Errors: route_resolve()'s, PUT_INHIBITED,
- * Q_FULL, MSG_TOO_BIG_FOR_Q, STORAGE_MEDIUM_FULL, NOT_AUTHORIZED. */
-enum mqi_err report_find(struct report *r, const struct mqdesc_route *to);
-/* The message to be put on what was found.  Errors: MD, NO_MEMORY, TOO_BIG. */
-enum mqi_err report_stamp(struct report *r, struct msg *m, uint8_t *ret_rank);
-/* What was put there is offered at the turn's end. */
-void report_offer_later(struct queue *q, struct place place);
-void report_flush(struct engine *e);
-void report_free_all(struct engine *e);
-
-/* ---- trace.c ---- */
-
-/* A trace-route message, whose stamped descriptor is e->scratch: adds where it
- * is put to its body and makes the report about that, if there is a way.
- * *ret_body: the new body; *ret_report: whether m, for q at rank, is to be put.
- * Errors: PROTOCOL (the body is none: an ordinary message), TOO_BIG,
- * NO_MEMORY. */
-MQ_MUST_CHECK enum mqi_err trace_make(struct handle *h,
-    const struct engine_put *req, struct mqbuf *ret_body, bool *ret_report,
-    struct queue **ret_queue, uint8_t *ret_rank, struct msg *ret_msg);
-
 /* ---- unit.c ---- */
 
 /* Finds or makes it.  BACKED_OUT if the queue manager has ended it. */
 enum mqi_err unit_get(
     struct engine_session *s, uint32_t id, struct unit **ret_unit);
 bool unit_has_room(const struct unit *u, size_t records);
+/* For a message and a report about it. */
+bool unit_has_room_for_report(const struct unit *u);
 void unit_add_get(struct unit *u, struct entry *x);
 /* A get waits in it, or does so no more. */
 void unit_count_getter(struct engine_session *s, uint32_t id, bool more);
@@ -877,5 +843,7 @@ void engine_refresh(struct engine *e); /* the queue manager's attributes */
 
 /* Aborts if a rule of ARCHITECTURE.md does not hold. */
 void engine_check(const struct engine *e);
+
+#include "qmgr/engine/report.h"
 
 #endif

@@ -17,17 +17,11 @@
  *
  * Whether its putter may have the report put where he wants it is judged with
  * the put (put.c); that he may not is noted in the deadline.
- *
- * A report that cannot be put goes to the dead-letter queue, or is lost with a
- * line in the log.  About a message in pieces it carries no data.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
-#include "proto/dlh.h"
-#include "proto/report.h"
 #include "qmgr/engine/engine_int.h"
 
 #define EXPIRE_SLEW 20u /* parts of the time that passes */
@@ -87,29 +81,7 @@ expire_is_due(const struct entry *x)
 	       x->place.seq > q->stream->handed;
 }
 
-/* ---- what is known of a message ---- */
-
-void
-expire_loaded(struct msg *m, struct mqref *data)
-{
-	struct mqdesc_info info;
-
-	if (data == NULL || data->len < m->desc_len ||
-	    !mqdesc_expires(data->data, m->desc_len) ||
-	    mqdesc_read(data->data, m->desc_len, &info) != MQI_OK)
-		return;
-	m->deadline_ms = info.deadline_ms;
-	if (m->staged)
-		expire_keep_head(m, data->data);
-}
-
-void
-expire_keep_head(struct msg *m, const void *desc)
-{
-	MQ_PRE(m->head == NULL);
-	if (m->deadline_ms != 0)
-		m->head = mqref_copy(desc, m->desc_len);
-}
+/* ---- who meets it ---- */
 
 struct mqref *
 expire_dated(
@@ -134,8 +106,6 @@ expire_dated(
 	return copy;
 }
 
-/* ---- reports ---- */
-
 enum mqi_err
 expire_report_nothing(
     struct engine *e, int32_t expiry, struct stamp_result *stamped)
@@ -145,106 +115,19 @@ expire_report_nothing(
 	    e->scratch.data, e->scratch.len, expiry, stamped->deadline_ms);
 }
 
-/* Makes it a dead letter. */
-static enum mqi_err
-expire_to_dead_queue(
-    struct report *r, const struct mqdesc_route *to, enum mqi_err why)
-{
-	struct mqdesc_route dead = {.queue = ""};
-	struct mqdlh h = {
-	    .reason = (uint32_t)why, .put_appl_type = MQREPORT_APPL_QMGR};
-	struct engine *e = r->e;
-	struct mqi_md md;
-	enum mqi_err err = mqdesc_decode(r->desc.data, r->desc.len, &md);
-
-	if (err != MQI_OK)
-		return err;
-	strcpy(dead.queue, mqattr_text(e->qmgr->attrs, MQATTR_ID_DEADQ));
-	memcpy(h.queue, to->queue, sizeof(h.queue));
-	memcpy(h.qmgr, to->qmgr, sizeof(h.qmgr));
-	h.encoding = md.encoding;
-	h.ccsid = md.ccsid;
-	memcpy(h.format, md.format, sizeof(h.format));
-	memcpy(h.put_appl_name, md.put_appl_name, sizeof(h.put_appl_name));
-	memcpy(h.put_date, md.put_date, sizeof(h.put_date));
-	memcpy(h.put_time, md.put_time, sizeof(h.put_time));
-	mqdlh_encode(&h, r->header);
-	r->header_len = MQDLH_LEN;
-	strcpy(md.format, MQDLH_FORMAT);
-	md.encoding = MQDLH_ENCODING;
-	mqbuf_reset(&r->desc);
-	err = mqdesc_encode(&md, &r->desc);
-	free((void *)(uintptr_t)md.props);
-	return err == MQI_OK ? report_find(r, &dead) : err;
-}
-
-/* The report about m, ready to be put; false: none. */
-static bool
-expire_make_report(struct engine *e, const struct msg *m, struct report *r)
-{
-	const struct mqref *data = m->data != NULL ? m->data : m->head;
-	const struct mqreport_why why = {
-	    .option = MQI_RO_EXPIRATION,
-	    .feedback = MQI_FB_EXPIRATION,
-	    .qmgr = e->config.name,
-	    .reply_qmgr = e->config.name,
-	    .wall_ms = e->wall_us / 1000,
-	};
-	struct mqreport report;
-	enum mqi_err err;
-
-	r->e = e;
-	if (data == NULL || (m->deadline_ms & EXPIRE_UNREPORTED) != 0 ||
-	    mqreport_make(data->data, m->desc_len, m->body_len, &why, &r->desc,
-		&report) != MQI_OK ||
-	    !report.wanted)
-		return false;
-	r->body_len = report.data_len;
-	if (m->staged || r->desc.len + r->body_len > MQFRAME_PIECE - 1024)
-		r->body_len = 0;
-	r->body = data->data + m->desc_len;
-	err = report_find(r, &report.to);
-	if (err != MQI_OK &&
-	    expire_to_dead_queue(r, &report.to, err) != MQI_OK) {
-		mqlog(MQLOG_WARN, "report.lost",
-		    "the report about an expired message cannot be put on %s "
-		    "at %s: %s",
-		    report.to.queue, report.to.qmgr, mqi_strerror(err));
-		return false;
-	}
-	return true;
-}
-
 void
 expire_drop(struct entry *x)
 {
 	struct engine *e = x->q->e;
-	struct report r = {.header_len = 0};
-	struct msg m = {.staged = false};
-	uint64_t gone, pos;
-	uint8_t rank = 0;
-	struct queue *q;
-	bool any;
+	struct report r;
+	bool any =
+	    (x->m.deadline_ms & EXPIRE_UNREPORTED) == 0 &&
+	    report_make(e, &x->m, MQI_RO_EXPIRATION, MQI_FB_EXPIRATION, &r);
 
-	mqbuf_init(&r.desc, MQDESC_MAX);
-	any = expire_make_report(e, &x->m, &r) &&
-	      report_stamp(&r, &m, &rank) == MQI_OK;
 	/* both in one batch */
 	if (any)
-		(void)batch_room(
-		    e, EXPIRE_RECORD_ROOM + m.desc_len + m.body_len);
-	gone = entry_remove(x, 0);
-	if (any) {
-		q = queue_by_id(e, r.route.queue->id);
-		m.body_id = engine_next_number(e);
-		x = put_visible(q, rank, &m, 0, &pos);
-		if (x->pos < gone)
-			x->pos = gone;
-		report_offer_later(q, x->place);
-	} else {
-		msg_fini(&m);
-	}
-	mqbuf_fini(&r.desc);
+		(void)batch_room(e, EXPIRE_RECORD_ROOM + report_room(&r));
+	report_put(any ? &r : NULL, entry_remove(x, 0));
 }
 
 enum find_result
@@ -256,8 +139,11 @@ expire_find(struct queue *q, struct place after, const struct getter *g,
 		enum find_result r =
 		    queue_find(q, after, g, extra, ret_entry, ret_from);
 
-		if (r != FIND_FOUND || !expire_is_due(*ret_entry))
+		if (r != FIND_FOUND)
 			return r;
-		expire_drop(*ret_entry);
+		if (expire_is_due(*ret_entry))
+			expire_drop(*ret_entry);
+		else if (!poison_is_due(*ret_entry) || !poison_move(*ret_entry))
+			return r;
 	}
 }

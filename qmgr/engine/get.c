@@ -68,8 +68,10 @@ get_in_unit(struct getter *g, struct entry *x)
 	struct unit *u = NULL;
 	enum mqi_err err = unit_get(h->s, g->unit, &u);
 	struct delivery *d;
+	struct report cod;
 
-	if (err == MQI_OK && !unit_has_room(u, 128))
+	if (err == MQI_OK &&
+	    (x->m.cod ? !unit_has_room_for_report(u) : !unit_has_room(u, 128)))
 		err = MQI_E_SYNCPOINT_LIMIT;
 	if (err != MQI_OK) {
 		getter_fail(g, err);
@@ -78,6 +80,8 @@ get_in_unit(struct getter *g, struct entry *x)
 	(void)getter_free(g);
 	d = deliver_new(h, DELIVERY_LOCKED, id, x, max_len);
 	unit_add_get(u, x);
+	if (report_delivery(u->e, &x->m, &cod))
+		report_put_in(&cod, u);
 	d->x = x;
 	x->d = d;
 	get_stats(x->q);

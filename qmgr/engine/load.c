@@ -170,7 +170,7 @@ load_merge_row(struct queue *q, struct store_row *row, uint64_t as_of)
 	m.staged = !row->inlined;
 	if (row->data != NULL)
 		m.data = mqref_ref(row->data);
-	expire_loaded(&m, row->data != NULL ? row->data : row->head);
+	msg_loaded(&m, row->data != NULL ? row->data : row->head);
 	x = entry_add(q, place, &m, as_of);
 	if (row->damaged) {
 		mqlog(MQLOG_ERROR, "message.damaged",

@@ -529,6 +529,8 @@ queue_offer(struct queue *q, struct entry *x)
 	MQ_PRE(x->state == ENTRY_AVAILABLE);
 	if (expire_is_due(x))
 		expire_drop(x);
+	else if (poison_is_due(x) && poison_move(x))
+		;
 	else if (q->attr.get_ok && !RB_EMPTY(&q->by_id)) {
 		struct getter *g;
 

@@ -122,6 +122,24 @@ put_back(struct queue *q, struct place place, struct msg *m, bool kept)
 	return put_entry(q, place, m, m->persistent ? pos : 0);
 }
 
+struct entry *
+put_moved(struct queue *q, uint8_t rank, struct msg *m)
+{
+	struct place place = {rank, ++q->last_seq};
+	struct record_restore v = {.key = place_key(q, place)};
+	struct engine *e = q->e;
+	uint64_t pos = 0;
+
+	if (m->in_store) {
+		v.body_id = m->body_id;
+		v.backout_count = m->backout_count;
+		record_encode_restore(batch_room(e, 128), 0, &v);
+		pos = batch_appended(e);
+	}
+	q->last_put_ms = e->wall_us / 1000;
+	return put_entry(q, place, m, m->persistent ? pos : 0);
+}
+
 static void
 put_stage(struct engine *e, uint32_t unit, uint64_t body_id, uint32_t piece,
     const void *data, uint32_t len)
@@ -148,7 +166,7 @@ put_stage_whole(struct engine *e, uint32_t number, struct msg *m)
 		put_stage(e, number, m->body_id, piece++, body + at, len);
 	}
 	m->staged = true;
-	expire_keep_head(m, m->data->data);
+	msg_keep_head(m, m->data->data);
 	m->data = mqref_unref(m->data);
 }
 
@@ -218,8 +236,9 @@ put_check_report(const struct put *p, struct stamp_result *st)
 		return MQI_OK;
 	if (!passed)
 		return MQI_E_NOT_AUTHORIZED;
-	return st->deadline_ms != 0 ? expire_report_nothing(p->e, md.expiry, st)
-				    : MQI_OK;
+	if (st->deadline_ms != 0)
+		err = expire_report_nothing(p->e, md.expiry, st);
+	return err == MQI_OK ? stamp_without_reports(p->e, st) : err;
 }
 
 static enum mqi_err
@@ -240,6 +259,8 @@ put_stamp(struct put *p)
 			return err;
 	}
 	p->m.deadline_ms = st.deadline_ms;
+	p->m.coa = st.coa;
+	p->m.cod = st.cod;
 	p->m.put_ms = p->e->wall_us / 1000;
 	memcpy(p->m.msg_id, st.msg_id, MQI_ID_LEN);
 	memcpy(p->m.correl_id, st.correl_id, MQI_ID_LEN);
@@ -281,6 +302,9 @@ put_prepare(struct put *p)
 		err = MQI_E_SYNCPOINT_LIMIT;
 	if (err == MQI_OK)
 		err = put_stamp(p);
+	if (err == MQI_OK && p->m.coa && p->u != NULL &&
+	    !unit_has_room_for_report(p->u))
+		err = MQI_E_SYNCPOINT_LIMIT;
 	if (err != MQI_OK)
 		return err;
 	p->m.desc_len = (uint32_t)p->e->scratch.len;
@@ -310,20 +334,38 @@ put_alone(struct engine_session *s, struct queue *q, uint8_t rank,
     struct msg *m, uint32_t number, struct engine_reply *done)
 {
 	struct engine *e = s->e;
+	struct report coa;
+	bool told = report_arrival(e, m, &coa);
+	size_t room = told ? report_room(&coa) : 0;
 	uint64_t pos = 0;
 	struct entry *x;
 
-	/* a unit's records lie in one batch */
+	/* a unit's records lie in one batch, and so does a report */
 	if (m->staged)
-		(void)batch_room(e, PUT_RECORD_ROOM + 128);
+		(void)batch_room(e, PUT_RECORD_ROOM + 128 + room);
+	else if (told)
+		(void)batch_room(e, PUT_RECORD_ROOM + m->data->len + room);
 	x = put_visible(q, rank, m, m->staged ? number : 0, &pos);
 	if (x->m.staged) {
 		record_encode_end(batch_room(e, 64), RECORD_COMMIT, number);
 		(void)batch_appended(e);
 	}
+	report_put(told ? &coa : NULL, pos);
 	put_answer(s, done, pos);
 	queue_offer(q, x);
 	stream_work(q);
+}
+
+/* With the report about it, for which there is room. */
+static void
+put_in_unit(struct unit *u, struct queue *q, uint8_t rank, struct msg *m)
+{
+	struct report coa;
+	bool told = report_arrival(u->e, m, &coa);
+
+	unit_add_put(u, q, rank, m);
+	if (told)
+		report_put_in(&coa, u);
 }
 
 static enum mqi_err
@@ -347,7 +389,7 @@ put_whole(struct put *p)
 	if (m->body_len > 0)
 		memcpy(m->data->data + m->desc_len, req->body, m->body_len);
 	if (p->u != NULL) {
-		unit_add_put(p->u, p->h->q, p->rank, m);
+		put_in_unit(p->u, p->h->q, p->rank, m);
 		put_answer(p->s, &p->done, 0);
 		return MQI_OK;
 	}
@@ -416,7 +458,7 @@ put_begin_pieces(struct put *p)
 	in->rank = p->rank;
 	in->m = p->m;
 	in->m.staged = true;
-	expire_keep_head(&in->m, e->scratch.data);
+	msg_keep_head(&in->m, e->scratch.data);
 	in->left = p->m.body_len;
 	in->next_piece = 1;
 	in->done = p->done;
@@ -558,7 +600,7 @@ put_incoming_done(struct engine_session *s, struct incoming *in)
 	q->uncommitted_puts--;
 	if (in->unit != NULL) {
 		in->unit->n_incoming--;
-		unit_add_put(in->unit, q, in->rank, &in->m);
+		put_in_unit(in->unit, q, in->rank, &in->m);
 		put_answer(s, &in->done, 0);
 		return;
 	}

@@ -86,6 +86,29 @@ msg_fini(struct msg *m)
 	m->head = mqref_unref(m->head);
 }
 
+void
+msg_loaded(struct msg *m, struct mqref *data)
+{
+	struct mqdesc_info info;
+
+	if (data == NULL || data->len < m->desc_len ||
+	    !mqdesc_asks(data->data, m->desc_len) ||
+	    mqdesc_read(data->data, m->desc_len, &info) != MQI_OK)
+		return;
+	m->deadline_ms = info.deadline_ms;
+	m->cod = stamp_asks(&info, MQI_RO_COD);
+	if (m->staged)
+		msg_keep_head(m, data->data);
+}
+
+void
+msg_keep_head(struct msg *m, const void *desc)
+{
+	MQ_PRE(m->head == NULL);
+	if (m->deadline_ms != 0 || m->coa || m->cod)
+		m->head = mqref_copy(desc, m->desc_len);
+}
+
 size_t
 msg_memory(const struct msg *m)
 {
@@ -310,8 +333,9 @@ queue_is_gone(const struct queue *q, struct place p)
 	return q->gone_pos > q->e->applied && place_cmp(p, q->gone_place) <= 0;
 }
 
-uint64_t
-entry_remove(struct entry *x, uint32_t unit)
+/* moves: its body is kept for the RESTORE that follows. */
+static uint64_t
+entry_leave(struct entry *x, uint32_t unit, bool moves)
 {
 	struct queue *q = x->q;
 	struct engine *e = q->e;
@@ -335,7 +359,7 @@ entry_remove(struct entry *x, uint32_t unit)
 		entry_free(x);
 		return pos;
 	}
-	if (!body_is_kept(e, x->m.body_id))
+	if (!moves && !body_is_kept(e, x->m.body_id))
 		v.flags = RECORD_REMOVE_RELEASE;
 	v.key = place_key(q, x->place);
 	v.body_id = x->m.body_id;
@@ -348,6 +372,34 @@ entry_remove(struct entry *x, uint32_t unit)
 	if (x == q->tree.first)
 		queue_forget_front(q);
 	return pos;
+}
+
+uint64_t
+entry_remove(struct entry *x, uint32_t unit)
+{
+	return entry_leave(x, unit, false);
+}
+
+uint64_t
+entry_move(struct entry *x, struct queue *to, uint8_t rank)
+{
+	struct msg m = x->m;
+	struct entry *moved;
+	uint64_t gone;
+
+	MQ_PRE(x->state == ENTRY_AVAILABLE);
+	if (m.data != NULL)
+		(void)mqref_ref(m.data);
+	if (m.head != NULL)
+		(void)mqref_ref(m.head);
+	/* both records in one batch */
+	(void)batch_room(to->e, 256);
+	gone = entry_leave(x, 0, true);
+	moved = put_moved(to, rank, &m);
+	if (moved->pos < gone)
+		moved->pos = gone;
+	report_offer_later(to, moved->place);
+	return moved->pos;
 }
 
 void
@@ -379,6 +431,9 @@ queue_refresh(struct queue *q)
 	r->priority = (int8_t)mqattr_int(a, MQATTR_ID_DEFPRTY);
 	r->max_depth = (uint64_t)mqattr_int(a, MQATTR_ID_MAXDEPTH);
 	r->max_msg_len = (uint32_t)mqattr_int(a, MQATTR_ID_MAXMSGL);
+	r->backout_threshold = (uint32_t)mqattr_int(a, MQATTR_ID_BOTHRESH);
+	r->cap_expiry = (int32_t)mqattr_int(a, MQATTR_ID_CAPEXPRY);
+	q->poison_stays = false;
 }
 
 struct queue *

@@ -84,11 +84,16 @@ ahead_remove(struct handle *h, uint64_t token)
 	struct entry *x;
 
 	while ((x = TAILQ_FIRST(&h->ahead)) != NULL && x->token <= token) {
+		struct report cod;
+		bool told = report_delivery(h->s->e, &x->m, &cod);
 		uint64_t pos;
 
 		h->ahead_msgs--;
 		h->ahead_bytes -= x->m.body_len;
+		if (told)
+			(void)batch_room(h->s->e, 128 + report_room(&cod));
 		pos = entry_remove(x, 0);
+		report_put(told ? &cod : NULL, pos);
 		if (h->ack_pos < pos)
 			h->ack_pos = pos;
 	}

@@ -1,20 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * report.c - reports that the queue manager itself puts: of expired messages
- * (expire.c) and of trace-route messages (trace.c).
+ * report.c - what the queue manager itself puts: reports of messages that have
+ * expired (expire.c), arrived (put.c), been delivered (get.c, readahead.c) or
+ * come back too often (poison.c), those of trace-route messages (trace.c), and
+ * dead letters.
  *
  * They are put at once, in the batch or unit of what they tell of, and offered
  * at the end of the turn, since those who make them stand in the middle of a
  * queue or of a put.
  *
- * Failure: a report that has no place is the caller's to deal with.
+ * Failure: a report that cannot be put where it should go becomes a dead
+ * letter, or is lost with a line in the log.  About a message in pieces it
+ * carries no data.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/crc32c.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "proto/report.h"
 #include "qmgr/engine/engine_int.h"
+
+#define REPORT_ROOM 512u /* a PUT record without its message */
 
 /* A report that was put and is not offered yet. */
 struct offer {
@@ -101,6 +110,171 @@ report_stamp(struct report *r, struct msg *m, uint8_t *ret_rank)
 	}
 	mqbuf_fini(&out);
 	return err;
+}
+
+/* ---- making ---- */
+
+/* Makes it a dead letter. */
+static enum mqi_err
+report_to_dead_queue(
+    struct report *r, const struct mqdesc_route *to, enum mqi_err why)
+{
+	struct mqdesc_route dead = {.queue = ""};
+	struct mqdlh h = {
+	    .reason = (uint32_t)why, .put_appl_type = MQREPORT_APPL_QMGR};
+	struct engine *e = r->e;
+	struct mqi_md md;
+	enum mqi_err err = mqdesc_decode(r->desc.data, r->desc.len, &md);
+
+	if (err != MQI_OK)
+		return err;
+	strcpy(dead.queue, mqattr_text(e->qmgr->attrs, MQATTR_ID_DEADQ));
+	memcpy(h.queue, to->queue, sizeof(h.queue));
+	memcpy(h.qmgr, to->qmgr, sizeof(h.qmgr));
+	h.encoding = md.encoding;
+	h.ccsid = md.ccsid;
+	memcpy(h.format, md.format, sizeof(h.format));
+	memcpy(h.put_appl_name, md.put_appl_name, sizeof(h.put_appl_name));
+	memcpy(h.put_date, md.put_date, sizeof(h.put_date));
+	memcpy(h.put_time, md.put_time, sizeof(h.put_time));
+	mqdlh_encode(&h, r->header);
+	r->header_len = MQDLH_LEN;
+	strcpy(md.format, MQDLH_FORMAT);
+	md.encoding = MQDLH_ENCODING;
+	md.expiry = MQI_EXPIRY_UNLIMITED;
+	mqbuf_reset(&r->desc);
+	err = mqdesc_encode(&md, &r->desc);
+	free((void *)(uintptr_t)md.props);
+	return err == MQI_OK ? report_find(r, &dead) : err;
+}
+
+static bool
+report_finish(struct report *r)
+{
+	enum mqi_err err = report_stamp(r, &r->m, &r->rank);
+
+	mqbuf_fini(&r->desc);
+	r->m.body_id = engine_next_number(r->e);
+	return err == MQI_OK;
+}
+
+static bool
+report_prepare(struct report *r, const struct msg *m, uint32_t option,
+    uint32_t feedback, struct mqdesc_route *ret_to)
+{
+	const struct mqref *data = m->data != NULL ? m->data : m->head;
+	const struct mqreport_why why = {
+	    .option = option,
+	    .feedback = feedback,
+	    .qmgr = r->e->config.name,
+	    .reply_qmgr = r->e->config.name,
+	    .wall_ms = r->e->wall_us / 1000,
+	};
+	struct mqreport report = {.wanted = false};
+
+	if (data == NULL ||
+	    mqreport_make(data->data, m->desc_len, m->body_len, &why, &r->desc,
+		&report) != MQI_OK ||
+	    !report.wanted)
+		return false;
+	*ret_to = report.to;
+	r->body_len = report.data_len;
+	if (m->staged || r->desc.len + r->body_len > MQFRAME_PIECE - 1024)
+		r->body_len = 0;
+	r->body = data->data + m->desc_len;
+	return true;
+}
+
+bool
+report_make(struct engine *e, const struct msg *m, uint32_t option,
+    uint32_t feedback, struct report *ret)
+{
+	struct report *r = ret;
+	struct mqdesc_route to;
+	enum mqi_err err;
+
+	*r = (struct report){.e = e};
+	mqbuf_init(&r->desc, MQDESC_MAX);
+	if (!report_prepare(r, m, option, feedback, &to)) {
+		mqbuf_fini(&r->desc);
+		return false;
+	}
+	err = report_find(r, &to);
+	if (err == MQI_OK || report_to_dead_queue(r, &to, err) == MQI_OK)
+		return report_finish(r);
+	mqbuf_fini(&r->desc);
+	mqlog(MQLOG_WARN, "report.lost",
+	    "a report with feedback %u cannot be put on %s at %s: %s", feedback,
+	    to.queue, to.qmgr, mqi_strerror(err));
+	return false;
+}
+
+bool
+report_arrival(struct engine *e, struct msg *m, struct report *ret)
+{
+	bool asked = m->coa;
+
+	m->coa = false;
+	return asked && report_make(e, m, MQI_RO_COA, MQI_FB_COA, ret);
+}
+
+bool
+report_delivery(struct engine *e, const struct msg *m, struct report *ret)
+{
+	return m->cod && report_make(e, m, MQI_RO_COD, MQI_FB_COD, ret);
+}
+
+bool
+report_dead_letter(
+    struct queue *q, const struct msg *m, enum mqi_err why, struct report *ret)
+{
+	struct mqdesc_route to = {.hops = 0};
+	struct report *r = ret;
+	enum mqi_err err;
+
+	*r = (struct report){.e = q->e};
+	if (m->data == NULL || m->staged ||
+	    m->data->len + MQDLH_LEN > MQFRAME_PIECE - 1024)
+		return false;
+	mqbuf_init(&r->desc, MQDESC_MAX);
+	mqbuf_put(&r->desc, m->data->data, m->desc_len);
+	r->body = m->data->data + m->desc_len;
+	r->body_len = m->body_len;
+	strcpy(to.queue, q->object->name);
+	strcpy(to.qmgr, q->e->config.name);
+	err = report_to_dead_queue(r, &to, why);
+	if (err == MQI_OK)
+		return report_finish(r);
+	mqbuf_fini(&r->desc);
+	return false;
+}
+
+size_t
+report_room(const struct report *r)
+{
+	return REPORT_ROOM + r->m.desc_len + r->m.body_len;
+}
+
+void
+report_put(struct report *r, uint64_t cause)
+{
+	struct queue *q;
+	struct entry *x;
+	uint64_t pos;
+
+	if (r == NULL)
+		return;
+	q = queue_by_id(r->e, r->route.queue->id);
+	x = put_visible(q, r->rank, &r->m, 0, &pos);
+	if (x->pos < cause)
+		x->pos = cause;
+	report_offer_later(q, x->place);
+}
+
+void
+report_put_in(struct report *r, struct unit *u)
+{
+	unit_add_put(u, queue_by_id(r->e, r->route.queue->id), r->rank, &r->m);
 }
 
 /* ---- offering ---- */

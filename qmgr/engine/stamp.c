@@ -20,7 +20,9 @@
 #include "qmgr/engine/engine_int.h"
 
 #define STAMP_APP_TYPES 65536u /* message types of applications from here */
-#define STAMP_IN 128u          /* longer ones are not remembered */
+/* what is reported where the message ends its way */
+#define REPORTS_HERE (MQI_RO_COA | MQI_RO_COD | MQI_RO_EXCEPTION)
+#define STAMP_IN 128u /* longer ones are not remembered */
 #define STAMP_OUT 320u
 
 struct stamp_memory {
@@ -113,6 +115,70 @@ stamp_reply_to(const struct engine *e, const struct mqdesc_info *info,
 		st->reply_to_qmgr = e->config.name;
 }
 
+bool
+stamp_asks(const struct mqdesc_info *info, uint32_t options)
+{
+	return (info->report & options) != 0 && info->msg_type != MQI_MT_REPORT;
+}
+
+/* The lowest of what the message says and CAPEXPRY of what it was put through.
+ */
+static int32_t
+stamp_expiry(const struct handle *h, int32_t expiry)
+{
+	const struct engine_object *o = h->route.opened;
+	int64_t caps[] = {h->q->attr.cap_expiry, 0};
+
+	if (o != h->q->object)
+		caps[1] = mqattr_int(o->attrs, MQATTR_ID_CAPEXPRY);
+	for (size_t i = 0; i < MQ_ARRAY_LEN(caps); i++) {
+		if (caps[i] != 0 &&
+		    (expiry == MQI_EXPIRY_UNLIMITED || expiry > caps[i]))
+			expiry = (int32_t)caps[i];
+	}
+	return expiry;
+}
+
+/* What the queue manager may have to report of it. */
+static void
+stamp_reports(const struct handle *h, const struct mqdesc_info *info,
+    struct stamp_result *ret)
+{
+	ret->is_trace = info->is_trace;
+	ret->coa = !h->route.is_remote && stamp_asks(info, MQI_RO_COA);
+	ret->cod = !h->route.is_remote && stamp_asks(info, MQI_RO_COD);
+	ret->may_report =
+	    (info->is_trace && (info->report & MQI_RO_ACTIVITY) != 0) ||
+	    (ret->deadline_ms != 0 && stamp_asks(info, MQI_RO_EXPIRATION)) ||
+	    (!h->route.is_remote && stamp_asks(info, REPORTS_HERE));
+}
+
+enum mqi_err
+stamp_without_reports(struct engine *e, struct stamp_result *stamped)
+{
+	struct mqdesc_stamp st = {
+	    .priority = stamped->priority,
+	    .persistent = stamped->persistent,
+	    .keep_context = true,
+	    .keep_route = true,
+	    .deadline_ms = stamped->deadline_ms,
+	    .drop_reports = REPORTS_HERE,
+	};
+	struct mqbuf out;
+	enum mqi_err err;
+
+	stamped->coa = stamped->cod = false;
+	mqbuf_init(&out, MQDESC_MAX);
+	err = mqdesc_stamp(e->scratch.data, e->scratch.len, &st, &out);
+	if (err == MQI_OK) {
+		mqbuf_reset(&e->scratch);
+		mqbuf_put(&e->scratch, out.data, out.len);
+		err = e->scratch.err;
+	}
+	mqbuf_fini(&out);
+	return err;
+}
+
 static enum mqi_err
 stamp_write(const struct handle *h, const struct engine_put *req, bool pass,
     const struct mqdesc_info *info, struct stamp_result *ret)
@@ -140,13 +206,11 @@ stamp_write(const struct handle *h, const struct engine_put *req, bool pass,
 	}
 	if (info->reply_unresolved && !pass)
 		stamp_reply_to(e, info, &st);
-	if (info->expiry != MQI_EXPIRY_UNLIMITED)
-		st.deadline_ms = expire_deadline(e, info->expiry);
+	st.expiry = stamp_expiry(h, info->expiry);
+	if (st.expiry != MQI_EXPIRY_UNLIMITED)
+		st.deadline_ms = expire_deadline(e, st.expiry);
 	ret->deadline_ms = st.deadline_ms;
-	ret->is_trace = info->is_trace;
-	ret->may_report =
-	    (info->is_trace && (info->report & MQI_RO_ACTIVITY) != 0) ||
-	    (ret->deadline_ms != 0 && (info->report & MQI_RO_EXPIRATION) != 0);
+	stamp_reports(h, info, ret);
 	st.set_msg_id = !info->has_msg_id;
 	if (st.set_msg_id)
 		stamp_new_msg_id(e, st.msg_id);

@@ -22,6 +22,7 @@
 
 #define UNIT_PUT_ROOM 512u
 #define UNIT_GET_ROOM 128u
+#define UNIT_REPORT_ROOM (2 * UNIT_PUT_ROOM + MQFRAME_PIECE)
 #define UNIT_END_ROOM 1024u /* POSITION and COMMIT */
 
 /* Messages that became available, by place: entries may go while the first
@@ -76,6 +77,13 @@ unit_has_room(const struct unit *u, size_t records)
 	return u->n_msgs + coming < u->e->max_unit_msgs &&
 	       u->records + coming * UNIT_PUT_ROOM + records <=
 		   ENGINE_UNIT_RECORDS;
+}
+
+bool
+unit_has_room_for_report(const struct unit *u)
+{
+	return u->n_msgs + u->n_incoming + 1 < u->e->max_unit_msgs &&
+	       unit_has_room(u, UNIT_REPORT_ROOM);
 }
 
 void

@@ -37,6 +37,10 @@ rig_keep_message(struct rig_reply *k, const struct engine_reply *e)
 	assert_int_equal(
 	    mqdesc_decode(e->u.message.data->data, desc, &md), MQI_OK);
 	strcpy(k->user, md.user_identifier);
+	k->report = md.report;
+	k->feedback = md.feedback;
+	k->expiry = md.expiry;
+	k->priority = md.priority;
 	free((void *)(uintptr_t)md.props);
 	k->data = mqmem_alloc(len + 1);
 	k->whole = e->u.message.inlined;

@@ -26,7 +26,12 @@ struct rig_reply {
 	struct mqi_queue_info info;
 	struct mqlocal_stream_ok stream;
 	uint8_t msg_id[MQI_ID_LEN];
-	char user[12 + 1]; /* MESSAGE: of its descriptor */
+	/* MESSAGE: of its descriptor */
+	char user[12 + 1];
+	uint32_t report;
+	uint32_t feedback;
+	int32_t expiry;
+	int32_t priority;
 	bool taken;
 };
 

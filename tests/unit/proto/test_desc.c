@@ -332,6 +332,25 @@ test_stamp_adds_replaces_keeps_and_removes_the_route(void **state)
 }
 
 static void
+test_stamp_drops_reports(void **state)
+{
+	struct fixture *f = *state;
+	struct mqdesc_stamp s = plain_stamp();
+	struct mqdesc_info info;
+	struct mqbuf *b = &f->out;
+
+	f->md.report = MQI_RO_COD | MQI_RO_EXPIRATION;
+	s.drop_reports = MQI_RO_COA | MQI_RO_COD;
+	stamp(f, &s);
+	assert_int_equal(mqdesc_read(b->data, b->len, &info), MQI_OK);
+	assert_int_equal(info.report, MQI_RO_EXPIRATION);
+	mqbuf_reset(&f->buf);
+	s.drop_reports = MQI_RO_EXPIRATION;
+	assert_int_equal(mqdesc_stamp(b->data, b->len, &s, &f->buf), MQI_OK);
+	assert_false(mqdesc_asks(f->buf.data, f->buf.len));
+}
+
+static void
 test_stamp_adds_replaces_and_removes_the_deadline(void **state)
 {
 	struct fixture *f = *state;
@@ -347,7 +366,7 @@ test_stamp_adds_replaces_and_removes_the_deadline(void **state)
 	golden_check("desc", "deadline", b->data, b->len);
 	assert_int_equal(mqdesc_read(b->data, b->len, &info), MQI_OK);
 	assert_int_equal(info.deadline_ms, s.deadline_ms);
-	assert_true(mqdesc_expires(b->data, b->len));
+	assert_true(mqdesc_asks(b->data, b->len));
 	assert_int_equal(mqdesc_set_life(b->data, b->len, 5, 77), MQI_OK);
 	assert_int_equal(mqdesc_read(b->data, b->len, &info), MQI_OK);
 	assert_int_equal(info.deadline_ms, 77);
@@ -533,6 +552,7 @@ main(void)
 	    TEST(test_stamp_resolves_a_reply_to_queue),
 	    TEST(test_stamp_keep_context_fills_in_only_what_is_missing),
 	    TEST(test_stamp_adds_replaces_keeps_and_removes_the_route),
+	    TEST(test_stamp_drops_reports),
 	    TEST(test_stamp_adds_replaces_and_removes_the_deadline),
 	    TEST(test_a_bad_deadline_is_refused),
 	    TEST(test_stamp_carries_unknown_extensions_along),
