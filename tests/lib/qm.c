@@ -22,6 +22,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "libmq/agent.h"
+
 void
 qm_create(struct qm *q, const struct tmpdir *d, const char *name)
 {
@@ -324,15 +326,12 @@ qm_issue(const struct qm *q, const struct tmpdir *d, const char *name)
 			   "tls", "issue", ca, name, "--out", own, NULL});
 }
 
-int
-qm_serve(const struct qm *q, const struct tmpdir *d)
+static int
+listen_somewhere(const struct qm *q)
 {
 	int port = proc_free_port();
 	char text[256];
 
-	qm_tls(q, d);
-	qm_issue(q, d, "app");
-	qm_let_in(q);
 	snprintf(text, sizeof(text),
 	    "DEFINE LISTENER(TCP) TRPTYPE(TCP) IPADDR('127.0.0.1') PORT(%d) "
 	    "CONTROL(QMGR)\n"
@@ -340,6 +339,88 @@ qm_serve(const struct qm *q, const struct tmpdir *d)
 	    port);
 	qm_mqsc(q, text);
 	return port;
+}
+
+void
+qm_listen(struct qm *q)
+{
+	q->port = listen_somewhere(q);
+}
+
+int
+qm_serve(const struct qm *q, const struct tmpdir *d)
+{
+	qm_tls(q, d);
+	qm_issue(q, d, "app");
+	qm_let_in(q);
+	return listen_somewhere(q);
+}
+
+uint64_t
+qm_depth(const struct qm *q, const char *queue)
+{
+	struct mqi_queue_info info = {0};
+	mqi_conn *conn = qm_connect(q);
+	mqi_queue *handle = NULL;
+
+	if (mqi_open(conn, queue, NULL, MQI_OO_INQUIRE, &handle) != MQI_OK ||
+	    mqi_inquire(handle, &info) != MQI_OK ||
+	    mqi_disconnect(conn) != MQI_OK)
+		proc_die(&q->proc, queue);
+	return info.depth;
+}
+
+unsigned
+qm_log_count(const struct qm *q, const char *a, const char *b)
+{
+	FILE *file = fopen(q->proc.log, "re");
+	char line[8192];
+	unsigned n = 0;
+
+	if (!file)
+		proc_die(NULL, q->proc.log);
+	while (fgets(line, sizeof(line), file))
+		n += strstr(line, a) && strstr(line, b);
+	(void)fclose(file);
+	return n;
+}
+
+struct shown {
+	const char *keyword;
+	char *value;
+};
+
+static void
+take_row(void *arg, const struct mqctl_list *row)
+{
+	const struct shown *s = arg;
+	const char *v = mqctl_list_get(row, s->keyword);
+
+	if (v)
+		snprintf(s->value, QM_VALUE_MAX, "%s", v);
+}
+
+void
+qm_shown(const struct qm *q, enum mqctl_noun noun, const char *name,
+    const char *keyword, char ret[QM_VALUE_MAX])
+{
+	struct mqctl_command *cmd = calloc(1, sizeof(*cmd));
+	struct shown s = {.keyword = keyword, .value = ret};
+	mqi_conn *conn = qm_connect(q);
+	char text[512];
+
+	if (!cmd)
+		proc_die(NULL, "no memory");
+	cmd->verb = MQCTL_DISPLAY;
+	cmd->noun = noun;
+	cmd->flags = MQCTL_ALL;
+	snprintf(cmd->name, sizeof(cmd->name), "%s", name);
+	ret[0] = '\0';
+	/* nothing of the name is no row */
+	(void)!mqagent_command(conn, cmd, take_row, &s, text, sizeof(text));
+	mqctl_command_fini(cmd);
+	free(cmd);
+	(void)mqi_disconnect(conn);
 }
 
 void

@@ -12,6 +12,7 @@
 
 #include <mq/mqi.h>
 
+#include "proto/ctl.h"
 #include "tests/lib/proc.h"
 #include "tests/lib/recorder.h"
 #include "tests/lib/tmpdir.h"
@@ -58,6 +59,16 @@ uint64_t qm_rss(pid_t pid);
 /* Gives a signal (0: none) to its agents of this kind ("dial"); returns how
  * many there were. */
 unsigned qm_signal_agents(const struct qm *q, const char *kind, int signum);
+/* A listener named TCP on a port of its own, q->port, without more. */
+void qm_listen(struct qm *q);
+/* The messages on a queue. */
+uint64_t qm_depth(const struct qm *q, const char *queue);
+/* How many lines of its log, and its agents', have both texts. */
+unsigned qm_log_count(const struct qm *q, const char *a, const char *b);
+/* A field of the last row of DISPLAY noun(name); "" if there is none. */
+#define QM_VALUE_MAX 300u
+void qm_shown(const struct qm *q, enum mqctl_noun noun, const char *name,
+    const char *keyword, char ret[QM_VALUE_MAX]);
 /* A listener named TCP on a port of its own, which is returned, and a
  * certificate for applications, "CN=app", in d/app. */
 int qm_serve(const struct qm *q, const struct tmpdir *d);
