@@ -449,8 +449,9 @@ take_row(void *arg, const struct mqctl_list *row)
 }
 
 enum mqi_err
-run_display_each(struct run *r, enum mqctl_noun noun, const char *name,
-    const char *const *params, mqagent_row_fn fn, void *arg, char *text)
+run_command(struct run *r, enum mqctl_verb verb, enum mqctl_noun noun,
+    const char *name, const char *const *params, const struct run_rows *rows,
+    char *text)
 {
 	struct mqctl_command *cmd = calloc(1, sizeof(*cmd));
 	enum mqi_err err = MQI_OK;
@@ -458,18 +459,27 @@ run_display_each(struct run *r, enum mqctl_noun noun, const char *name,
 	if (cmd == NULL)
 		return MQI_E_NO_MEMORY;
 	mqctl_list_init(&cmd->attrs);
-	cmd->verb = MQCTL_DISPLAY;
+	cmd->verb = verb;
 	cmd->noun = noun;
-	cmd->flags = MQCTL_ALL;
+	cmd->flags = verb == MQCTL_DISPLAY ? MQCTL_ALL : 0;
 	(void)snprintf(cmd->name, sizeof(cmd->name), "%s", name);
 	for (; params != NULL && *params != NULL && err == MQI_OK; params += 2)
 		err = mqctl_list_add(&cmd->attrs, params[0], params[1]);
 	if (err == MQI_OK)
 		err = mqagent_command(
-		    r->conn, cmd, fn, arg, text, CHANNEL_TEXT_LEN);
+		    r->conn, cmd, rows->fn, rows->arg, text, CHANNEL_TEXT_LEN);
 	mqctl_command_fini(cmd);
 	free(cmd);
 	return err;
+}
+
+enum mqi_err
+run_display_each(struct run *r, enum mqctl_noun noun, const char *name,
+    const char *const *params, mqagent_row_fn fn, void *arg, char *text)
+{
+	const struct run_rows rows = {.fn = fn, .arg = arg};
+
+	return run_command(r, MQCTL_DISPLAY, noun, name, params, &rows, text);
 }
 
 enum mqi_err

@@ -123,14 +123,27 @@ bool run_check_certs(struct channel *c, struct certs *certs);
 /* When that is to be looked at, in run_now_ms(). */
 uint64_t run_certs_due(const struct certs *certs);
 
+/* ---- commands ---- */
+
+/* What is done with the rows of an answer; fn NULL: nothing. */
+struct run_rows {
+	mqagent_row_fn fn;
+	void *arg;
+};
+
+/* Has a command carried out.  params: keywords and values in turn, then NULL;
+ * or NULL.  Errors: the command's. */
+MQ_MUST_CHECK enum mqi_err run_command(struct run *r, enum mqctl_verb verb,
+    enum mqctl_noun noun, const char *name, const char *const *params,
+    const struct run_rows *rows, char *text);
+
 /* ---- definitions, by DISPLAY ---- */
 
 /* The first row of DISPLAY noun(name); mqctl_list_fini() it.
  * Errors: the command's; UNKNOWN_OBJECT if there is no row. */
 MQ_MUST_CHECK enum mqi_err run_display(struct run *r, enum mqctl_noun noun,
     const char *name, struct mqctl_list *ret, char *text);
-/* Calls fn for each row of DISPLAY noun(name).  params: keywords and values in
- * turn, then NULL; or NULL. */
+/* Calls fn for each row of DISPLAY noun(name), with params as above. */
 MQ_MUST_CHECK enum mqi_err run_display_each(struct run *r, enum mqctl_noun noun,
     const char *name, const char *const *params, mqagent_row_fn fn, void *arg,
     char *text);

@@ -48,34 +48,51 @@ type_is(const struct mqctl_list *row, const char *a, const char *b)
 	return strcmp(type, a) == 0 || strcmp(type, b) == 0;
 }
 
+/* Whether the partner of a HELLO may use the channel of this definition, which
+ * is to be defined first if it is new. */
+static enum mqi_err
+judge_by(const struct mqchan_hello *h, const struct mqctl_list *row,
+    bool is_new, char *text)
+{
+	const struct admit_caller who = run_channel_caller(&me.rc, h->qmgr);
+	bool asks = h->role == MQCHAN_ROLE_RECEIVER;
+	enum mqi_err err;
+
+	if (!(asks ? type_is(row, "SVR", "SDR")
+		   : type_is(row, "RCVR", "RQSTR"))) {
+		(void)snprintf(text, CHANNEL_TEXT_LEN,
+		    "channel %s is not a %s here, but %s", h->channel,
+		    asks ? "server or sender" : "receiver or requester",
+		    run_get(row, "CHLTYPE"));
+		return MQI_E_CHANNEL_CONFIG;
+	}
+	err = certs_check_cipher(
+	    link_tls(me.rc.link), run_get(row, "SSLCIPH"), text);
+	if (err == MQI_OK)
+		err = run_check_sslcauth(
+		    row, mqtls_has_peer(link_tls(me.rc.link)), text);
+	if (err == MQI_OK && is_new)
+		err = admit_new(&me.rc.run, &who, "RCVR", text);
+	return err == MQI_OK ? run_channel_admit(&me.rc, h->qmgr, text) : err;
+}
+
 /* What a HELLO asks for, on a connection for questions. */
 static enum mqi_err
 judge(const struct mqchan_hello *h, struct mqctl_list *ret, char *text)
 {
-	bool asks = h->role == MQCHAN_ROLE_RECEIVER;
-	enum mqi_err err =
-	    run_display(&me.rc.run, MQCTL_CHANNEL, h->channel, ret, text);
+	const char *may_define = h->role == MQCHAN_ROLE_RECEIVER ? "" : "RCVR";
+	bool is_new;
+	enum mqi_err err;
 
-	if (err != MQI_OK)
-		return MQI_E_UNKNOWN_CHANNEL;
-	if (!(asks ? type_is(ret, "SVR", "SDR")
-		   : type_is(ret, "RCVR", "RQSTR"))) {
-		(void)snprintf(text, CHANNEL_TEXT_LEN,
-		    "channel %s is not a %s here, but %s", h->channel,
-		    asks ? "server or sender" : "receiver or requester",
-		    run_get(ret, "CHLTYPE"));
-		err = MQI_E_CHANNEL_CONFIG;
-	}
-	if (err == MQI_OK)
-		err = certs_check_cipher(
-		    link_tls(me.rc.link), run_get(ret, "SSLCIPH"), text);
-	if (err == MQI_OK)
-		err = run_check_sslcauth(
-		    ret, mqtls_has_peer(link_tls(me.rc.link)), text);
-	if (err == MQI_OK)
-		err = run_channel_admit(&me.rc, h->qmgr, text);
-	if (err != MQI_OK)
-		mqctl_list_fini(ret);
+	do {
+		err = admit_find(
+		    &me.rc.run, h->channel, may_define, ret, &is_new, text);
+		if (err != MQI_OK)
+			return err;
+		err = judge_by(h, ret, is_new, text);
+		if (err != MQI_OK)
+			mqctl_list_fini(ret);
+	} while (is_new && err == MQI_E_EXISTS); /* somebody was faster */
 	return err;
 }
 

@@ -198,15 +198,21 @@ run_channel_match(struct run_channel *rc, const char *pattern, char *text)
 	return MQI_OK;
 }
 
-static enum mqi_err
-ask(struct run_channel *rc, const char *qmgr, char *ret_user, char *text)
+struct admit_caller
+run_channel_caller(const struct run_channel *rc, const char *qmgr)
 {
-	const struct admit_caller who = {.channel = rc->name,
+	return (struct admit_caller){.channel = rc->name,
 	    .address = rc->conname,
 	    .subject = rc->certs.partner.subject,
 	    .issuer = rc->certs.partner.issuer,
 	    .qmgr = qmgr,
 	    .user = ""};
+}
+
+static enum mqi_err
+ask(struct run_channel *rc, const char *qmgr, char *ret_user, char *text)
+{
+	const struct admit_caller who = run_channel_caller(rc, qmgr);
 
 	return admit(&rc->run, &who, ret_user, text);
 }

@@ -81,6 +81,9 @@ void run_channel_identity(
  * Errors: CHANNEL_CONFIG, CERTIFICATE, NOT_AUTHORIZED. */
 MQ_MUST_CHECK enum mqi_err run_channel_match(
     struct run_channel *rc, const char *pattern, char *text);
+/* One that has called, for admit.h; qmgr: what it says it is. */
+struct admit_caller run_channel_caller(
+    const struct run_channel *rc, const char *qmgr);
 /* Whether a partner that has called may use the channel, and as which user
  * (rc->user); the queue manager's name is what it says of itself.
  * Errors: as admit(). */

@@ -110,11 +110,11 @@ set_end(struct client *c)
 	    me.host.tls, mqtls_has_peer(c->tls) ? &c->cert : NULL);
 }
 
-/* Whether it may use the channel, and as whom; on success mqctl_list_fini() the
- * definition. */
+/* Whether it may use the channel of this definition, which is to be defined
+ * first if it is new, and as whom. */
 static enum mqi_err
-judge_client(
-    struct client *c, struct mqctl_list *ret_row, char *ret_user, char *text)
+judge_by(struct client *c, const struct mqctl_list *row, bool is_new,
+    char *ret_user, char *text)
 {
 	const struct admit_caller who = {.channel = c->hello.channel,
 	    .address = c->address,
@@ -122,25 +122,39 @@ judge_client(
 	    .issuer = c->cert.issuer,
 	    .qmgr = "",
 	    .user = c->hello.user};
-	enum mqi_err err = run_display(
-	    &me.run, MQCTL_CHANNEL, c->hello.channel, ret_row, text);
+	enum mqi_err err;
 
-	if (err != MQI_OK)
-		return MQI_E_UNKNOWN_CHANNEL;
-	if (strcmp(run_get(ret_row, "CHLTYPE"), "SVRCONN") != 0) {
+	if (strcmp(run_get(row, "CHLTYPE"), "SVRCONN") != 0) {
 		(void)snprintf(text, CLIENT_TEXT_LEN,
 		    "channel %s is not for applications", c->hello.channel);
-		err = MQI_E_CHANNEL_CONFIG;
+		return MQI_E_CHANNEL_CONFIG;
 	}
+	err = certs_check_cipher(c->tls, run_get(row, "SSLCIPH"), text);
 	if (err == MQI_OK)
-		err = certs_check_cipher(
-		    c->tls, run_get(ret_row, "SSLCIPH"), text);
-	if (err == MQI_OK)
-		err = run_check_sslcauth(ret_row, mqtls_has_peer(c->tls), text);
-	if (err == MQI_OK)
-		err = admit(&me.run, &who, ret_user, text);
-	if (err != MQI_OK)
-		mqctl_list_fini(ret_row);
+		err = run_check_sslcauth(row, mqtls_has_peer(c->tls), text);
+	if (err == MQI_OK && is_new)
+		err = admit_new(&me.run, &who, "SVRCONN", text);
+	return err == MQI_OK ? admit(&me.run, &who, ret_user, text) : err;
+}
+
+/* Whether it may use the channel, and as whom; on success mqctl_list_fini() the
+ * definition.  may_define: what may be defined for it, as for admit_find(). */
+static enum mqi_err
+judge_client(struct client *c, const char *may_define,
+    struct mqctl_list *ret_row, char *ret_user, char *text)
+{
+	bool is_new;
+	enum mqi_err err;
+
+	do {
+		err = admit_find(&me.run, c->hello.channel, may_define, ret_row,
+		    &is_new, text);
+		if (err != MQI_OK)
+			return err;
+		err = judge_by(c, ret_row, is_new, ret_user, text);
+		if (err != MQI_OK)
+			mqctl_list_fini(ret_row);
+	} while (is_new && err == MQI_E_EXISTS); /* somebody was faster */
 	return err;
 }
 
@@ -148,7 +162,7 @@ static enum mqi_err
 admit_client(struct client *c, char *text)
 {
 	struct mqctl_list row;
-	enum mqi_err err = judge_client(c, &row, c->def.user, text);
+	enum mqi_err err = judge_client(c, "SVRCONN", &row, c->def.user, text);
 
 	if (err != MQI_OK)
 		return err;
@@ -203,7 +217,7 @@ admit_again(struct client *c, char *text)
 	load_tls();
 	err = mqtls_peer_again(c->tls, me.host.tls, text);
 	if (err == MQI_OK)
-		err = judge_client(c, &row, user, text);
+		err = judge_client(c, "", &row, user, text);
 	if (err != MQI_OK)
 		return err;
 	mqctl_list_fini(&row);

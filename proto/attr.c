@@ -343,6 +343,16 @@ set_value(struct mqattr_set *s, const struct mqattr_def *d, const char *value,
 }
 
 enum mqi_err
+mqattr_set_told(struct mqattr_set *s, enum mqattr id, const char *value,
+    char *ret_why, size_t why_len)
+{
+	const struct mqattr_def *d = mqattr_def(s->type, id);
+	MQ_PRE(d != NULL);
+	return set_value(s, d, value, ret_why, why_len) ? MQI_OK
+							: MQI_E_ATTRIBUTE;
+}
+
+enum mqi_err
 mqattr_set_text(struct mqattr_set *s, enum mqattr id, const char *value,
     char *ret_why, size_t why_len)
 {
@@ -363,18 +373,15 @@ mqattr_set_text(struct mqattr_set *s, enum mqattr id, const char *value,
 		    ret_why, why_len, "%s cannot be set", d->keyword);
 		return MQI_E_ATTRIBUTE;
 	}
-	return set_value(s, d, value, ret_why, why_len) ? MQI_OK
-							: MQI_E_ATTRIBUTE;
+	return mqattr_set_told(s, id, value, ret_why, why_len);
 }
 
 void
 mqattr_set_own(struct mqattr_set *s, enum mqattr id, const char *value)
 {
 	char why[200];
-	const struct mqattr_def *d = mqattr_def(s->type, id);
-	MQ_PRE(d != NULL);
-	bool ok = set_value(s, d, value, why, sizeof(why));
-	MQ_PRE(ok);
+	enum mqi_err err = mqattr_set_told(s, id, value, why, sizeof(why));
+	MQ_PRE(err == MQI_OK);
 }
 
 /* ---- reading a value ---- */

@@ -120,6 +120,8 @@ enum mqattr_chltype {
 	X(79, PUTAUT)                                                 \
 	X(80, BATCHINT)                                               \
 	X(82, KAINT)                                                  \
+	X(96, CHAD)                                                   \
+	X(97, AUTODEF) /* ours: for whom a channel was defined */     \
 	X(100, MAXINST)                                               \
 	X(101, MAXINSTC)                                              \
 	X(110, COMPMSG)                                               \
@@ -143,6 +145,10 @@ enum mqattr {
 #define MQATTR_USER_LEN 64    /* bytes of a user's name */
 #define MQATTR_NAMES_MAX 256u /* names of a namelist */
 #define MQATTR_NAMES_LEN (MQATTR_NAMES_MAX * (MQI_NAME_LEN + 1) - 1)
+
+/* What channels are like that the queue manager defines by itself (CHAD). */
+#define MQATTR_AUTO_RECEIVER "SYSTEM.AUTO.RECEIVER"
+#define MQATTR_AUTO_SVRCONN "SYSTEM.AUTO.SVRCONN"
 
 enum mqattr_kind {
 	MQATTR_INT,
@@ -199,7 +205,11 @@ enum mqattr_chltype mqattr_chltype(const struct mqattr_set *s);
  * sentence that names the attribute, the value and what is allowed. */
 MQ_MUST_CHECK enum mqi_err mqattr_set_text(struct mqattr_set *s, enum mqattr id,
     const char *value, char *ret_why, size_t why_len);
-/* Read-only ones too, by the queue manager itself: the value must be valid. */
+/* The same, read-only ones too: by the queue manager itself, of what it has
+ * been told. */
+MQ_MUST_CHECK enum mqi_err mqattr_set_told(struct mqattr_set *s, enum mqattr id,
+    const char *value, char *ret_why, size_t why_len);
+/* The same of what it knows: the value must be valid. */
 void mqattr_set_own(struct mqattr_set *s, enum mqattr id, const char *value);
 
 /* The value, or the default.  The attribute must belong to the type: its kind

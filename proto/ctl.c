@@ -33,6 +33,7 @@ static const char *const verb_names[MQCTL_VERB_MAX + 1] = {
     [MQCTL_RESOLVE] = "RESOLVE",
     [MQCTL_SET] = "SET",
     [MQCTL_REFRESH] = "REFRESH",
+    [MQCTL_AUTODEFINE] = "AUTODEFINE",
 };
 
 static const char *const noun_names[MQCTL_NOUN_MAX + 1] = {

@@ -34,9 +34,10 @@ enum mqctl_verb {
 	MQCTL_RESOLVE = 10,
 	MQCTL_SET = 11,
 	MQCTL_REFRESH = 12,
+	MQCTL_AUTODEFINE = 13, /* of agents, for one who calls */
 };
 
-#define MQCTL_VERB_MAX 12
+#define MQCTL_VERB_MAX 13
 
 enum mqctl_noun {
 	MQCTL_QMGR = 1,

@@ -3,9 +3,9 @@
  * ctl.c - administration commands: from a COMMAND frame to its answer.
  *
  * Neighbours: session.c hands over the frame's payload; ctl_object.c,
- * ctl_authrec.c, ctl_chlauth.c, ctl_display.c, ctl_status.c and ctl_control.c
- * carry out verbs on nouns; the engine sends the answer when what it reveals is
- * durable; admin/mqsc.c made the command.
+ * ctl_autodefine.c, ctl_authrec.c, ctl_chlauth.c, ctl_display.c, ctl_status.c
+ * and ctl_control.c carry out verbs on nouns; the engine sends the answer when
+ * what it reveals is durable; admin/mqsc.c made the command.
  *
  * Invariants: nothing is carried out without the authority that the table
  * names; every command gets exactly one answer, which ends with one
@@ -117,6 +117,8 @@ static const struct command {
 	AUTHORITY_CTRLX},
     {MQCTL_RESOLVE, MQCTL_CHANNEL, ctl_resolve_channel, AUTHORITY_CHANNEL,
 	AUTHORITY_CTRLX},
+    {MQCTL_AUTODEFINE, MQCTL_CHANNEL, ctl_autodefine, AUTHORITY_QMGR,
+	AUTHORITY_SYSTEM},
 };
 
 /* ---- what the other files share ---- */

@@ -614,13 +614,10 @@ show_answer(struct ctl *c, const struct chlauth_answer *a)
 	return ctl_row_end(c, &r);
 }
 
-static enum mqi_err
-run_check(struct ctl *c)
+enum mqi_err
+ctl_runcheck(
+    struct ctl *c, const struct mqattr_set *channel, struct chlauth_answer *ret)
 {
-	static const char *const options[] = {"MATCH", "ADDRESS", "SSLPEER",
-	    "SSLCERTI", "QMNAME", "CLNTUSER", "ALL", NULL};
-	const struct engine_object *o =
-	    engine_object_find(c->engine, MQATTR_CHANNEL, c->cmd->name);
 	const struct engine_object *qm =
 	    engine_object_find(c->engine, MQATTR_QMGR, qmgr_name(c->qm));
 	struct chlauth_question q = {
@@ -635,28 +632,44 @@ run_check(struct ctl *c)
 	    .enabled = mqattr_is(qm->attrs, MQATTR_ID_CHLAUTH, "ENABLED"),
 	    .is_privileged = is_privileged,
 	    .arg = c};
-	struct chlauth_answer a;
 	struct mqaddr_pattern p;
 	const struct mqattr_set **list;
 	size_t n;
-	enum mqi_err err = ctl_only_options(c, options);
 
-	if (err != MQI_OK)
-		return err;
-	if (strchr(c->cmd->name, '*') != NULL)
-		return ctl_fail(c, MQI_E_OBJECT_NAME,
-		    "MATCH(RUNCHECK) is about one channel");
 	if (!mqaddr_parse(q.partner.address, &p))
 		return ctl_fail(c, MQI_E_ATTRIBUTE,
 		    "MATCH(RUNCHECK) needs the partner's ADDRESS");
-	if (o != NULL && mqattr_set_has(o->attrs, MQATTR_ID_MCAUSER)) {
-		q.sslpeer = mqattr_text(o->attrs, MQATTR_ID_SSLPEER);
-		q.mcauser = mqattr_text(o->attrs, MQATTR_ID_MCAUSER);
+	if (channel != NULL && mqattr_set_has(channel, MQATTR_ID_MCAUSER)) {
+		q.sslpeer = mqattr_text(channel, MQATTR_ID_SSLPEER);
+		q.mcauser = mqattr_text(channel, MQATTR_ID_MCAUSER);
 	}
 	list = all_records(c, &n);
-	chlauth_check(list, n, &q, &a);
+	chlauth_check(list, n, &q, ret);
 	free(list);
-	return show_answer(c, &a);
+	return MQI_OK;
+}
+
+static enum mqi_err
+run_check(struct ctl *c)
+{
+	static const char *const options[] = {"MATCH", "ADDRESS", "SSLPEER",
+	    "SSLCERTI", "QMNAME", "CLNTUSER", "ALL", NULL};
+	const struct engine_object *o =
+	    engine_object_find(c->engine, MQATTR_CHANNEL, c->cmd->name);
+	const struct mqattr_set *channel =
+	    o != NULL
+		? o->attrs
+		: ctl_auto_model(c,
+		      ctl_option(c, "CLNTUSER") != NULL ? "SVRCONN" : "RCVR");
+	struct chlauth_answer a;
+	enum mqi_err err = ctl_only_options(c, options);
+
+	if (err == MQI_OK && strchr(c->cmd->name, '*') != NULL)
+		err = ctl_fail(c, MQI_E_OBJECT_NAME,
+		    "MATCH(RUNCHECK) is about one channel");
+	if (err == MQI_OK)
+		err = ctl_runcheck(c, channel, &a);
+	return err == MQI_OK ? show_answer(c, &a) : err;
 }
 
 enum mqi_err

@@ -79,7 +79,8 @@ MQ_MUST_CHECK enum mqi_err ctl_only_options(
 
 typedef enum mqi_err (*ctl_fn)(struct ctl *c);
 
-enum mqi_err ctl_define(struct ctl *c); /* ctl_object.c */
+enum mqi_err ctl_define(struct ctl *c);     /* ctl_object.c */
+enum mqi_err ctl_autodefine(struct ctl *c); /* ctl_autodefine.c */
 enum mqi_err ctl_alter(struct ctl *c);
 enum mqi_err ctl_delete(struct ctl *c);
 enum mqi_err ctl_clear(struct ctl *c);
@@ -104,6 +105,24 @@ enum mqi_err ctl_ping_channel(struct ctl *c);
 enum mqi_err ctl_reset_qmgr(struct ctl *c);
 enum mqi_err ctl_refresh_security(struct ctl *c);
 enum mqi_err ctl_stop_qmgr(struct ctl *c);
+
+/* ---- parts of commands ---- */
+
+/* The times of a change and, created NULL, of the creation; else created has
+ * those, and STOPREQ.  (ctl_object.c) */
+void ctl_stamp_set(struct mqattr_set *set, const struct mqattr_set *created);
+/* What the queue manager would define for one who calls a channel that does
+ * not exist is like this; NULL: it would not.  (ctl_autodefine.c) */
+const struct mqattr_set *ctl_auto_model(const struct ctl *c, const char *type);
+/* Defines those models that are missing.  Errors: OBJECT_TYPE, the engine's. */
+MQ_MUST_CHECK enum mqi_err ctl_auto_make_models(struct ctl *c);
+/* Whether one who calls, as ADDRESS, SSLPEER, SSLCERTI, QMNAME and CLNTUSER of
+ * the command say, may use a channel of such attributes (NULL: the channel's
+ * name alone counts), by CHLAUTH.  (ctl_chlauth.c)
+ * Errors: ATTRIBUTE. */
+struct chlauth_answer;
+MQ_MUST_CHECK enum mqi_err ctl_runcheck(struct ctl *c,
+    const struct mqattr_set *channel, struct chlauth_answer *ret);
 
 /* The name of the object that holds a record, from its key, whose parts end
  * with NULL: FNV-1a, twice. */

@@ -245,9 +245,8 @@ check_required(struct ctl *c, const struct mqattr_set *set)
 	return MQI_OK;
 }
 
-/* created: the set that has the times of creation, or NULL: now. */
-static void
-stamp(struct mqattr_set *set, const struct mqattr_set *created)
+void
+ctl_stamp_set(struct mqattr_set *set, const struct mqattr_set *created)
 {
 	char date[CTL_DATE_LEN];
 	char time[CTL_TIME_LEN];
@@ -330,6 +329,9 @@ define_base(struct ctl *c, enum mqattr_object type, struct mqattr_set **ret)
 	if (like == NULL)
 		return unknown(c, c->cmd->like);
 	*ret = mqattr_set_copy(like->attrs);
+	/* a person defines this one */
+	if (mqattr_set_has(*ret, MQATTR_ID_AUTODEF))
+		mqattr_set_own(*ret, MQATTR_ID_AUTODEF, "");
 	return MQI_OK;
 }
 
@@ -368,7 +370,7 @@ ctl_define(struct ctl *c)
 	if (err == MQI_OK)
 		err = check_required(c, set);
 	if (err == MQI_OK) {
-		stamp(set, old != NULL ? old->attrs : NULL);
+		ctl_stamp_set(set, old != NULL ? old->attrs : NULL);
 		err = store(c, set);
 	}
 	mqattr_set_free(set);
@@ -392,8 +394,11 @@ ctl_alter(struct ctl *c)
 	enum mqi_err err = set_pairs(c, set, true);
 	if (err == MQI_OK)
 		err = check_required(c, set);
+	if (err == MQI_OK && ctl_option(c, "CHAD") != NULL &&
+	    mqattr_is(set, MQATTR_ID_CHAD, "ENABLED"))
+		err = ctl_auto_make_models(c);
 	if (err == MQI_OK) {
-		stamp(set, old != NULL ? old->attrs : NULL);
+		ctl_stamp_set(set, old != NULL ? old->attrs : NULL);
 		err = store(c, set);
 	}
 	mqattr_set_free(set);

@@ -128,9 +128,10 @@ test_command_refuses_what_it_does_not_know(void **state)
 	static const struct {
 		size_t offset;
 		uint8_t byte;
-	} rows[] = {{0, 0}, {0, 13}, {1, 0}, {1, MQCTL_NOUN_MAX + 1}, {2, 1},
-	    {3, 1}, {4, 0x20}, {7, 1}, {8, 200}, {10, 0}, {16, 129}, {18, 0},
-	    {20, ' '}, {20, '\n'}, {30, 0}};
+	} rows[] = {{0, 0}, {0, MQCTL_VERB_MAX + 1}, {1, 0},
+	    {1, MQCTL_NOUN_MAX + 1}, {2, 1}, {3, 1}, {4, 0x20}, {7, 1},
+	    {8, 200}, {10, 0}, {16, 129}, {18, 0}, {20, ' '}, {20, '\n'},
+	    {30, 0}};
 	struct mqctl_command c;
 	struct mqbuf b;
 	sample(&c);
