@@ -326,36 +326,6 @@ qm_issue(const struct qm *q, const struct tmpdir *d, const char *name)
 			   "tls", "issue", ca, name, "--out", own, NULL});
 }
 
-static int
-listen_somewhere(const struct qm *q)
-{
-	int port = proc_free_port();
-	char text[256];
-
-	snprintf(text, sizeof(text),
-	    "DEFINE LISTENER(TCP) TRPTYPE(TCP) IPADDR('127.0.0.1') PORT(%d) "
-	    "CONTROL(QMGR)\n"
-	    "START LISTENER(TCP)\n",
-	    port);
-	qm_mqsc(q, text);
-	return port;
-}
-
-void
-qm_listen(struct qm *q)
-{
-	q->port = listen_somewhere(q);
-}
-
-int
-qm_serve(const struct qm *q, const struct tmpdir *d)
-{
-	qm_tls(q, d);
-	qm_issue(q, d, "app");
-	qm_let_in(q);
-	return listen_somewhere(q);
-}
-
 uint64_t
 qm_depth(const struct qm *q, const char *queue)
 {
@@ -385,6 +355,19 @@ qm_log_count(const struct qm *q, const char *a, const char *b)
 	return n;
 }
 
+/* On its own host, as an administrator does. */
+static mqi_conn *
+connect_here(const struct qm *q)
+{
+	const struct mqi_connect_opts opts = {
+	    .root = q->root, .app_name = "test"};
+	mqi_conn *conn = NULL;
+
+	if (mqi_connect(q->name, &opts, &conn) != MQI_OK)
+		proc_die(&q->proc, "connect");
+	return conn;
+}
+
 struct shown {
 	const char *keyword;
 	char *value;
@@ -406,7 +389,7 @@ qm_shown(const struct qm *q, enum mqctl_noun noun, const char *name,
 {
 	struct mqctl_command *cmd = calloc(1, sizeof(*cmd));
 	struct shown s = {.keyword = keyword, .value = ret};
-	mqi_conn *conn = qm_connect(q);
+	mqi_conn *conn = connect_here(q);
 	char text[512];
 
 	if (!cmd)
@@ -421,6 +404,45 @@ qm_shown(const struct qm *q, enum mqctl_noun noun, const char *name,
 	mqctl_command_fini(cmd);
 	free(cmd);
 	(void)mqi_disconnect(conn);
+}
+
+/* When it returns, somebody listens. */
+static int
+listen_somewhere(const struct qm *q)
+{
+	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
+	int port = proc_free_port();
+	char text[256], state[QM_VALUE_MAX];
+
+	snprintf(text, sizeof(text),
+	    "DEFINE LISTENER(TCP) TRPTYPE(TCP) IPADDR('127.0.0.1') PORT(%d) "
+	    "CONTROL(QMGR)\n"
+	    "START LISTENER(TCP)\n",
+	    port);
+	qm_mqsc(q, text);
+	for (;;) {
+		qm_shown(q, MQCTL_LSSTATUS, "TCP", "STATUS", state);
+		if (strcmp(state, "RUNNING") == 0)
+			return port;
+		if (test_now_ms() > end)
+			proc_die(&q->proc, "nobody listens");
+		(void)poll(NULL, 0, 5);
+	}
+}
+
+void
+qm_listen(struct qm *q)
+{
+	q->port = listen_somewhere(q);
+}
+
+int
+qm_serve(const struct qm *q, const struct tmpdir *d)
+{
+	qm_tls(q, d);
+	qm_issue(q, d, "app");
+	qm_let_in(q);
+	return listen_somewhere(q);
 }
 
 void
