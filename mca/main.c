@@ -8,13 +8,17 @@
  *   mca answer   --qmgr QM --keys DIR --address A --fd N [--ready-fd N]
  *                [--label LABEL] [--tls12] [--no-cert]
  *   mca clients  --qmgr QM --keys DIR --fd N [--label LABEL]
- * each with [--root DIR] [--log text|json].
+ *   mca serve    --qmgr QM --keys DIR
+ * the first three also with [--keys DIR] [--go-fd N], each with [--root DIR]
+ * [--log text|json].
  */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -33,8 +37,11 @@ static const char usage_text[] =
     "                    [--ready-fd N] [--root DIR]\n"
     "       mca clients  --qmgr QM --keys DIR --fd N [--label LABEL]\n"
     "                    [--root DIR]\n"
-    "       each with [--log text|json]\n"
-    "The queue manager starts these itself; see mca(8).\n";
+    "       mca serve    --qmgr QM --keys DIR [--root DIR]\n"
+    "       each with [--log text|json], the first three also with\n"
+    "       [--keys DIR] [--go-fd N]\n"
+    "The queue manager starts these itself, or has them started by mca "
+    "serve, which\nthe system's supervisor runs; see mca(8).\n";
 
 static int
 usage(const char *why)
@@ -64,6 +71,7 @@ enum option_id {
 	OPT_NO_CERT,
 	OPT_FD,
 	OPT_READY_FD,
+	OPT_GO_FD,
 	OPT_LOG,
 };
 
@@ -79,6 +87,7 @@ static const struct option options[] = {
     {"no-cert", no_argument, NULL, OPT_NO_CERT},
     {"fd", required_argument, NULL, OPT_FD},
     {"ready-fd", required_argument, NULL, OPT_READY_FD},
+    {"go-fd", required_argument, NULL, OPT_GO_FD},
     {"log", required_argument, NULL, OPT_LOG},
     {NULL, 0, NULL, 0},
 };
@@ -120,12 +129,32 @@ take_option(struct run_args *a, int id, const char *value)
 	case OPT_READY_FD:
 		a->ready_fd = to_fd(value);
 		return a->ready_fd >= 0;
+	case OPT_GO_FD:
+		a->go_fd = to_fd(value);
+		return a->go_fd >= 0;
 	case OPT_LOG:
 		a->json = strcmp(value, "json") == 0;
 		return a->json || strcmp(value, "text") == 0;
 	default:
 		return false;
 	}
+}
+
+/* Waits for the word of `mca serve` that the queue manager knows us; false:
+ * that has ended.  From now on we end when it does. */
+static bool
+may_go(int fd)
+{
+	char byte;
+	ssize_t n;
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+		return false;
+	do
+		n = read(fd, &byte, 1);
+	while (n < 0 && errno == EINTR);
+	(void)close(fd);
+	return n == 1;
 }
 
 static int
@@ -140,6 +169,8 @@ run_mode(const char *mode, const struct run_args *a)
 		    strerror(errno));
 		return RUN_FAILED;
 	}
+	if (a->go_fd >= 0 && !may_go(a->go_fd))
+		return RUN_FAILED;
 	if (strcmp(mode, "dial") == 0 || strcmp(mode, "ping") == 0)
 		return a->channel != NULL ? run_dial(a)
 					  : usage("--channel is needed");
@@ -154,16 +185,22 @@ run_mode(const char *mode, const struct run_args *a)
 		return a->fd >= 0 && a->keys != NULL
 			   ? run_clients(a)
 			   : usage("--fd and --keys are needed");
-	return usage(
-	    "the first argument is dial, ping, listener, answer or clients");
+	if (strcmp(mode, "serve") == 0)
+		return a->keys != NULL ? run_serve(a)
+				       : usage("--keys is needed");
+	return usage("the first argument is dial, ping, listener, answer, "
+		     "clients or serve");
 }
 
 int
 main(int argc, char **argv)
 {
 	static char program[PROGRAM_MAX];
-	struct run_args args = {
-	    .fd = -1, .ready_fd = -1, .label = "", .program = program};
+	struct run_args args = {.fd = -1,
+	    .ready_fd = -1,
+	    .go_fd = -1,
+	    .label = "",
+	    .program = program};
 	ssize_t len = readlink("/proc/self/exe", program, sizeof(program) - 1);
 	int id;
 

@@ -316,7 +316,7 @@ on_order(void *arg, const struct mqctl_list *order)
 		r->stop_asked = true; /* in the turn: no callback here */
 	else if (what != NULL && strcmp(what, "refresh") == 0)
 		r->refresh_asked = true;
-	else
+	else if (r->kind->order == NULL || !r->kind->order(r, order))
 		mqlog(MQLOG_WARN, "agent.order", "unknown order %s",
 		    what != NULL ? what : "");
 }
@@ -544,7 +544,7 @@ run_key_dir(struct run *r, char *ret, char *ret_label, char *text)
 		return err;
 	(void)snprintf(
 	    ret_label, MQNAME_LABEL_LEN + 1, "%s", run_get(&row, "CERTLABL"));
-	dir = run_get(&row, "SSLKEYR");
+	dir = r->args->keys != NULL ? r->args->keys : run_get(&row, "SSLKEYR");
 	if (dir[0] != '\0') {
 		(void)snprintf(ret, PATH_MAX, "%s", dir);
 	} else {

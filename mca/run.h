@@ -34,10 +34,13 @@ struct run_args {
 	const char *channel;  /* dial */
 	const char *listener; /* listener */
 	const char *address;  /* answer: the partner's */
-	const char *keys;     /* answer, clients: directory of the PEM files */
-	const char *label;    /* answer, clients: CERTLABL */
-	const char *program;  /* listener: to start those with */
-	bool ping;            /* dial: no messages */
+	/* The directory of the PEM files.  dial, ping, listener: NULL: as the
+	 * queue manager says */
+	const char *keys;
+	const char *label;   /* answer, clients: CERTLABL */
+	const char *program; /* listener, serve: to start others */
+	bool ping;           /* dial: no messages */
+	int go_fd;           /* not before a byte comes here; -1: at once */
 	/* answer: the accepted socket; clients: the pair that brings them */
 	int fd;
 	int ready_fd;         /* answer: told when it is authenticated */
@@ -63,6 +66,9 @@ struct run_kind {
 	void (*refresh)(struct run *r);
 	/* Whether the queue manager's bytes are wanted now. */
 	bool (*wants_local)(struct run *r);
+	/* Another order: true if it is one.  In a callback of the connection:
+	 * nothing can be said on it.  NULL: there are no others. */
+	bool (*order)(struct run *r, const struct mqctl_list *order);
 	/* Fills in the status; NULL: none. */
 	void (*status)(struct run *r, struct mqctl_list *l);
 };
@@ -154,9 +160,9 @@ uint64_t run_get_uint(const struct mqctl_list *l, const char *keyword);
 int64_t run_get_keep_alive(const struct mqctl_list *row);
 /* Sets it for a socket. */
 void run_keep_alive(int fd, int64_t keep_alive_s, uint32_t heartbeat_ms);
-/* The directory with the PEM files: SSLKEYR, or ROOT/<escaped name>/ssl.
- * ret has PATH_MAX bytes.  ret_label (MQNAME_LABEL_LEN + 1) gets the queue
- * manager's CERTLABL. */
+/* The directory with the PEM files: the one we were given, else SSLKEYR, or
+ * ROOT/<escaped name>/ssl. ret has PATH_MAX bytes.  ret_label (MQNAME_LABEL_LEN
+ * + 1) gets the queue manager's CERTLABL. */
 MQ_MUST_CHECK enum mqi_err run_key_dir(
     struct run *r, char *ret, char *ret_label, char *text);
 /* What the channels let in that are answered: those of applications (SVRCONN)
@@ -177,5 +183,6 @@ int run_dial(const struct run_args *args);
 int run_answer(const struct run_args *args);
 int run_listener(const struct run_args *args);
 int run_clients(const struct run_args *args);
+int run_serve(const struct run_args *args);
 
 #endif

@@ -189,12 +189,9 @@ agent_log(const struct agent *g, enum mqlog_level level, const char *what,
 }
 
 void
-agent_spawn(struct agent *g, const char *verb, const char *option)
+agent_spawn(struct agent *g, const char *verb)
 {
 	struct agents *a = g->owner;
-	const char *argv[] = {a->mca, verb, "--qmgr", a->qm->name, "--root",
-	    a->qm->dir.root, option, g->info.name, "--log",
-	    a->qm->log_json ? "json" : "text", NULL};
 	struct agents_info *i = &g->info;
 	const char *why;
 
@@ -210,13 +207,16 @@ agent_spawn(struct agent *g, const char *verb, const char *option)
 	i->received_bytes = i->received_buffers = 0;
 	i->heartbeat_s = i->batch_size = 0;
 	i->started_ms = mqclock_wall_us() / 1000;
-	if (process_start(&g->process, (char *const *)(uintptr_t)argv, &why) ==
-	    MQI_OK) {
+	if (apart_start(a->qm->apart, a->mca, &g->process, verb, g->info.name,
+		&why) == MQI_OK) {
 		agent_log(g, MQLOG_INFO, "started", NULL);
 		return;
 	}
-	(void)snprintf(
-	    i->error, sizeof(i->error), "%s cannot be run: %s", a->mca, why);
+	if (apart_is_on(a->qm->apart))
+		(void)snprintf(i->error, sizeof(i->error), "%s", why);
+	else
+		(void)snprintf(i->error, sizeof(i->error),
+		    "%s cannot be run: %s", a->mca, why);
 	agent_log(g, MQLOG_ERROR, "start_failed", i->error);
 }
 
@@ -236,8 +236,11 @@ agent_ended(struct agent *g, enum chan_end how, int64_t status, int sig)
 	struct chan_retry limits = g->is_listener
 				       ? listener_limits()
 				       : channel_limits(g->owner, g->info.name);
-	char text[128];
+	char text[160];
 
+	/* one of which nothing is known must not go on behind our back */
+	if (status == PROCESS_LOST && g->session != NULL)
+		session_close(g->session);
 	g->session = NULL;
 	g->info.started_ms = 0;
 	g->info.pid = 0;
@@ -246,7 +249,12 @@ agent_ended(struct agent *g, enum chan_end how, int64_t status, int sig)
 	g->info.local_address[0] = '\0';
 	g->info.current_msgs = 0;
 	agent_wait(g, chan_ended(&g->machine, how, &limits));
-	if (sig != 0)
+	if (status == PROCESS_LOST) {
+		(void)snprintf(
+		    g->info.error, sizeof(g->info.error), APART_GONE);
+		(void)snprintf(text, sizeof(text), APART_GONE "; it is %s now",
+		    chan_state_name(&g->machine));
+	} else if (sig != 0)
 		(void)snprintf(text, sizeof(text),
 		    "its process was ended by signal %d%s; it is %s now", sig,
 		    sig == SIGSYS ? ", for a system call that no agent makes"
@@ -319,6 +327,25 @@ list_refresh(struct agent_list *list)
 		TAILQ_FOREACH (guest, &g->guests, link)
 			session_order(guest->session, "refresh");
 	}
+}
+
+static void
+list_try_again(struct agent_list *list)
+{
+	struct agent *g;
+
+	TAILQ_FOREACH (g, list, link)
+		if (chan_state(&g->machine) == CHAN_RETRYING)
+			agent_wait(g, 0);
+}
+
+void
+agents_try_again(struct agents *a)
+{
+	if (a->stopping)
+		return;
+	list_try_again(&a->listeners);
+	list_try_again(&a->channels);
 }
 
 void

@@ -3,7 +3,7 @@
  * agents.h - supervision of the mca processes: those that dial (one per
  * channel), listeners, and those that answer, which listeners start.  It knows
  * them by their local sessions and, for those that it started, by their process
- * ids.
+ * ids.  How a process begins, here or elsewhere, is the business of apart.h.
  *
  * What an agent tells in AGENT_STATUS frames (proto/ctl.h list; a key that is
  * absent leaves its value as it is):
@@ -154,6 +154,9 @@ void agents_turn(struct agents *a);
 /* Ends all of them. immediate: by signals at once. */
 void agents_stop_all(struct agents *a, bool immediate);
 bool agents_all_ended(const struct agents *a);
+
+/* Those that are RETRYING are tried now. */
+void agents_try_again(struct agents *a);
 
 /* ---- sessions of agents ---- */
 

@@ -98,7 +98,7 @@ channels_begin(struct agents *a)
 static void
 channel_spawn(struct agent *g)
 {
-	agent_spawn(g, "dial", "--channel");
+	agent_spawn(g, "dial");
 }
 
 static void

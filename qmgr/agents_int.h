@@ -67,7 +67,7 @@ struct agent *agent_find(const struct agents *a, bool listener,
 struct agent *agent_get(struct agents *a, bool listener, const char *name);
 bool agent_is_alive(const struct agent *g); /* a process, or guests */
 /* Starts the process and says so; the state must be STARTING. */
-void agent_spawn(struct agent *g, const char *verb, const char *option);
+void agent_spawn(struct agent *g, const char *verb);
 /* The agent's process ended: logs it, and moves the machine. */
 void agent_ended(struct agent *g, enum chan_end how, int64_t status, int sig);
 /* Starts it again after so long, or never (CHAN_NO_RETRY). */

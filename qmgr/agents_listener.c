@@ -38,7 +38,7 @@ static void
 listener_spawn(struct agent *g)
 {
 	g->info.port = 0;
-	agent_spawn(g, "listener", "--listener");
+	agent_spawn(g, "listener");
 }
 
 enum mqi_err

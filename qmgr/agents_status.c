@@ -125,6 +125,8 @@ agents_attach(struct agents *a, struct session *s, int pid,
 
 	if (g == NULL && pid > 0)
 		g = list_find_pid(&a->listeners, pid);
+	if (g != NULL && !process_may_be_of(&g->process, s->peer.uid))
+		g = NULL;
 	if (g != NULL && g->session == NULL &&
 	    (g->is_listener || strcmp(hello->channel, g->info.name) == 0)) {
 		g->session = s;

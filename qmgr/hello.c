@@ -195,6 +195,7 @@ hello_take(struct session *s, const struct mqframe *f, const char **ret_why)
 			return err;
 		}
 		s->is_agent = true;
+		s->is_agents_own = h.user[0] == '\0' && h.channel[0] == '\0';
 	}
 	s->takes_puts_ok = (h.features & MQLOCAL_FEATURE_PUTS_OK) != 0;
 	s->is_client = hello_is_for_client(s, &h);

@@ -101,6 +101,10 @@ answer(struct ping *p)
 		send_answer(p, (unsigned)reason, tab + 1);
 		return;
 	}
+	if (p->process.status == PROCESS_LOST) {
+		send_answer(p, MQI_E_CHANNEL_NOT_AVAILABLE, APART_GONE);
+		return;
+	}
 	(void)snprintf(text, sizeof(text),
 	    "the agent that was to call the partner ended with status %d, "
 	    "signal %d",
@@ -151,6 +155,8 @@ on_ended(void *arg, int64_t status, int sig)
 	(void)status;
 	(void)sig;
 	turn_begin(p->owner->qm);
+	if (p->process.line != NULL)
+		p->len = strlen(p->line);
 	finish(p);
 }
 
@@ -178,13 +184,31 @@ on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		p->len += (size_t)n;
 }
 
+/* Its line comes through a pipe. */
+static void
+ping_here(struct ping *p)
+{
+	/* libuv can fail here for want of memory alone */
+	MQ_INVARIANT(uv_pipe_init(&p->owner->qm->loop, &p->out, 0) == 0);
+	p->out.data = p;
+	p->process.out = &p->out;
+	p->listening = true;
+}
+
+/* Its line comes with the word that it has ended. */
+static void
+ping_elsewhere(struct ping *p)
+{
+	p->process.line = p->line;
+	p->process.line_len = sizeof(p->line);
+}
+
 enum mqi_err
 pings_start(struct pings *ps, struct engine_session *s, uint32_t id,
     const char *channel)
 {
-	const char *argv[] = {ps->mca, "ping", "--qmgr", ps->qm->name, "--root",
-	    ps->qm->dir.root, "--channel", channel, "--log",
-	    ps->qm->log_json ? "json" : "text", NULL};
+	bool apart = apart_is_on(ps->qm->apart);
+	enum mqi_err err;
 	const char *why;
 	struct ping *p;
 
@@ -199,14 +223,18 @@ pings_start(struct pings *ps, struct engine_session *s, uint32_t id,
 	TAILQ_INSERT_TAIL(&ps->all, p, link);
 	ps->n++;
 	process_init(&p->process, &ps->qm->loop, on_ended, p);
-	/* libuv can fail here for want of memory alone */
-	MQ_INVARIANT(uv_pipe_init(&ps->qm->loop, &p->out, 0) == 0);
-	p->out.data = p;
-	p->process.out = &p->out;
-	p->listening = true;
-	if (process_start(&p->process, (char *const *)(uintptr_t)argv, &why) !=
-		MQI_OK ||
-	    uv_read_start((uv_stream_t *)&p->out, on_alloc, on_read) != 0)
+	if (apart)
+		ping_elsewhere(p);
+	else
+		ping_here(p);
+	err = apart_start(
+	    ps->qm->apart, ps->mca, &p->process, "ping", channel, &why);
+	if (err != MQI_OK)
+		(void)snprintf(p->line, sizeof(p->line), "%d\t%s",
+		    (int)MQI_E_CHANNEL_NOT_AVAILABLE, why);
+	p->len = err != MQI_OK ? strlen(p->line) : 0;
+	if (!apart && (err != MQI_OK || uv_read_start((uv_stream_t *)&p->out,
+					    on_alloc, on_read) != 0))
 		uv_close((uv_handle_t *)&p->out, on_out_closed);
 	return MQI_OK;
 }

@@ -8,6 +8,8 @@
  * next one at once.  Descriptors of the store and of sessions are
  * close-on-exec. Happy path: start, exit, ended. Failure: a process that does
  * not end when it is asked gets SIGTERM after 5 s and SIGKILL after 10 s.
+ * One that runs elsewhere is the same to its owner; apart.c brings its signals
+ * there, and its end here.
  */
 #include "qmgr/process.h"
 
@@ -78,6 +80,7 @@ process_start(struct process *p, char *const argv[], const char **ret_why)
 	MQ_PRE(!p->alive);
 	p->step = PROCESS_RUN;
 	p->alive = true;
+	p->kill = NULL;
 	p->handle.data = p;
 	rc = uv_spawn(p->timer.loop, &p->handle, &opts);
 	if (rc == 0)
@@ -90,24 +93,93 @@ process_start(struct process *p, char *const argv[], const char **ret_why)
 	return MQI_E_RESOURCE_PROBLEM;
 }
 
+/* ---- elsewhere ---- */
+
+void
+process_start_elsewhere(struct process *p, process_signal_fn kill)
+{
+	MQ_PRE(!p->alive);
+	p->step = PROCESS_RUN;
+	p->alive = true;
+	p->kill = kill;
+	p->over = false;
+	p->pid = 0;
+	p->uid = 0;
+}
+
+void
+process_is(struct process *p, int pid, unsigned uid)
+{
+	MQ_PRE(p->alive && p->kill != NULL);
+	p->pid = pid;
+	p->uid = uid;
+}
+
+static void
+on_over(uv_timer_t *t)
+{
+	struct process *p = t->data;
+
+	p->alive = false;
+	p->ended(p->arg, p->status, p->signal);
+}
+
+void
+process_end_elsewhere(struct process *p, int64_t status, int signal)
+{
+	MQ_PRE(p->alive && p->kill != NULL && !p->over);
+	p->over = true;
+	p->status = status;
+	p->signal = signal;
+	uv_timer_start(&p->timer, on_over, 0, 0);
+}
+
+bool
+process_may_be_of(const struct process *p, unsigned uid)
+{
+	return p->kill == NULL || p->uid == uid;
+}
+
+/* ---- both ---- */
+
 int
 process_pid(const struct process *p)
 {
-	return p->alive ? uv_process_get_pid(&p->handle) : 0;
+	if (!p->alive)
+		return 0;
+	return p->kill != NULL ? p->pid : uv_process_get_pid(&p->handle);
+}
+
+static void
+give_signal(struct process *p, int signum)
+{
+	if (p->kill != NULL)
+		p->kill(p, signum);
+	else
+		/* it may have ended and not been reaped: that is no error */
+		(void)uv_process_kill(&p->handle, signum);
+}
+
+static bool
+is_over(const struct process *p)
+{
+	if (!p->alive)
+		return true;
+	return p->kill != NULL
+		   ? p->over
+		   : uv_is_closing((const uv_handle_t *)&p->handle) != 0;
 }
 
 void
 process_end(struct process *p, enum process_step step)
 {
-	if (!p->alive || uv_is_closing((uv_handle_t *)&p->handle) ||
-	    step <= p->step)
+	if (is_over(p) || step <= p->step)
 		return;
 	p->step = step;
-	/* it may have ended and not been reaped: that is no error */
 	if (step == PROCESS_TERM)
-		(void)uv_process_kill(&p->handle, SIGTERM);
+		give_signal(p, SIGTERM);
 	if (step == PROCESS_KILL)
-		(void)uv_process_kill(&p->handle, SIGKILL);
+		give_signal(p, SIGKILL);
 	else
 		uv_timer_start(&p->timer, on_timer, PROCESS_STEP_MS, 0);
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * process.h - one child process: started, asked to end in steps, and reaped.
- * Loop thread only; never blocks.
+ * It may also be one that runs elsewhere, started and watched by another
+ * process for us (apart.c).  Loop thread only; never blocks.
  */
 #ifndef MQ_QMGR_PROCESS_H
 #define MQ_QMGR_PROCESS_H
 
 #include <mq/mqi_err.h>
 #include <stdbool.h>
+#include <sys/queue.h>
 #include <uv.h>
 
 #include "base/check.h"
@@ -26,6 +28,13 @@ enum process_step {
  * 0.  It may be started again from within. */
 typedef void (*process_ended_fn)(void *arg, int64_t status, int signal);
 
+/* The status of one elsewhere whose end nobody has seen. */
+#define PROCESS_LOST (-1)
+
+struct process;
+/* Gives a signal to one that runs elsewhere. */
+typedef void (*process_signal_fn)(struct process *p, int signum);
+
 struct process {
 	uv_process_t handle;
 	uv_timer_t timer;
@@ -36,6 +45,17 @@ struct process {
 	uv_pipe_t *out; /* takes its output; NULL: ours does */
 	process_ended_fn ended;
 	void *arg;
+
+	/* one that runs elsewhere */
+	TAILQ_ENTRY(process) link;
+	process_signal_fn kill; /* NULL: it is our child */
+	void *where;
+	uint32_t id;
+	int pid; /* 0: not known yet */
+	unsigned uid;
+	bool over;  /* `ended` is about to be called */
+	char *line; /* takes the first line of its output; NULL: nobody */
+	size_t line_len;
 };
 
 void process_init(
@@ -48,6 +68,14 @@ void process_close(struct process *p, uv_close_cb closed);
  * empty.  Errors: RESOURCE_PROBLEM; *ret_why, constant, says what. */
 MQ_MUST_CHECK enum mqi_err process_start(
     struct process *p, char *const argv[], const char **ret_why);
+/* It is started elsewhere, and ended there by `kill`. */
+void process_start_elsewhere(struct process *p, process_signal_fn kill);
+/* It has this id and user there. */
+void process_is(struct process *p, int pid, unsigned uid);
+/* It has ended there: `ended` is called in a turn of its own. */
+void process_end_elsewhere(struct process *p, int64_t status, int signal);
+/* Whether a process of that user can be this one. */
+bool process_may_be_of(const struct process *p, unsigned uid);
 int process_pid(const struct process *p); /* 0: not alive */
 /* Goes to this step, if it is not there or beyond yet. */
 void process_end(struct process *p, enum process_step step);

@@ -116,6 +116,7 @@ qmgr_close_all(struct qmgr *qm)
 	qm->agents = agents_free(qm->agents);
 	qm->pings = pings_free(qm->pings);
 	qm->scrub = scrub_free(qm->scrub);
+	qm->apart = apart_free(qm->apart);
 	uv_close((uv_handle_t *)&qm->sigterm, NULL);
 	uv_close((uv_handle_t *)&qm->sigint, NULL);
 	turn_close(qm);
@@ -301,19 +302,20 @@ start_engine(struct qmgr *qm)
 	struct scrub_options scrub = {0};
 	char *why = NULL;
 	enum mqi_err err = MQI_OK;
-	bool made;
+	bool made, is_apart = false;
 
 	store_options_init(&store);
 	if (qm->create)
 		err = qmini_write(qm->dir.path, &why);
 	if (err == MQI_OK)
-		err = qmini_read(qm->dir.path, &store, &scrub, &why);
+		err = qmini_read(qm->dir.path, &store, &scrub, &is_apart, &why);
 	if (err != MQI_OK) {
 		complain(why != NULL ? why : mqi_strerror(err));
 		free(why);
 		return err;
 	}
 	qm->scrub = scrub_new(qm, &scrub);
+	qm->apart = apart_new(qm, is_apart);
 	config.unapplied_bytes =
 	    (uint32_t)(QMINI_BEHIND * store.checkpoint_bytes);
 	err = store_open_with(

@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "base/sm.h"
 #include "qmgr/agents.h"
+#include "qmgr/apart.h"
 #include "qmgr/engine/engine.h"
 #include "qmgr/listener.h"
 #include "qmgr/pings.h"
@@ -73,6 +74,7 @@ struct qmgr {
 	struct sessions sessions;
 	struct agents *agents;
 	struct pings *pings;
+	struct apart *apart;  /* NULL before the store is open */
 	struct scrub *scrub;  /* NULL before the store is open */
 	struct mqbuf scratch; /* frames are encoded here */
 	uint8_t *read_buf;    /* QMGR_READ bytes */

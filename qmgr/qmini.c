@@ -7,6 +7,8 @@
  *      LogFilePages=4096
  *   Scrub:
  *      Interval=86400
+ *   Agents:
+ *      Apart=0
  *
  * Neighbours: qmgr.c reads it before it opens the store, and writes it at the
  * creation; store_journal.h has what the values mean.
@@ -38,13 +40,14 @@ enum key {
 	CHECKPOINT_MILLISECONDS,
 	SCRUB_INTERVAL,
 	SCRUB_RATE,
+	AGENTS_APART,
 	KEYS
 };
 
 /* stanzas */
-enum { LOG, SCRUB, STANZAS, NO_STANZA = STANZAS };
+enum { LOG, SCRUB, AGENTS, STANZAS, NO_STANZA = STANZAS };
 
-static const char *const stanzas[STANZAS] = {"Log", "Scrub"};
+static const char *const stanzas[STANZAS] = {"Log", "Scrub", "Agents"};
 
 static const struct {
 	unsigned stanza;
@@ -73,6 +76,8 @@ static const struct {
 	31536000, 86400},
     [SCRUB_RATE] = {SCRUB, "Rate", "MiB that it reads in a second", 1, 4096,
 	16},
+    [AGENTS_APART] = {AGENTS, "Apart",
+	"1: agents are started by mca serve, as another user", 0, 1, 0},
 };
 
 struct reader {
@@ -136,6 +141,10 @@ take_value(struct reader *r, const char *name, const char *text)
 		r->values[k] = v;
 		return MQI_OK;
 	}
+	if (r->stanza == AGENTS)
+		return fail(r,
+		    "\"%s\" is not a key of the stanza Agents: there is Apart",
+		    name);
 	if (r->stanza == SCRUB)
 		return fail(r,
 		    "\"%s\" is not a key of the stanza Scrub: there are "
@@ -159,7 +168,8 @@ take_stanza(struct reader *r, const char *text)
 			return MQI_OK;
 	}
 	return fail(r,
-	    "\"%s\" is not a stanza that is known: there are Log: and Scrub:",
+	    "\"%s\" is not a stanza that is known: there are Log:, Scrub: "
+	    "and Agents:",
 	    text);
 }
 
@@ -212,7 +222,7 @@ read_lines(struct reader *r, FILE *f)
 
 enum mqi_err
 qmini_read(const char *dir, struct store_options *ret,
-    struct scrub_options *ret_scrub, char **ret_why)
+    struct scrub_options *ret_scrub, bool *ret_apart, char **ret_why)
 {
 	struct reader r = {.stanza = NO_STANZA, .ret_why = ret_why};
 	enum mqi_err err = MQI_OK;
@@ -244,6 +254,7 @@ qmini_read(const char *dir, struct store_options *ret,
 	ret->checkpoint_ms = (uint32_t)r.values[CHECKPOINT_MILLISECONDS];
 	ret_scrub->interval_s = (uint32_t)r.values[SCRUB_INTERVAL];
 	ret_scrub->rate_mib = (uint32_t)r.values[SCRUB_RATE];
+	*ret_apart = r.values[AGENTS_APART] != 0;
 	return MQI_OK;
 }
 

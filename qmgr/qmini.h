@@ -15,12 +15,14 @@
 
 /*
  * qmini_read - reads dir/qm.ini over the defaults; none there: the defaults.
+ * *ret_apart: the queue manager starts no agents itself (apart.h).
  * On failure *ret_why, malloc'd, is a sentence for a person, with the line.
  * Errors: INVAL (what stands there is not known, or out of range), IO,
- * NO_MEMORY; both are as they were.
+ * NO_MEMORY; all are as they were.
  */
 MQ_MUST_CHECK enum mqi_err qmini_read(const char *dir,
-    struct store_options *ret, struct scrub_options *ret_scrub, char **ret_why);
+    struct store_options *ret, struct scrub_options *ret_scrub, bool *ret_apart,
+    char **ret_why);
 
 /* Writes dir/qm.ini with the defaults, unless there is one.  Errors: IO,
  * NO_MEMORY. */

@@ -3,7 +3,7 @@
  * request_ctl.c - PING, COMMAND, AGENT_STATUS.
  *
  * Neighbours: dispatch.c calls these; ctl.c carries out commands, agents.c
- * keeps what agents tell.
+ * keeps what agents tell, and apart.c hears what runs them.
  * Happy path: PING is answered at once.
  * Failure: wrong bytes of an agent are PROTOCOL; those of a command are
  * answered by it.
@@ -41,7 +41,7 @@ request_agent_status(struct session *s, const struct mqframe *f)
 	if (err != MQI_OK)
 		return err;
 	err = mqreader_done(&r);
-	if (err == MQI_OK)
+	if (err == MQI_OK && !apart_status(s->qm->apart, s, &list))
 		agents_status(s->qm->agents, s, &list);
 	mqctl_list_fini(&list);
 	return err;

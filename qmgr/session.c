@@ -100,7 +100,7 @@ session_greeted(struct session *s)
 
 	MQ_PRE(s->state.current == SESSION_AWAITING);
 	TAILQ_REMOVE(&ss->awaiting, s, hello_link);
-	if (!s->is_owners)
+	if (s->is_stranger)
 		strangers_greeted(&ss->strangers, s->peer.uid);
 }
 
@@ -114,12 +114,14 @@ session_close(struct session *s)
 		return;
 	if (!greeted)
 		TAILQ_REMOVE(&ss->awaiting, s, hello_link);
-	if (!s->is_owners)
+	if (s->is_stranger)
 		strangers_end(&ss->strangers, s->peer.uid, greeted);
 	session_set_dirty(s, false);
 	session_set_held(s, false);
 	mqsm_move(&s->state, SESSION_CLOSING);
 	TAILQ_REMOVE(&ss->all, s, link);
+	if (s->serves)
+		apart_gone(s->qm->apart, s);
 	if (s->is_agent)
 		agents_detach(s->qm->agents, s);
 	if (s->engine != NULL) {
@@ -138,8 +140,8 @@ session_log(
 	unsigned left_out = 0;
 
 	/* nobody else fills the disk by asking */
-	if (!s->is_owners && !strangers_log(&s->qm->sessions.strangers,
-				 mqclock_mono_us() / 1000, &left_out))
+	if (s->is_stranger && !strangers_log(&s->qm->sessions.strangers,
+				  mqclock_mono_us() / 1000, &left_out))
 		return;
 	if (left_out > 0)
 		mqlog(MQLOG_WARN, event, "%u more have no line here", left_out);
@@ -408,6 +410,7 @@ session_new(struct sessions *ss, int fd, const struct mqsock_peer *peer)
 	s->fd = fd;
 	s->peer = *peer;
 	s->is_owners = peer->uid == geteuid() || peer->uid == 0;
+	s->is_stranger = !s->is_owners && !apart_is_user(qm->apart, peer->uid);
 	s->accepted_ms = mqclock_mono_us() / 1000;
 	mqsm_init(&s->state, session_states, MQ_ARRAY_LEN(session_states),
 	    SESSION_AWAITING);
@@ -425,7 +428,7 @@ session_new(struct sessions *ss, int fd, const struct mqsock_peer *peer)
 	ss->n++;
 	TAILQ_INSERT_TAIL(&ss->all, s, link);
 	TAILQ_INSERT_TAIL(&ss->awaiting, s, hello_link);
-	if (!s->is_owners &&
+	if (s->is_stranger &&
 	    !strangers_begin(&ss->strangers, peer->uid, &why)) {
 		session_refuse(s, MQI_E_RESOURCE_PROBLEM, why);
 		return;

@@ -49,10 +49,13 @@ struct session {
 	int events;    /* what the handle polls for */
 	bool is_dirty; /* on the list of those with output */
 	bool is_held;
-	bool blocked;   /* the socket takes no more output now */
-	bool doomed;    /* no memory for a reply: to be ended */
-	bool is_owners; /* of the queue manager's owner, or root */
+	bool blocked;     /* the socket takes no more output now */
+	bool doomed;      /* no memory for a reply: to be ended */
+	bool is_owners;   /* of the queue manager's owner, or root */
+	bool is_stranger; /* neither that nor of who runs the agents */
 	bool is_agent;
+	bool is_agents_own; /* on behalf of nobody */
+	bool serves;        /* runs agents apart */
 	bool is_client;     /* an agent's, for an application elsewhere */
 	bool takes_puts_ok; /* the feature */
 	struct mqsock_peer peer;
@@ -113,6 +116,7 @@ void session_send_result(
     struct session *s, uint32_t id, enum mqi_err reason, const char *text);
 /* Tells an agent (AGENT_ORDER). */
 void session_order(struct session *s, const char *order);
+void session_order_list(struct session *s, const struct mqctl_list *order);
 
 /* ---- between session.c and session_out.c ---- */
 

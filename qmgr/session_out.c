@@ -135,23 +135,31 @@ session_send_result(
 }
 
 void
-session_order(struct session *s, const char *order)
+session_order_list(struct session *s, const struct mqctl_list *order)
 {
 	struct mqbuf *b = &s->qm->scratch;
-	struct mqctl_list list;
 	size_t start;
 
 	mqbuf_reset(b);
+	start = mqframe_begin(b, MQLOCAL_AGENT_ORDER, 0, 0);
+	mqctl_encode_list(b, order);
+	mqframe_end(b, start, 0);
+	session_send_scratch(s);
+}
+
+void
+session_order(struct session *s, const char *order)
+{
+	struct mqctl_list list;
+
 	mqctl_list_init(&list);
-	if (mqctl_list_add(&list, "order", order) != MQI_OK) {
-		s->doomed = true;
+	if (mqctl_list_add(&list, "order", order) == MQI_OK) {
+		session_order_list(s, &list);
 	} else {
-		start = mqframe_begin(b, MQLOCAL_AGENT_ORDER, 0, 0);
-		mqctl_encode_list(b, &list);
-		mqframe_end(b, start, 0);
+		s->doomed = true;
+		session_set_dirty(s, true);
 	}
 	mqctl_list_fini(&list);
-	session_send_scratch(s);
 }
 
 void

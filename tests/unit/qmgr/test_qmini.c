@@ -54,18 +54,22 @@ test_what_is_written_is_the_default(void **state)
 	struct store_options written;
 	struct scrub_options scrub = {0};
 	struct scrub_options again = {0};
+	bool apart = true;
 	char *why = NULL;
 
 	store_options_init(&preset);
 	none = preset;
 	written = preset;
-	assert_int_equal(qmini_read(d->path, &none, &scrub, &why), MQI_OK);
+	assert_int_equal(
+	    qmini_read(d->path, &none, &scrub, &apart, &why), MQI_OK);
 	assert_memory_equal(&none, &preset, sizeof(preset));
 	assert_int_equal(qmini_write(d->path, &why), MQI_OK);
-	assert_int_equal(qmini_read(d->path, &written, &again, &why), MQI_OK);
+	assert_int_equal(
+	    qmini_read(d->path, &written, &again, &apart, &why), MQI_OK);
 	assert_memory_equal(&scrub, &again, sizeof(scrub));
 	assert_int_equal(scrub.interval_s, 86400);
 	assert_int_equal(scrub.rate_mib, 16);
+	assert_false(apart);
 	assert_memory_equal(&written, &preset, sizeof(preset));
 }
 
@@ -75,18 +79,20 @@ test_values_are_taken_and_kept(void **state)
 	const struct tmpdir *d = *state;
 	struct store_options o;
 	struct scrub_options scrub = {0};
+	bool apart = false;
 	char *why = NULL;
 
 	store_options_init(&o);
 	write_ini(d, "# mine\n\nlog:\n LogFilePages = 8192 \n"
 		     "LogPrimaryFiles=3\nLOGSECONDARYFILES=0\n"
 		     "\tCheckpointBytes=2000000\nCheckpointMilliseconds=50\n"
-		     "Scrub:\nrate=3\ninterval=0\n");
+		     "Scrub:\nrate=3\ninterval=0\nAgents:\napart=1\n");
 	/* an existing file is left alone */
 	assert_int_equal(qmini_write(d->path, &why), MQI_OK);
-	assert_int_equal(qmini_read(d->path, &o, &scrub, &why), MQI_OK);
+	assert_int_equal(qmini_read(d->path, &o, &scrub, &apart, &why), MQI_OK);
 	assert_int_equal(scrub.interval_s, 0);
 	assert_int_equal(scrub.rate_mib, 3);
+	assert_true(apart);
 	assert_int_equal(o.journal.file_size, 33554432);
 	assert_int_equal(o.journal.files_first, 3);
 	assert_int_equal(o.journal.files, 3);
@@ -101,12 +107,14 @@ refused(const struct tmpdir *d, const char *text, const char *say)
 	struct store_options o;
 	struct store_options before;
 	struct scrub_options scrub = {0};
+	bool apart = false;
 	char *why = NULL;
 
 	store_options_init(&o);
 	before = o;
 	write_ini(d, text);
-	assert_int_equal(qmini_read(d->path, &o, &scrub, &why), MQI_E_INVAL);
+	assert_int_equal(
+	    qmini_read(d->path, &o, &scrub, &apart, &why), MQI_E_INVAL);
 	assert_non_null(why);
 	print_message("%s\n", why);
 	assert_non_null(strstr(why, "qm.ini"));
@@ -128,6 +136,8 @@ test_what_is_wrong_is_named(void **state)
 	refused(d, "Log:\n\nLogPages=4096\n", "line 3: \"LogPages\" is not");
 	refused(d, "Channels:\n", "line 1: \"Channels:\" is not a stanza");
 	refused(d, "Scrub:\nLogFilePages=4096\n", "of the stanza Scrub");
+	refused(d, "Agents:\nApart=2\n", "Apart is a number from 0 to 1");
+	refused(d, "Agents:\nRate=1\n", "of the stanza Agents");
 	refused(d, "Scrub:\nRate=0\n", "Rate is a number from 1");
 	refused(d, "LogFilePages=4096\n", "line 1: a line is a stanza");
 	refused(d, "Log:\nhello\n", "not \"hello\"");
