@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * desc_scan.h - the table of the descriptor's fields and the check that every
- * function of desc.h begins with.  For desc*.c only.  Pure; thread-safe.
+ * function of desc.h begins with.  For desc*.c and selector*.c only.  Pure;
+ * thread-safe.
  */
 #ifndef MQ_PROTO_DESC_SCAN_H
 #define MQ_PROTO_DESC_SCAN_H

@@ -115,7 +115,11 @@ extern "C" {
 	X(2393, SSL_INITIALIZATION_ERROR, FAIL, "TLS could not be set up")     \
 	X(2397, CLIENT_EXIT_ERROR, FAIL, "TLS failed on the connection")       \
 	X(2442, PROPERTY_NAME, FAIL, "a property name is not valid")           \
+	X(2459, SELECTOR_SYNTAX_ERROR, FAIL,                                   \
+	    "the selection string is not a condition")                         \
 	X(2473, PROPERTY_TYPE, FAIL, "a property type is not valid")           \
+	X(2519, SELECTION_STRING_ERROR, FAIL,                                  \
+	    "the selection string is empty, too long or not a text")           \
 	X(2537, CHANNEL_NOT_AVAILABLE, FAIL, "the channel is not available")   \
 	X(2538, HOST_NOT_AVAILABLE, FAIL, "the host cannot be reached")        \
 	X(2539, CHANNEL_CONFIG, FAIL,                                          \
@@ -158,7 +162,9 @@ extern "C" {
 	    "not tried, since an earlier asynchronous put on the handle "      \
 	    "failed")                                                          \
 	X(10040, CALLS_BACK, FAIL,                                             \
-	    "the partner ends this connection and dials one of its own")
+	    "the partner ends this connection and dials one of its own")       \
+	X(10080, SELECTOR_LIMIT, FAIL,                                         \
+	    "the selection string has more parts than it may")
 
 enum mqi_err {
 
