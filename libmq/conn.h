@@ -18,6 +18,7 @@
 #define MQ_LIBMQ_CONN_H
 
 #include <mq/mqi.h>
+#include <mq/mqi_request.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/queue.h>
@@ -137,6 +138,7 @@ struct mqend {
 	enum mqi_err result;
 	mqi_done_fn done;
 	void *arg;
+	const mqi_future *future; /* whose completion it is, or NULL */
 	char text[MQLIB_TEXT_LEN];
 };
 
@@ -199,6 +201,9 @@ struct mqi_conn {
 	bool serving; /* it is reading, or waiting to */
 	int wake_fd;  /* ends that; -1: no thread yet */
 	pthread_t thread;
+
+	uint64_t request_number; /* requests sent */
+	uint8_t request_seed[12];
 
 	struct mqagent_state *agent;
 };
