@@ -126,6 +126,14 @@ rule(struct filter *f, uint32_t action, const char *name, unsigned n,
 		f->err = 0;
 }
 
+/* The first argument is this value. */
+static struct scmp_arg_cmp
+first_is(scmp_datum_t value)
+{
+	return (struct scmp_arg_cmp){
+	    .arg = 0, .op = SCMP_CMP_EQ, .datum_a = value};
+}
+
 static void
 allow_if(struct filter *f, const char *name, struct scmp_arg_cmp arg)
 {
@@ -207,8 +215,7 @@ allow_sockets(struct filter *f)
 	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
 		if ((families[i].kinds & SET(f->kind)) != 0)
 			allow_if(f, "socket",
-			    SCMP_A0(
-				SCMP_CMP_EQ, (scmp_datum_t)families[i].family));
+			    first_is((scmp_datum_t)families[i].family));
 }
 
 /* Memory with code in it, only for who loads some. */
@@ -239,19 +246,17 @@ allow_parts(struct filter *f)
 			(scmp_datum_t)ioctls[i]));
 	for (size_t i = 0; i < sizeof(prctls) / sizeof(prctls[0]) && !IS_WIDE;
 	     i++)
-		allow_if(
-		    f, "prctl", SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)prctls[i]));
+		allow_if(f, "prctl", first_is((scmp_datum_t)prctls[i]));
 	/* abort(3) */
 	if (!IS_WIDE && f->kind != SANDBOX_LISTENER)
-		allow_if(
-		    f, "tgkill", SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+		allow_if(f, "tgkill", first_is((scmp_datum_t)getpid()));
 	if (f->kind != SANDBOX_LISTENER)
 		return;
 	/* who it starts is another process, and hardens itself */
 	if (!IS_WIDE) {
 		allow(f, "tgkill");
 		allow_if(f, "clone", SCMP_A0(SCMP_CMP_MASKED_EQ, spaces, 0));
-		allow_if(f, "prctl", SCMP_A0(SCMP_CMP_EQ, PR_SET_DUMPABLE));
+		allow_if(f, "prctl", first_is(PR_SET_DUMPABLE));
 	}
 }
 
