@@ -46,8 +46,7 @@ enum mqattr_chltype {
 	MQATTR_SVRCONN = 4,
 };
 
-/* Never renumber: stored.  Add at the end.  52 to 55 are kept for
- * TRIGGER, TRIGTYPE, TRIGDATA and INITQ, which come when they do something. */
+/* Never renumber: stored. */
 #define MQATTR_MAP(X)                                                 \
 	X(1, DESCR)                                                   \
 	X(2, PUT)                                                     \
@@ -100,6 +99,10 @@ enum mqattr_chltype {
 	X(49, QMID)                                                   \
 	X(50, MCAUSER)                                                \
 	X(51, SSLKEYR) /* the directory with the PEM files */         \
+	X(52, TRIGGER)                                                \
+	X(53, TRIGTYPE)                                               \
+	X(54, TRIGDATA)                                               \
+	X(55, INITQ)                                                  \
 	X(56, BATCHLIM)                                               \
 	X(57, HOPLIMIT) /* ours: queue managers a message may pass */ \
 	X(58, STOPREQ)  /* of a channel: kept over restarts */        \
@@ -130,6 +133,10 @@ enum mqattr_chltype {
 	X(147, APPLICID)                                              \
 	X(148, USERDATA)                                              \
 	X(149, ENVRDATA)                                              \
+	X(150, PROCESS)                                               \
+	X(151, TRIGDPTH)                                              \
+	X(152, TRIGMPRI)                                              \
+	X(153, TRIGINT)                                               \
 	X(161, NAMCOUNT)                                              \
 	X(170, BOTHRESH)                                              \
 	X(171, BOQNAME)                                               \

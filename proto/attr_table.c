@@ -68,6 +68,8 @@ static const char *const words_objtype[] = {
 static const char *const words_putaut[] = {"DEF", "CTX", NULL};
 static const char *const words_sslcauth[] = {"REQUIRED", "OPTIONAL", NULL};
 static const char *const words_trptype[] = {"TCP", NULL};
+static const char *const words_trigtype[] = {
+    "FIRST", "EVERY", "DEPTH", "NONE", NULL};
 static const char *const words_usersrc[] = {"MAP", "NOACCESS", "CHANNEL", NULL};
 static const char *const words_usage[] = {"NORMAL", "XMITQ", NULL};
 
@@ -164,6 +166,7 @@ const struct mqattr_def mqattr_table[] = {
 	"seconds between heartbeats on an idle channel (IBM MQ: 300)"),
     INT(HOPLIMIT, 1, 255, "16", QM, 0,
 	"queue managers that a message may pass through"),
+    NAME(INITQ, QL, 0, "where trigger messages are put"),
     TEXT(IPADDR, 48, LS, 0, "address to listen on; blank: all"),
     INT_RO(IPPROCS, QL, "handles open for input"),
     ROW(KAINT, INT, -1, 99999, words_auto, "AUTO", false, CH, EVERY,
@@ -198,6 +201,7 @@ const struct mqattr_def mqattr_table[] = {
 	"the type of the objects on which they are given"),
     INT_RO(OPPROCS, QL, "handles open for output"),
     INT(PORT, 1, 65535, "1414", LS, 0, "TCP port to listen on"),
+    NAME(PROCESS, QL, 0, "what trigger messages say is to be started"),
     TEXT(PROFILE, MQI_NAME_LEN, AR, 0,
 	"the objects: a name, in which ?, * and ** stand for others"),
     WORD(PUT, words_able, "ENABLED", QUEUES, 0, "whether messages may be put"),
@@ -226,6 +230,16 @@ const struct mqattr_def mqattr_table[] = {
     ROW(STOPREQ, WORD, 0, 0, words_yes_no, "NO", true, CH, EVERY,
 	"whether a person has stopped the channel and not started it since"),
     NAME(TARGET, QA, 0, "queue that the alias stands for"),
+    TEXT(TRIGDATA, 64, QL, 0, "passed on in trigger messages"),
+    INT(TRIGDPTH, 1, MANY, "1", QL, 0,
+	"TRIGTYPE(DEPTH): messages that set the trigger off"),
+    FLAG(TRIGGER, "NO", QL, "whether trigger messages are put"),
+    INT(TRIGINT, 0, MANY, "999999999", QM, 0,
+	"ms after which a message on a queue with others triggers FIRST again"),
+    INT(TRIGMPRI, 0, MQI_MAX_PRIORITY, "0", QL, 0,
+	"priority below which a message triggers nothing"),
+    WORD(TRIGTYPE, words_trigtype, "FIRST", QL, 0,
+	"what triggers: the first message, each one, or TRIGDPTH of them"),
     WORD(TRPTYPE, words_trptype, "TCP", CH | LS, EVERY, "transport"),
     WORD(TYPE, words_chlauth, "SSLPEERMAP", CA, 0,
 	"what the record looks at, or blocks"),

@@ -6,7 +6,7 @@
  * Invariants: the QMGR object is written last: a queue manager whose QMGR
  * object has no date of creation has not been created wholly, is not started,
  * and may be created again.
- * Happy path: the default queue, the dead-letter queue, the queue manager.
+ * Happy path: the system's queues, the queue manager.
  * Failure: the engine's reason.
  */
 #include <stdio.h>
@@ -14,7 +14,6 @@
 #include "base/clock.h"
 #include "qmgr/qmgr_impl.h"
 
-#define DEFAULT_QUEUE "SYSTEM.DEFAULT.LOCAL.QUEUE"
 #define DEAD_LETTER_QUEUE "SYSTEM.DEAD.LETTER.QUEUE"
 
 static void
@@ -33,8 +32,22 @@ set_times(struct mqattr_set *s, uint64_t wall_us)
 	mqattr_set_own(s, MQATTR_ID_ALTTIME, text);
 }
 
+static const struct new_queue {
+	const char *name;
+	const char *descr;
+	/* a dead-letter queue that refuses a message stops a channel: it takes
+	 * all */
+	bool takes_all;
+} queues[] = {
+    {"SYSTEM.DEFAULT.LOCAL.QUEUE",
+	"what DEFINE QLOCAL takes its attributes from", false},
+    {DEAD_LETTER_QUEUE, "messages that could not be delivered", true},
+    {"SYSTEM.DEFAULT.INITIATION.QUEUE", "for trigger monitors", false},
+    {"SYSTEM.CHANNEL.INITQ", "named by transmission queues", false},
+};
+
 static enum mqi_err
-create_default_queue(struct engine *e, uint64_t wall_us)
+create_queue(struct engine *e, const struct new_queue *q, uint64_t wall_us)
 {
 	struct mqattr_set *s = mqattr_set_new(MQATTR_QLOCAL);
 	uint64_t pos;
@@ -43,29 +56,12 @@ create_default_queue(struct engine *e, uint64_t wall_us)
 	if (s == NULL)
 		return MQI_E_NO_MEMORY;
 	set_times(s, wall_us);
-	mqattr_set_own(
-	    s, MQATTR_ID_DESCR, "what DEFINE QLOCAL takes its attributes from");
-	err = engine_object_set(e, MQATTR_QLOCAL, DEFAULT_QUEUE, s, &pos);
-	mqattr_set_free(s);
-	return err;
-}
-
-/* A dead-letter queue that refuses a message stops a channel: it takes all. */
-static enum mqi_err
-create_dead_letter_queue(struct engine *e, uint64_t wall_us)
-{
-	struct mqattr_set *s = mqattr_set_new(MQATTR_QLOCAL);
-	uint64_t pos;
-	enum mqi_err err;
-
-	if (s == NULL)
-		return MQI_E_NO_MEMORY;
-	set_times(s, wall_us);
-	mqattr_set_own(
-	    s, MQATTR_ID_DESCR, "messages that could not be delivered");
-	mqattr_set_own(s, MQATTR_ID_MAXDEPTH, "999999999");
-	mqattr_set_own(s, MQATTR_ID_MAXMSGL, "104857600");
-	err = engine_object_set(e, MQATTR_QLOCAL, DEAD_LETTER_QUEUE, s, &pos);
+	mqattr_set_own(s, MQATTR_ID_DESCR, q->descr);
+	if (q->takes_all) {
+		mqattr_set_own(s, MQATTR_ID_MAXDEPTH, "999999999");
+		mqattr_set_own(s, MQATTR_ID_MAXMSGL, "104857600");
+	}
+	err = engine_object_set(e, MQATTR_QLOCAL, q->name, s, &pos);
 	mqattr_set_free(s);
 	return err;
 }
@@ -99,12 +95,11 @@ create_is_done(const struct engine *e, const char *name)
 enum mqi_err
 create_objects(struct engine *e, const char *name, uint64_t wall_us)
 {
-	enum mqi_err err;
+	enum mqi_err err = MQI_OK;
 
 	MQ_PRE(!create_is_done(e, name));
-	err = create_default_queue(e, wall_us);
-	if (err == MQI_OK)
-		err = create_dead_letter_queue(e, wall_us);
+	for (size_t i = 0; i < MQ_ARRAY_LEN(queues) && err == MQI_OK; i++)
+		err = create_queue(e, &queues[i], wall_us);
 	if (err == MQI_OK)
 		err = create_qmgr(e, name, wall_us);
 	return err;

@@ -85,20 +85,31 @@ object_check_usage(const struct engine *e, const struct engine_object *old,
 						       : MQI_OK;
 }
 
+static bool
+takes_triggers(const struct queue *q)
+{
+	return q->attr.put_ok && q->attr.get_ok && !q->attr.is_xmit;
+}
+
 /* A local queue's attributes are new. */
 static void
 object_queue_set(struct engine *e, const struct engine_object *o)
 {
 	struct queue *q = queue_by_id(e, o->id);
-	bool was_inhibited;
+	bool was_inhibited, took_triggers;
 
 	if (q == NULL) {
 		(void)queue_new(e, o->id, o);
 		return;
 	}
 	was_inhibited = !q->attr.get_ok;
+	took_triggers = takes_triggers(q);
 	queue_refresh(q);
 	queue_trim_later(q);
+	if (was_inhibited && q->trigger != NULL)
+		trigger_check(q);
+	if (!took_triggers && takes_triggers(q))
+		trigger_check_initq(e, o->name);
 	if (!q->attr.get_ok)
 		queue_fail_getters(q, MQI_E_GET_INHIBITED);
 	else if (was_inhibited)
@@ -135,6 +146,8 @@ engine_object_set(struct engine *e, enum mqattr_object type, const char *name,
 		engine_refresh(e);
 	else if (type == MQATTR_AUTHREC)
 		engine_authority_changed(e);
+	else if (type == MQATTR_PROCESS)
+		trigger_check_process(e, name);
 	return MQI_OK;
 }
 

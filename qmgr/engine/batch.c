@@ -464,7 +464,10 @@ engine_turn_end(struct engine *e)
 	struct store_batch *records;
 	struct batch *b;
 
-	report_flush(e);
+	do {
+		trigger_flush(e);
+		report_flush(e);
+	} while (!TAILQ_EMPTY(&e->due));
 	queue_trim_all(e);
 	if (e->quiescing && !TAILQ_EMPTY(&e->dirty_streams))
 		stream_flush_dirty(e);

@@ -134,6 +134,7 @@ engine_refresh(struct engine *e)
 
 	e->max_msg_len = (uint64_t)mqattr_int(a, MQATTR_ID_MAXMSGL);
 	e->max_unit_msgs = (uint64_t)mqattr_int(a, MQATTR_ID_MAXUMSGS);
+	e->trigger_us = (uint64_t)mqattr_int(a, MQATTR_ID_TRIGINT) * 1000;
 	e->hop_limit = (uint32_t)mqattr_int(a, MQATTR_ID_HOPLIMIT);
 }
 
@@ -202,6 +203,8 @@ engine_alloc(const struct engine_config *config, const struct engine_ops *ops,
 	TAILQ_INIT(&e->wait_applied);
 	TAILQ_INIT(&e->dirty_streams);
 	TAILQ_INIT(&e->offers);
+	TAILQ_INIT(&e->triggers);
+	TAILQ_INIT(&e->due);
 	mqbuf_init(&e->scratch, SCRATCH_MAX);
 	mqpool_init(&e->entries, sizeof(struct entry), ENGINE_POOL);
 	mqpool_init(&e->deliveries, sizeof(struct delivery), ENGINE_POOL);

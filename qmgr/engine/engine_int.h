@@ -25,6 +25,7 @@
 #include "qmgr/engine/object.h"
 #include "qmgr/engine/position.h"
 #include "qmgr/engine/route.h"
+#include "qmgr/engine/trigger.h"
 
 /* glibc's <sys/queue.h> has no such loop */
 #ifndef TAILQ_FOREACH_SAFE
@@ -98,8 +99,10 @@ struct msg {
 	bool coa;             /* asks for a report when it has arrived, */
 	bool cod;             /* when it has been delivered */
 	bool persistent;
-	bool in_store; /* a PUT record tells the store of it */
-	bool staged;   /* its bytes are in the store in pieces */
+	bool in_store;   /* a PUT record tells the store of it */
+	bool staged;     /* its bytes are in the store in pieces */
+	int8_t priority; /* of one that is put; not of one that is loaded */
+	uint8_t rated;   /* enum msg_rated, by TRIGMPRI: trigger.c */
 };
 
 enum entry_state {
@@ -220,7 +223,8 @@ struct queue {
 	bool damaged;
 	uint32_t damage_reports; /* getters to be told 2101 */
 	struct stream *stream;
-	bool told_work; /* of a transmission queue without a sender */
+	bool told_work;          /* of a transmission queue without a sender */
+	struct trigger *trigger; /* NULL: none */
 	TAILQ_ENTRY(queue) trim;
 	bool trim_queued;
 };
@@ -432,6 +436,7 @@ struct unit {
 	uint32_t number; /* in records */
 	bool dead;       /* backed out by the queue manager */
 	bool staged;     /* STAGE records were written */
+	bool triggers;   /* a queue that it puts on has a trigger */
 	struct unit_put_list puts;
 	struct entry_list_head gets;
 	uint32_t n_msgs;
@@ -512,6 +517,7 @@ struct batch {
 
 TAILQ_HEAD(batch_list, batch);
 TAILQ_HEAD(offer_list, offer);
+TAILQ_HEAD(trigger_list, trigger);
 TAILQ_HEAD(wait_applied_list, delivery);
 LIST_HEAD(all_loads, load);
 
@@ -567,7 +573,11 @@ struct engine {
 	struct all_loads loads;
 	struct getter_timer_tree timers;
 	struct stream_list dirty_streams;
-	struct offer_list offers; /* reports that nobody was offered yet */
+	struct offer_list offers;     /* reports that nobody was offered yet */
+	struct trigger_list triggers; /* of all queues */
+	struct trigger_list due;      /* those to be looked at */
+	bool triggering;              /* trigger messages are being put */
+	uint64_t trigger_us;          /* TRIGINT */
 	uint64_t np_used;
 	uint64_t max_msg_len;
 	uint64_t max_unit_msgs;
@@ -647,6 +657,7 @@ struct queue *queue_new(
     struct engine *e, uint64_t id, const struct engine_object *object);
 struct queue *queue_free(struct queue *q);
 void queue_refresh(struct queue *q); /* attributes */
+void queue_unrate(struct queue *q);  /* its entries: MSG_UNRATED */
 struct queue *queue_by_id(const struct engine *e, uint64_t id);
 /* Takes *m (its data) into a new entry. */
 struct entry *entry_add(

@@ -85,6 +85,7 @@ put_visible(struct queue *q, uint8_t rank, struct msg *m, uint32_t unit,
 {
 	struct engine *e = q->e;
 	struct place place = {rank, ++q->last_seq};
+	struct entry *x;
 	uint64_t pos = 0;
 
 	m->in_store =
@@ -96,7 +97,10 @@ put_visible(struct queue *q, uint8_t rank, struct msg *m, uint32_t unit,
 	}
 	q->last_put_ms = e->wall_us / 1000;
 	*ret_pos = pos;
-	return put_entry(q, place, m, pos);
+	x = put_entry(q, place, m, pos);
+	if (q->trigger != NULL)
+		trigger_arrived(x);
+	return x;
 }
 
 struct entry *
@@ -107,6 +111,9 @@ put_back(struct queue *q, struct place place, struct msg *m, bool kept)
 	uint64_t pos = 0;
 
 	queue_make_way(q, place);
+	m->rated = MSG_UNRATED;
+	if (q->trigger != NULL)
+		trigger_check(q);
 	if (kept) {
 		m->data = mqref_unref(m->data);
 		v.body_id = m->body_id;
@@ -122,12 +129,29 @@ put_back(struct queue *q, struct place place, struct msg *m, bool kept)
 	return put_entry(q, place, m, m->persistent ? pos : 0);
 }
 
+/* What is loaded does not bring its priority along. */
+static int8_t
+put_priority(const struct queue *q, uint8_t rank, const struct msg *m)
+{
+	const struct mqref *data = m->data != NULL ? m->data : m->head;
+	struct mqdesc_info info;
+
+	if (!q->attr.fifo)
+		return (int8_t)(MQI_MAX_PRIORITY - rank);
+	if (data != NULL &&
+	    mqdesc_read(data->data, m->desc_len, &info) == MQI_OK &&
+	    info.priority >= 0)
+		return info.priority;
+	return q->attr.priority;
+}
+
 struct entry *
 put_moved(struct queue *q, uint8_t rank, struct msg *m)
 {
 	struct place place = {rank, ++q->last_seq};
 	struct record_restore v = {.key = place_key(q, place)};
 	struct engine *e = q->e;
+	struct entry *x;
 	uint64_t pos = 0;
 
 	if (m->in_store) {
@@ -137,7 +161,13 @@ put_moved(struct queue *q, uint8_t rank, struct msg *m)
 		pos = batch_appended(e);
 	}
 	q->last_put_ms = e->wall_us / 1000;
-	return put_entry(q, place, m, m->persistent ? pos : 0);
+	m->rated = MSG_UNRATED;
+	if (q->trigger != NULL)
+		m->priority = put_priority(q, rank, m);
+	x = put_entry(q, place, m, m->persistent ? pos : 0);
+	if (q->trigger != NULL)
+		trigger_arrived(x);
+	return x;
 }
 
 static void
@@ -258,6 +288,7 @@ put_stamp(struct put *p)
 		if (err != MQI_OK)
 			return err;
 	}
+	p->m.priority = st.priority;
 	p->m.deadline_ms = st.deadline_ms;
 	p->m.coa = st.coa;
 	p->m.cod = st.cod;
@@ -340,10 +371,12 @@ put_alone(struct engine_session *s, struct queue *q, uint8_t rank,
 	uint64_t pos = 0;
 	struct entry *x;
 
-	/* a unit's records lie in one batch, and so does a report */
+	/* a unit's records lie in one batch, and so does what the put causes */
+	if (q->trigger != NULL)
+		room += TRIGGER_MOST;
 	if (m->staged)
 		(void)batch_room(e, PUT_RECORD_ROOM + 128 + room);
-	else if (told)
+	else if (room > 0)
 		(void)batch_room(e, PUT_RECORD_ROOM + m->data->len + room);
 	x = put_visible(q, rank, m, m->staged ? number : 0, &pos);
 	if (x->m.staged) {
@@ -351,6 +384,8 @@ put_alone(struct engine_session *s, struct queue *q, uint8_t rank,
 		(void)batch_appended(e);
 	}
 	report_put(told ? &coa : NULL, pos);
+	if (q->trigger != NULL)
+		trigger_flush(e);
 	put_answer(s, done, pos);
 	queue_offer(q, x);
 	stream_work(q);

@@ -267,6 +267,8 @@ entry_unlock(struct entry *x)
 		x->d->x = NULL;
 	x->d = NULL;
 	entry_set_available(x);
+	if (x->q->trigger != NULL)
+		trigger_check(x->q);
 	queue_trim_later(x->q);
 }
 
@@ -350,6 +352,8 @@ entry_leave(struct entry *x, uint32_t unit, bool moves)
 	if (x->d != NULL)
 		x->d->x = NULL;
 	x->d = NULL;
+	if (q->trigger != NULL)
+		trigger_forget(x);
 	MQ_INVARIANT(q->depth > 0 && q->n_live > 0);
 	q->depth--;
 	q->n_live--;
@@ -434,6 +438,16 @@ queue_refresh(struct queue *q)
 	r->backout_threshold = (uint32_t)mqattr_int(a, MQATTR_ID_BOTHRESH);
 	r->cap_expiry = (int32_t)mqattr_int(a, MQATTR_ID_CAPEXPRY);
 	q->poison_stays = false;
+	trigger_refresh(q);
+}
+
+void
+queue_unrate(struct queue *q)
+{
+	struct entry *x;
+
+	RB_FOREACH (x, entry_tree, &q->tree)
+		x->m.rated = MSG_UNRATED;
 }
 
 struct queue *
@@ -466,6 +480,8 @@ queue_empty(struct queue *q)
 			entry_leave_available(x, ENTRY_REMOVED);
 		entry_free(x);
 	}
+	if (q->trigger != NULL)
+		trigger_forget_all(q);
 	q->n_live = 0;
 	q->depth = 0;
 	q->bytes = 0;
@@ -484,6 +500,7 @@ queue_free(struct queue *q)
 	if (q->trim_queued)
 		TAILQ_REMOVE(&e->trims, q, trim);
 	q->stream = stream_free(q->stream);
+	q->trigger = trigger_free(q->trigger);
 	HASH_DEL(e->queues, q);
 	free(q);
 	return NULL;
@@ -672,6 +689,8 @@ queue_evict(struct queue *q, struct entry *x)
 		if (place_cmp(q->span_from, q->span_to) >= 0)
 			q->span_from = q->span_to = PLACE_START;
 	}
+	if (q->trigger != NULL)
+		trigger_forget(x);
 	entry_leave_available(x, ENTRY_REMOVED);
 	q->n_live--;
 	entry_free(x);

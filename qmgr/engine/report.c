@@ -2,8 +2,8 @@
 /*
  * report.c - what the queue manager itself puts: reports of messages that have
  * expired (expire.c), arrived (put.c), been delivered (get.c, readahead.c) or
- * come back too often (poison.c), those of trace-route messages (trace.c), and
- * dead letters.
+ * come back too often (poison.c), those of trace-route messages (trace.c),
+ * trigger messages (trigger.c), and dead letters.
  *
  * They are put at once, in the batch or unit of what they tell of, and offered
  * at the end of the turn, since those who make them stand in the middle of a
@@ -100,6 +100,7 @@ report_stamp(struct report *r, struct msg *m, uint8_t *ret_rank)
 		memcpy(p + r->header_len, r->body, r->body_len);
 		m->body_crc = mqcrc32c(0, p, m->body_len);
 		m->persistent = st.persistent;
+		m->priority = st.priority;
 		m->put_ms = e->wall_us / 1000;
 		memcpy(m->msg_id, st.set_msg_id ? st.msg_id : info.msg_id,
 		    MQI_ID_LEN);
@@ -249,6 +250,31 @@ report_dead_letter(
 	return false;
 }
 
+bool
+report_own(struct queue *q, const struct mqi_md *md, const void *body,
+    uint32_t len, struct report *ret)
+{
+	struct mqdesc_route to = {.hops = 0};
+	struct report *r = ret;
+	enum mqi_err err;
+
+	*r = (struct report){.e = q->e, .body = body, .body_len = len};
+	r->route.queue = r->route.opened = q->object;
+	mqbuf_init(&r->desc, MQDESC_MAX);
+	err = mqdesc_encode(md, &r->desc);
+	if (err == MQI_OK)
+		err = report_check_queue(r);
+	strcpy(to.queue, q->object->name);
+	strcpy(to.qmgr, q->e->config.name);
+	if (err == MQI_OK || report_to_dead_queue(r, &to, err) == MQI_OK)
+		return report_finish(r);
+	mqbuf_fini(&r->desc);
+	mqlog(MQLOG_WARN, "message.lost",
+	    "a message of the queue manager's own cannot be put on %s: %s",
+	    to.queue, mqi_strerror(err));
+	return false;
+}
+
 size_t
 report_room(const struct report *r)
 {
@@ -268,6 +294,8 @@ report_put(struct report *r, uint64_t cause)
 	x = put_visible(q, r->rank, &r->m, 0, &pos);
 	if (x->pos < cause)
 		x->pos = cause;
+	if (q->pos < cause)
+		q->pos = cause;
 	report_offer_later(q, x->place);
 }
 

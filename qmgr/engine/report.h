@@ -64,6 +64,10 @@ bool report_delivery(struct engine *e, const struct msg *m, struct report *ret);
  * is too long for one piece. */
 bool report_dead_letter(
     struct queue *q, const struct msg *m, enum mqi_err why, struct report *ret);
+/* A message that the queue manager itself puts on a local queue, or, if that
+ * does not take it, on the dead-letter queue; false: neither does. */
+bool report_own(struct queue *q, const struct mqi_md *md, const void *body,
+    uint32_t len, struct report *ret);
 /* What a batch must have room for. */
 size_t report_room(const struct report *r);
 /* Puts it; cause: the position of what it tells of.  NULL is allowed. */

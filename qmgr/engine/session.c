@@ -165,6 +165,8 @@ handle_close(struct handle *h)
 		deliver_pump(h);
 	if (h->input)
 		q->open_input--;
+	if (h->input && q->trigger != NULL)
+		trigger_check(q);
 	if (h->exclusive)
 		q->open_exclusive = false;
 	if ((h->options & MQI_OO_OUTPUT) != 0)
@@ -219,6 +221,8 @@ open_input(struct handle *h, uint32_t options)
 	h->exclusive = exclusive;
 	q->open_input++;
 	q->open_exclusive = exclusive;
+	if (q->open_input == 1)
+		trigger_check_initq(q->e, q->object->name);
 	return MQI_OK;
 }
 

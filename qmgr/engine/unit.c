@@ -110,6 +110,10 @@ unit_add_put(struct unit *u, struct queue *q, uint8_t rank, struct msg *m)
 
 	u->records += UNIT_PUT_ROOM;
 	u->n_msgs++;
+	if (q->trigger != NULL) {
+		u->triggers = true;
+		u->records += trigger_room(q);
+	}
 	if (!m->staged) {
 		size_t len = m->data->len;
 
@@ -225,7 +229,8 @@ unit_commit(struct engine_session *s, struct unit *u)
 	size_t n;
 
 	if (records) {
-		(void)batch_room(e, u->records);
+		(void)batch_room(
+		    e, u->records + (u->triggers ? TRIGGER_MOST : 0));
 		pos = batch_number(e);
 	}
 	n = unit_commit_puts(u, number, pos, offers);
@@ -237,6 +242,8 @@ unit_commit(struct engine_session *s, struct unit *u)
 		record_encode_end(batch_room(e, 64), RECORD_COMMIT, number);
 		MQ_INVARIANT(batch_appended(e) == pos);
 	}
+	if (u->triggers)
+		trigger_flush(e);
 	unit_offer_all(offers, n);
 	free(offers);
 	return pos;
