@@ -194,6 +194,9 @@ uint64_t sim_qm_depth(const struct sim_qm *qm, const char *queue);
 
 /* The sender to partner `to` is started when it is wanted. */
 void sim_agent_start_sender(struct sim_qm *qm, unsigned to);
+/* One that asks partner `from` for messages, and whether one is there. */
+void sim_agent_start_requester(struct sim_qm *qm, unsigned from);
+bool sim_agent_requests(const struct sim_qm *qm, unsigned from);
 void sim_agent_step(struct sim_agent *a);
 void sim_agent_kill(struct sim_agent *a);
 struct sim_agent *sim_agent_any(struct sim *s);
@@ -208,6 +211,8 @@ void sim_agents_fini(struct sim *s);
 /* ---- applications ---- */
 
 void sim_apps_init(struct sim *s);
+/* Tells a new checker what the old one was told. */
+void sim_apps_retell(struct sim *s);
 void sim_app_step(struct sim_app *a);
 void sim_app_kill(struct sim_app *a);
 void sim_app_crash(struct sim_app *a, const struct sim_qm *host);
@@ -232,11 +237,17 @@ struct sim {
 	uint64_t random;
 	uint64_t now_us;
 	enum sim_sabotage sabotage;
-	bool big;     /* messages of several pieces */
-	bool shallow; /* queues that are soon full */
+	bool big;      /* messages of several pieces */
+	bool shallow;  /* queues that are soon full */
+	bool triangle; /* else a line */
 	unsigned n_qms;
+	/* where a message on i for j goes next; j if i has a channel to it */
+	unsigned next[SIM_QMS][SIM_QMS];
+	/* the channel from i to j is called by j: RQSTR and SVR */
+	bool turned[SIM_QMS][SIM_QMS];
 	unsigned n_apps;
 	uint64_t steps;
+	uint64_t slowest_us; /* from the last fault until everything flowed */
 	struct sim_rates rates;
 	struct sim_qm qms[SIM_QMS];
 	struct sim_app *apps;
@@ -250,6 +261,7 @@ struct sim {
 	uint32_t lens[SIM_MSGS]; /* of bodies, by id */
 	uint8_t queues[SIM_MSGS];
 	uint32_t n_msgs;
+	uint64_t n_judged; /* of all rounds that have ended */
 	bool failed;
 	char why[512];
 	/* what the seed has led to */
@@ -260,8 +272,16 @@ unsigned sim_roll(struct sim *s, unsigned n); /* 0..n-1 */
 void sim_step(struct sim *s);
 /* Notes the first failure; the run ends soon. */
 void sim_fail(struct sim *s, const char *fmt, ...) MQ_PRINTF(2, 3);
+
+/* What a seed does not choose. */
+struct sim_plan {
+	enum sim_sabotage sabotage;
+	bool triangle;   /* three queue managers, each with both others */
+	unsigned rounds; /* of faults, healing and verdict; 0: one */
+};
+
 /* Runs a whole seed.  False: an invariant was broken; s->why has it. */
-bool sim_run(struct sim *s, uint64_t seed, enum sim_sabotage sabotage);
+bool sim_run(struct sim *s, uint64_t seed, const struct sim_plan *plan);
 
 #define SIM_TRACE(s, ...)                                                      \
 	do {                                                                   \

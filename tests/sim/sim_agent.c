@@ -391,8 +391,8 @@ sim_agent_any(struct sim *s)
 	return a;
 }
 
-static void
-fill_def(const struct sim_agent *a, struct channel_def *ret)
+void
+sim_agent_def(const struct sim_agent *a, struct channel_def *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	(void)snprintf(ret->channel, sizeof(ret->channel), "%s", SIM_CHANNEL);
@@ -403,54 +403,121 @@ fill_def(const struct sim_agent *a, struct channel_def *ret)
 	ret->max_msg_len = SIM_BODY + 1000;
 }
 
-/* Dials: the listener at the other end starts a receiver. */
+/* ---- the sender's start ---- */
+
+static void
+fill_sender_def(const struct sim_agent *a, struct sender_def *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	sim_agent_def(a, &ret->def);
+	sim_identity(a->peer, ret->identity);
+	ret->disc_ms = sim_roll(a->sim, 2) ? 0 : 3000;
+}
+
+static enum mqi_err
+open_stream(struct sim_agent *a, struct sender_stream *ret)
+{
+	struct sim_request q = {.kind = SIM_STREAM_OPEN};
+	enum mqi_err err;
+
+	(void)snprintf(
+	    q.object, sizeof(q.object), "%s", a->sim->qms[a->peer].name);
+	err = sim_agent_call(a, &q);
+	if (err != MQI_OK)
+		return err;
+	a->handle = a->answer.r.handle;
+	copy_stream(&a->stream, ret);
+	return MQI_OK;
+}
+
+static enum mqi_err
+io_hello(
+    void *arg, const struct mqchan_hello *h, struct sender_def *ret, char *text)
+{
+	(void)h;
+	(void)text;
+	fill_sender_def(arg, ret);
+	return MQI_OK;
+}
+
+static enum mqi_err
+io_open(void *arg, struct sender_stream *ret, char *text)
+{
+	(void)text;
+	return open_stream(arg, ret);
+}
+
+static const struct sender_io io = {.hello = io_hello,
+    .open = io_open,
+    .bind = io_bind,
+    .credit = io_credit,
+    .ack = io_ack};
+
+static struct sender_io
+io_of(struct sim_agent *a)
+{
+	struct sender_io own = io;
+
+	own.arg = a;
+	return own;
+}
+
+/* ---- who calls ---- */
+
+/* The listener at the other end starts the agent that is called. */
+static void
+answer(struct sim_agent *a)
+{
+	struct sender_io own = io_of(a);
+
+	if (a->sends)
+		sender_init_accepted(&a->s, &own, now_ms(a));
+	else
+		sim_recv_init(a);
+	a->begun = true;
+}
+
 static bool
 dial(struct sim_agent *a)
 {
 	struct sim *s = a->sim;
 	struct sim_qm *there = &s->qms[a->peer];
-	struct sim_agent *r;
+	unsigned me = end_of(a);
+	struct sim_agent *b;
 
 	if (s->parted[a->qm->index][a->peer] || !sim_qm_is_up(there))
 		return false;
-	a->wire = link_new(s, a->qm->index, a->peer);
-	r = agent_new(there, a->qm->index, false);
-	r->wire = a->wire;
-	a->wire->end[0] = a;
-	a->wire->end[1] = r;
-	sim_recv_init(r);
-	r->begun = true;
+	a->dialled = true;
+	a->wire = a->sends ? link_new(s, a->qm->index, a->peer)
+			   : link_new(s, a->peer, a->qm->index);
+	b = agent_new(there, a->qm->index, !a->sends);
+	b->wire = a->wire;
+	a->wire->end[me] = a;
+	a->wire->end[1 - me] = b;
+	answer(b);
+	s->channels++;
 	return true;
 }
 
 static void
 sender_start(struct sim_agent *a)
 {
-	const struct sender_io io = {
-	    .bind = io_bind, .credit = io_credit, .ack = io_ack, .arg = a};
-	struct sim_request q = {.kind = SIM_STREAM_OPEN};
+	const struct sender_io own = io_of(a);
 	struct sender_stream stream;
-	struct sender_def def = {.disc_ms = 0};
-	enum mqi_err err;
+	struct sender_def def;
+	enum mqi_err err = open_stream(a, &stream);
 
-	(void)snprintf(
-	    q.object, sizeof(q.object), "%s", a->sim->qms[a->peer].name);
-	err = sim_agent_call(a, &q);
 	if (err != MQI_OK || !dial(a)) {
 		if (err != MQI_OK)
 			a->qm->work[a->peer] = true; /* tried again */
 		agent_free(a, false);
 		return;
 	}
-	a->handle = a->answer.r.handle;
-	copy_stream(&a->stream, &stream);
-	fill_def(a, &def.def);
-	sim_identity(a->peer, def.identity);
-	def.disc_ms = sim_roll(a->sim, 2) ? 0 : 3000;
-	sender_init(&a->s, &def, &stream, &io, now_ms(a));
+	fill_sender_def(a, &def);
+	sender_init(&a->s, &def, &stream, &own, now_ms(a));
 	a->begun = true;
-	a->sim->channels++;
-	SIM_TRACE(a->sim, "%s: a sender to %s runs", a->qm->name, q.object);
+	SIM_TRACE(
+	    a->sim, "%s: a sender to QM%u runs", a->qm->name, a->peer + 1);
 }
 
 void
@@ -464,6 +531,33 @@ sim_agent_start_sender(struct sim_qm *qm, unsigned to)
 	}
 	qm->work[to] = false;
 	sender_start(a);
+}
+
+void
+sim_agent_start_requester(struct sim_qm *qm, unsigned from)
+{
+	struct sim_agent *a = agent_new(qm, from, false);
+
+	if (a->conn == NULL || !dial(a)) {
+		agent_free(a, false);
+		return;
+	}
+	sim_recv_init(a);
+	a->begun = true;
+	SIM_TRACE(
+	    a->sim, "%s: a requester from QM%u runs", a->qm->name, from + 1);
+}
+
+bool
+sim_agent_requests(const struct sim_qm *qm, unsigned from)
+{
+	const struct sim_agent *a;
+
+	TAILQ_FOREACH (a, &qm->sim->agents, link) {
+		if (!a->sends && a->dialled && a->qm == qm && a->peer == from)
+			return true;
+	}
+	return false;
 }
 
 static void

@@ -11,7 +11,7 @@
 #define SIM_CHANNEL "SIM.CHANNEL"
 #define SIM_TARGETS 4u
 
-/* A link carries bytes both ways; end 0 is the sender's. */
+/* A link carries bytes both ways; end 0 is the sender's, whoever dialled. */
 struct sim_link {
 	TAILQ_ENTRY(sim_link) link;
 	unsigned qms[2];
@@ -51,6 +51,7 @@ struct sim_agent {
 	struct sim_qm *qm;
 	unsigned peer; /* index */
 	bool sends;
+	bool dialled;
 	bool begun; /* the machine lives */
 	bool busy;  /* on the stack: waits for an answer */
 	bool doomed;
@@ -79,6 +80,8 @@ struct sim_agent {
 /* Asks and waits; the world goes on meanwhile.  CONNECTION_BROKEN: the queue
  * manager or we are gone. */
 enum mqi_err sim_agent_call(struct sim_agent *a, const struct sim_request *q);
+
+void sim_agent_def(const struct sim_agent *a, struct channel_def *ret);
 
 void sim_recv_init(struct sim_agent *a);
 void sim_recv_reply(struct sim_agent *a, const struct sim_reply *r);

@@ -636,10 +636,18 @@ sim_apps_init(struct sim *s)
 		a->role = APP_LONE + sim_roll(s, 3);
 		a->queue = sim_roll(s, SIM_QUEUES);
 		a->qm = &s->qms[a->queue % s->n_qms];
-		if (++n_getters[a->queue] > 1 && !s->free_order[a->queue]) {
+		if (++n_getters[a->queue] > 1)
 			s->free_order[a->queue] = true;
-			checker_free_order(s->checker, a->queue);
-		}
+	}
+	sim_apps_retell(s);
+}
+
+void
+sim_apps_retell(struct sim *s)
+{
+	for (unsigned q = 0; q < SIM_QUEUES; q++) {
+		if (s->free_order[q])
+			checker_free_order(s->checker, q);
 	}
 }
 

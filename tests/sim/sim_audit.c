@@ -43,13 +43,13 @@ check_stream(struct sim *s, struct sim_qm *from, const struct sim_qm *to)
 void
 sim_check(struct sim *s)
 {
-	for (unsigned i = 0; i + 1 < s->n_qms; i++) {
-		struct sim_qm *a = &s->qms[i], *b = &s->qms[i + 1];
+	for (unsigned i = 0; i < s->n_qms; i++) {
+		struct sim_qm *qm = &s->qms[i];
 
-		if (sim_qm_is_up(a))
-			check_stream(s, a, b);
-		if (sim_qm_is_up(b))
-			check_stream(s, b, a);
+		for (unsigned j = 0; j < s->n_qms; j++) {
+			if (qm->xmitq_ids[j] != 0 && sim_qm_is_up(qm))
+				check_stream(s, qm, &s->qms[j]);
+		}
 	}
 }
 
@@ -133,19 +133,32 @@ add_rows(struct drained *d, struct sim_qm *qm, uint64_t queue_id, unsigned q,
 	(void)store_load_free(l);
 }
 
-/* Along the line of queue managers, the nearest first. */
+static unsigned
+hops(const struct sim *s, unsigned from, unsigned to)
+{
+	unsigned n = 0;
+
+	for (; from != to; from = s->next[from][to])
+		n++;
+	return n;
+}
+
+/* Along the ways to it, the nearest queue managers first. */
 static void
 add_queue(struct drained *d, struct sim *s, unsigned q)
 {
 	unsigned home = q % s->n_qms;
 
 	add_rows(d, &s->qms[home], s->qms[home].queue_ids[q], q, 0);
-	for (unsigned i = home; i-- > 0;)
-		add_rows(d, &s->qms[i], s->qms[i].xmitq_ids[i + 1], q,
-		    s->qms[i + 1].positions[i]);
-	for (unsigned i = home + 1; i < s->n_qms; i++)
-		add_rows(d, &s->qms[i], s->qms[i].xmitq_ids[i - 1], q,
-		    s->qms[i - 1].positions[i]);
+	for (unsigned n = 1; n < s->n_qms; n++) {
+		for (unsigned i = 0; i < s->n_qms; i++) {
+			unsigned to = s->next[i][home];
+
+			if (hops(s, i, home) == n)
+				add_rows(d, &s->qms[i], s->qms[i].xmitq_ids[to],
+				    q, s->qms[to].positions[i]);
+		}
+	}
 }
 
 static void

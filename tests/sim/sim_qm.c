@@ -276,13 +276,15 @@ define_all(struct sim_qm *qm)
 		qm->queue_ids[q] = define_local(qm, name, "NORMAL");
 	}
 	for (unsigned i = 0; i < s->n_qms; i++) {
-		bool near = i + 1 == qm->index || i == qm->index + 1;
+		unsigned next = s->next[qm->index][i];
 
-		if (near)
+		if (i == qm->index)
+			continue;
+		if (next == i)
 			qm->xmitq_ids[i] =
 			    define_local(qm, s->qms[i].name, "XMITQ");
-		else if (i != qm->index)
-			define_alias(qm, s->qms[i].name, s->qms[1].name);
+		else
+			define_alias(qm, s->qms[i].name, s->qms[next].name);
 	}
 }
 

@@ -96,24 +96,23 @@ sim_recv_reply(struct sim_agent *a, const struct sim_reply *r)
 
 /* ---- requests ---- */
 
+static void
+fill_def(const struct sim_agent *a, struct receiver_def *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	sim_agent_def(a, &ret->def);
+	sim_identity(a->peer, ret->identity);
+	ret->retries = 10;
+	ret->retry_ms = 100;
+}
+
 static enum mqi_err
 io_hello(void *arg, const struct mqchan_hello *h, struct receiver_def *ret,
     char *text)
 {
-	struct sim_agent *a = arg;
-	struct channel_def *d = &ret->def;
-
+	(void)h;
 	(void)text;
-	memset(ret, 0, sizeof(*ret));
-	(void)snprintf(d->channel, sizeof(d->channel), "%s", h->channel);
-	(void)snprintf(d->qmgr, sizeof(d->qmgr), "%s", a->qm->name);
-	memcpy(d->qmid, a->qm->qmid, 16);
-	d->heartbeat_ms = 1000;
-	d->batch_size = 1 + sim_roll(a->sim, 50);
-	d->max_msg_len = SIM_BODY + 1000;
-	sim_identity(a->peer, ret->identity);
-	ret->retries = 10;
-	ret->retry_ms = 100;
+	fill_def(arg, ret);
 	return MQI_OK;
 }
 
@@ -323,7 +322,14 @@ sim_recv_init(struct sim_agent *a)
 	    .wall_us = io_wall_us,
 	    .arg = a};
 
-	receiver_init(&a->r, &io, a->sim->now_us / 1000);
+	struct receiver_def def;
+
+	if (!a->dialled) {
+		receiver_init(&a->r, &io, a->sim->now_us / 1000);
+		return;
+	}
+	fill_def(a, &def);
+	receiver_init_dialled(&a->r, &def, &io, a->sim->now_us / 1000);
 }
 
 void

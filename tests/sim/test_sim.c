@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_sim.c - the simulation (sim.h) by seeds: 500, or 10,000 with MQ_LONG.
- * MQ_SEED=n runs one, in this process; MQ_TRACE=1 tells what happens;
- * MQ_SEEDS says how many.
+ * test_sim.c - the simulation (sim.h) by seeds: 500, or 10,000 with MQ_LONG,
+ * and triangles that live through many rounds of faults: ten minutes of their
+ * time, or ten hours.  MQ_SEED=n runs one, in this process; MQ_TRACE=1 tells
+ * what happens; MQ_SEEDS says how many.
  *
  * Seeds run in a child, which says in shared memory which one it is at, so
  * that a failed assertion names its seed, too; one that fails runs once more
@@ -26,7 +27,16 @@
 
 #define SEEDS 500u
 #define SEEDS_LONG 10000u
+#define ROUNDS 12u
+#define TRIANGLE_US UINT64_C(600000000)
+#define TRIANGLE_LONG_US UINT64_C(36000000000)
 #define SEED_S 120u /* one that takes longer goes round in circles */
+
+/* These seeds, until so much of the worlds' time has passed (0: all). */
+struct runs {
+	uint64_t first, n, us;
+	struct sim_plan plan;
+};
 
 /* What the child tells. */
 struct told {
@@ -34,6 +44,7 @@ struct told {
 	uint64_t runs, failures, first_failure;
 	uint64_t random; /* where the sequence of all runs ended */
 	uint64_t steps, msgs, crashes, kills, cuts, audits, channels;
+	uint64_t now_us, slowest_us; /* of the worlds' time */
 	char why[512];
 };
 
@@ -51,7 +62,10 @@ add(struct told *t, const struct sim *s)
 	t->runs++;
 	t->random = t->random * 31 + s->random;
 	t->steps += s->steps;
-	t->msgs += s->n_msgs;
+	t->msgs += s->n_judged;
+	t->now_us += s->now_us;
+	if (s->slowest_us > t->slowest_us)
+		t->slowest_us = s->slowest_us;
 	t->crashes += s->crashes;
 	t->kills += s->kills;
 	t->cuts += s->cuts;
@@ -61,20 +75,20 @@ add(struct told *t, const struct sim *s)
 
 /* Until one fails. */
 static void
-run_seeds(struct told *t, uint64_t first, uint64_t n, enum sim_sabotage what)
+run_seeds(struct told *t, const struct runs *r)
 {
 	struct sim *s = malloc(sizeof(*s));
 
-	for (uint64_t seed = first; s != NULL && seed < first + n; seed++) {
-		t->seed = seed;
+	for (uint64_t i = 0; s != NULL && i < r->n; i++) {
+		t->seed = r->first + i;
 		(void)alarm(SEED_S);
-		if (!sim_run(s, seed, what)) {
+		if (!sim_run(s, t->seed, &r->plan)) {
 			t->failures++;
-			t->first_failure = seed;
+			t->first_failure = t->seed;
 			memcpy(t->why, s->why, sizeof(t->why));
 		}
 		add(t, s);
-		if (t->failures > 0)
+		if (t->failures > 0 || (r->us != 0 && t->now_us >= r->us))
 			break;
 	}
 	(void)alarm(0);
@@ -83,8 +97,7 @@ run_seeds(struct told *t, uint64_t first, uint64_t n, enum sim_sabotage what)
 
 /* Returns the child's status.  quiet: without what queue managers log. */
 static int
-run_in_child(struct told *t, uint64_t first, uint64_t n, enum sim_sabotage what,
-    bool quiet)
+run_in_child(struct told *t, const struct runs *r, bool quiet)
 {
 	int status = 0;
 	pid_t pid;
@@ -95,7 +108,7 @@ run_in_child(struct told *t, uint64_t first, uint64_t n, enum sim_sabotage what,
 	if (pid == 0) {
 		if (quiet)
 			assert_non_null(freopen("/dev/null", "w", stderr));
-		run_seeds(t, first, n, what);
+		run_seeds(t, r);
 		(void)fflush(NULL);
 		_exit(0);
 	}
@@ -116,47 +129,85 @@ told_new(void)
 static void
 tell(const struct told *t)
 {
-	print_message("%llu seeds, %llu steps: %llu messages, %llu crashes, "
-		      "%llu kills, %llu cuts, %llu channels, %llu audits\n",
-	    (unsigned long long)t->runs, (unsigned long long)t->steps,
-	    (unsigned long long)t->msgs, (unsigned long long)t->crashes,
-	    (unsigned long long)t->kills, (unsigned long long)t->cuts,
-	    (unsigned long long)t->channels, (unsigned long long)t->audits);
+	print_message("%llu seeds, %llu s of their time, %llu steps: "
+		      "%llu messages, %llu crashes, %llu kills, %llu cuts, "
+		      "%llu channels, %llu audits; all flowed %llu ms after "
+		      "the last fault\n",
+	    (unsigned long long)t->runs,
+	    (unsigned long long)t->now_us / 1000000,
+	    (unsigned long long)t->steps, (unsigned long long)t->msgs,
+	    (unsigned long long)t->crashes, (unsigned long long)t->kills,
+	    (unsigned long long)t->cuts, (unsigned long long)t->channels,
+	    (unsigned long long)t->audits,
+	    (unsigned long long)t->slowest_us / 1000);
 }
 
+/* One that fails runs once more with all that it says. */
 static void
-test_seeds(void **state)
+expect_no_fault(struct runs *r)
 {
 	uint64_t one = from_env("MQ_SEED", 0);
-	uint64_t n = from_env(
-	    "MQ_SEEDS", getenv("MQ_LONG") != NULL ? SEEDS_LONG : SEEDS);
 	struct told *t = told_new();
 	int status = 0;
 
-	(void)state;
-	if (one != 0)
-		run_seeds(t, one, 1, SIM_HONEST);
-	else
-		status = run_in_child(t, 1, n, SIM_HONEST, !sim_tracing);
+	if (one != 0) {
+		r->first = one;
+		r->n = 1;
+		run_seeds(t, r);
+	} else {
+		status = run_in_child(t, r, !sim_tracing);
+	}
 	tell(t);
-	if (one == 0 && (status != 0 || t->failures > 0))
-		(void)run_in_child(t, t->seed, 1, SIM_HONEST, false);
+	if (one == 0 && (status != 0 || t->failures > 0)) {
+		r->first = t->seed;
+		r->n = 1;
+		(void)run_in_child(t, r, false);
+	}
 	if (status != 0 || t->failures > 0)
 		fail_msg("MQ_SEED=%llu: %s", (unsigned long long)t->seed,
 		    t->failures > 0 ? t->why : "an assertion failed");
 	(void)munmap(t, sizeof(*t));
 }
 
+static bool
+is_long(void)
+{
+	return getenv("MQ_LONG") != NULL;
+}
+
+static void
+test_seeds(void **state)
+{
+	struct runs r = {.first = 1,
+	    .n = from_env("MQ_SEEDS", is_long() ? SEEDS_LONG : SEEDS)};
+
+	(void)state;
+	expect_no_fault(&r);
+}
+
+static void
+test_hours_of_triangles(void **state)
+{
+	struct runs r = {.first = 1,
+	    .n = from_env("MQ_SEEDS", UINT64_MAX),
+	    .us = is_long() ? TRIANGLE_LONG_US : TRIANGLE_US,
+	    .plan = {.triangle = true, .rounds = ROUNDS}};
+
+	(void)state;
+	expect_no_fault(&r);
+}
+
 static void
 test_a_seed_replays_exactly(void **state)
 {
 	struct told *a = told_new(), *b = told_new();
+	const struct runs r = {.first = 1, .n = 10};
 
 	(void)state;
 	if (from_env("MQ_SEED", 0) != 0)
 		skip();
-	assert_int_equal(run_in_child(a, 1, 10, SIM_HONEST, true), 0);
-	assert_int_equal(run_in_child(b, 1, 10, SIM_HONEST, true), 0);
+	assert_int_equal(run_in_child(a, &r, true), 0);
+	assert_int_equal(run_in_child(b, &r, true), 0);
 	assert_memory_equal(a, b, sizeof(*a));
 	(void)munmap(a, sizeof(*a));
 	(void)munmap(b, sizeof(*b));
@@ -166,12 +217,14 @@ test_a_seed_replays_exactly(void **state)
 static void
 expect_noticed(enum sim_sabotage what)
 {
+	const struct runs r = {
+	    .first = 1, .n = SEEDS, .plan = {.sabotage = what}};
 	struct told *t = told_new();
 	int status;
 
 	if (from_env("MQ_SEED", 0) != 0)
 		skip();
-	status = run_in_child(t, 1, SEEDS, what, true);
+	status = run_in_child(t, &r, true);
 	if (status == 0 && t->failures == 0)
 		fail_msg("not noticed by %u seeds", SEEDS);
 	print_message("noticed by seed %llu: %s\n", (unsigned long long)t->seed,
@@ -226,6 +279,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_seeds),
+	    cmocka_unit_test(test_hours_of_triangles),
 	    cmocka_unit_test(test_a_seed_replays_exactly),
 	    cmocka_unit_test(test_replies_before_the_flush_are_noticed),
 	    cmocka_unit_test(test_a_missing_flush_is_noticed),
