@@ -81,15 +81,19 @@ uint64_t host_disk_written(const struct bench_host *h);
  * may be as large as a megabyte, when a byte of it is written. */
 uint64_t host_own_written(const struct bench_host *h);
 
-/* Of the channel processes below a queue manager's; added to what is there. */
+/* Of the processes of channels, or of `mca clients`, below a queue manager's;
+ * added to what is there. */
+enum cost_kind { COST_CHANNELS, COST_CLIENTS };
+
 struct cost_agents {
 	unsigned n;
 	double private_mib; /* of all, Private_* of smaps_rollup */
 	double most_mib;    /* of one */
 	uint64_t switches;  /* of context, since they began */
+	double cpu_ms;      /* since they began */
 };
 
-void cost_agents(pid_t qmgr, struct cost_agents *ret);
+void cost_agents(pid_t qmgr, enum cost_kind kind, struct cost_agents *ret);
 
 /* ---- two of them: pair.c ---- */
 
@@ -110,6 +114,8 @@ void pair_channel(struct bench_pair *p, bool on);
  * `queue`, whose name pair_queue() makes (MQI_NAME_LEN + 1 bytes). */
 void pair_more(struct bench_pair *p, const char *queue, unsigned n);
 void pair_queue(unsigned i, char *ret);
+/* n applications that connect to `to` by TLS, through its listener. */
+void pair_clients(struct bench_pair *p, mqi_conn **ret, unsigned n);
 /* So long each way from now on. */
 void pair_delay(struct bench_pair *p, unsigned ms);
 
@@ -196,6 +202,7 @@ void run_channel_latency(const char *dir, const struct bench_load *l);
 void run_channel_flushes(const char *dir, const struct bench_load *l);
 /* l->n channels that have nothing to do. */
 void run_channel_idle(const char *dir, const struct bench_load *l);
+void run_clients_idle(const char *dir, const struct bench_load *l);
 /* On a queue manager made below dir. */
 void run_deep(const char *dir, const struct bench_load *l);
 void run_rr(const struct bench_host *h, const struct bench_load *l);

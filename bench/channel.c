@@ -2,12 +2,13 @@
 /*
  * channel.c - from one queue manager to another over TLS, durable at both ends:
  * how fast, how fast over a long way, how soon, with how many flushes, and what
- * many channels cost that have nothing to do.
+ * many channels cost that have nothing to do, and many remote clients.
  *
  * Neighbours: pair.c makes the two, load.c has the producers and consumers.
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "bench/load.h"
@@ -198,11 +199,11 @@ idle_rows(const struct bench_pair *p, double secs)
 	double t = bench_now(), n, wakes;
 	struct bench_row row;
 
-	cost_agents(p->from.pid, &before);
-	cost_agents(p->to.pid, &before);
+	cost_agents(p->from.pid, COST_CHANNELS, &before);
+	cost_agents(p->to.pid, COST_CHANNELS, &before);
 	load_sleep(secs);
-	cost_agents(p->from.pid, &now);
-	cost_agents(p->to.pid, &now);
+	cost_agents(p->from.pid, COST_CHANNELS, &now);
+	cost_agents(p->to.pid, COST_CHANNELS, &now);
 	t = bench_now() - t;
 	n = now.n > 0 ? now.n : 1;
 	row_init(&row, "idle_channels",
@@ -252,5 +253,79 @@ run_channel_idle(const char *dir, const struct bench_load *l)
 	/* a heartbeat later everything that was of use is given back */
 	load_sleep(l->secs < IDLE_S ? l->secs : 2 * HEARTBEAT_S);
 	idle_rows(&p, l->secs < IDLE_S ? l->secs : IDLE_S);
+	pair_stop(&p);
+}
+
+/* ---- clients with nothing to do ---- */
+
+static struct cost_agents
+cost_clients(const struct bench_pair *p)
+{
+	struct cost_agents v = {0};
+
+	cost_agents(p->to.pid, COST_CLIENTS, &v);
+	return v;
+}
+
+/* Of the one process that serves all n, which had `before` with one. */
+static void
+client_rows(const struct bench_pair *p, const struct cost_agents *before,
+    unsigned n, double secs)
+{
+	struct cost_agents then = cost_clients(p), now;
+	double t = bench_now(), each;
+	struct bench_row row;
+
+	load_sleep(secs);
+	now = cost_clients(p);
+	t = bench_now() - t;
+	each = n > 1 ? (now.private_mib - before->private_mib) / (n - 1) : 0;
+	row_init(&row, "idle_clients",
+	    "private memory that an idle client by TLS takes", each * 1024,
+	    "KiB");
+	row_how(&row, "%u clients in one process", n);
+	row_more(&row, "%.1f MiB in all", now.private_mib);
+	report_row(&row);
+	row_init(&row, "idle_clients_wakes",
+	    "wake-ups a second of the process that serves them",
+	    (double)(now.switches - then.switches) / t, "");
+	row_how(&row, "%u clients", n);
+	row_more(&row, "%.2f %% of a processor",
+	    (now.cpu_ms - then.cpu_ms) / t / 10);
+	report_row(&row);
+}
+
+/* Each has one here. */
+static void
+raise_descriptors(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) != 0)
+		return;
+	rl.rlim_cur = rl.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &rl);
+}
+
+void
+run_clients_idle(const char *dir, const struct bench_load *l)
+{
+	unsigned n = (unsigned)l->n;
+	mqi_conn **conns = calloc(n, sizeof(*conns));
+	struct cost_agents before;
+	struct bench_pair p;
+
+	if (conns == NULL)
+		bench_die("no memory");
+	raise_descriptors();
+	pair_start(&p, dir, LOAD_QUEUE, false);
+	pair_clients(&p, conns, 1);
+	before = cost_clients(&p);
+	pair_clients(&p, conns + 1, n - 1);
+	load_sleep(l->secs < IDLE_S ? l->secs : 2 * HEARTBEAT_S);
+	client_rows(&p, &before, n, l->secs);
+	for (unsigned i = 0; i < n; i++)
+		(void)mqi_disconnect(conns[i]);
+	free(conns);
 	pair_stop(&p);
 }

@@ -91,11 +91,18 @@ host_disk_written(const struct bench_host *h)
 	return device != 0 ? device : host_own_written(h);
 }
 
-/* ---- channels' processes ---- */
+/* ---- agents ---- */
 
-/* An agent of a channel, not a listener. */
 static bool
-is_channel(pid_t pid)
+is_mode(const char *mode, enum cost_kind kind)
+{
+	if (kind == COST_CLIENTS)
+		return strcmp(mode, "clients") == 0;
+	return strcmp(mode, "dial") == 0 || strcmp(mode, "answer") == 0;
+}
+
+static bool
+is_agent(pid_t pid, enum cost_kind kind)
 {
 	char path[64], text[128] = "";
 	const char *mode;
@@ -109,8 +116,25 @@ is_channel(pid_t pid)
 	n = fread(text, 1, sizeof(text) - 1, f);
 	(void)fclose(f);
 	mode = memchr(text, '\0', n);
-	return mode != NULL && (strcmp(mode + 1, "dial") == 0 ||
-				   strcmp(mode + 1, "answer") == 0);
+	return mode != NULL && is_mode(mode + 1, kind);
+}
+
+/* How long it has run: its one thread. */
+static double
+cpu_ms_of(pid_t pid)
+{
+	unsigned long long ns = 0;
+	char path[64];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)pid);
+	f = fopen(path, "re");
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "%llu", &ns) != 1)
+		ns = 0;
+	(void)fclose(f);
+	return (double)ns / 1e6;
 }
 
 static void
@@ -130,16 +154,17 @@ add_agent(pid_t pid, struct cost_agents *ret)
 	ret->switches +=
 	    proc_number(pid, "status", "voluntary_ctxt_switches:") +
 	    proc_number(pid, "status", "nonvoluntary_ctxt_switches:");
+	ret->cpu_ms += cpu_ms_of(pid);
 }
 
 void
-cost_agents(pid_t qmgr, struct cost_agents *ret)
+cost_agents(pid_t qmgr, enum cost_kind kind, struct cost_agents *ret)
 {
 	char path[64];
 	int child;
 	FILE *f;
 
-	if (is_channel(qmgr))
+	if (is_agent(qmgr, kind))
 		add_agent(qmgr, ret);
 	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children",
 	    (int)qmgr, (int)qmgr);
@@ -147,7 +172,7 @@ cost_agents(pid_t qmgr, struct cost_agents *ret)
 	if (f == NULL)
 		return;
 	while (fscanf(f, "%d", &child) == 1)
-		cost_agents((pid_t)child, ret);
+		cost_agents((pid_t)child, kind, ret);
 	(void)fclose(f);
 }
 

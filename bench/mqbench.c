@@ -56,6 +56,7 @@ help(void)
 	    "       mqbench [OPTIONS] channel_latency SIZE SECONDS\n"
 	    "       mqbench [OPTIONS] channel_flushes SIZE MESSAGES\n"
 	    "       mqbench [OPTIONS] channel_idle CHANNELS SECONDS\n"
+	    "       mqbench [OPTIONS] clients_idle CLIENTS SECONDS\n"
 	    "       mqbench [OPTIONS] lat_n SIZE MESSAGES\n"
 	    "       mqbench [OPTIONS] pass | np_pass SIZE MESSAGES PRODUCERS "
 	    "WINDOW "
@@ -141,6 +142,7 @@ static const struct mode {
     {"channel_latency", {SIZE, SECS}, NULL, false},
     {"channel_flushes", {SIZE, N}, NULL, false},
     {"channel_idle", {N, SECS}, NULL, false},
+    {"clients_idle", {N, SECS}, NULL, false},
     {"limits", {SIZE, SECS}, NULL, false},
 };
 
@@ -268,6 +270,8 @@ run_mode(const struct options *o, const struct mode *m, char **args)
 			run_channel_flushes(o->dir, &l);
 		else if (strcmp(m->name, "channel_idle") == 0)
 			run_channel_idle(o->dir, &l);
+		else if (strcmp(m->name, "clients_idle") == 0)
+			run_clients_idle(o->dir, &l);
 		else if (strcmp(m->name, "deep") == 0)
 			run_deep(o->dir, &l);
 		else if (strcmp(m->name, "slow_flush") == 0)

@@ -190,6 +190,33 @@ pair_more(struct bench_pair *p, const char *queue, unsigned n)
 }
 
 void
+pair_clients(struct bench_pair *p, mqi_conn **ret, unsigned n)
+{
+	char conname[64], keys[320];
+	const struct mqi_connect_opts opts = {.app_name = "mqbench",
+	    .conname = conname,
+	    .channel = "BENCH.APP",
+	    .key_dir = keys,
+	    .timeout_ms = 60000};
+
+	mqsc(&p->to, "DEFINE CHANNEL(BENCH.APP) CHLTYPE(SVRCONN) REPLACE\n");
+	(void)snprintf(conname, sizeof(conname), "127.0.0.1(%u)", p->port);
+	(void)snprintf(
+	    keys, sizeof(keys), "%s/%s/ssl", p->from.root, p->from.qmgr);
+	for (unsigned i = 0; i < n; i++) {
+		enum mqi_err err;
+
+		/* until somebody listens */
+		do
+			err = mqi_connect(TO, &opts, &ret[i]);
+		while (err == MQI_E_HOST_NOT_AVAILABLE && i == 0);
+		if (err != MQI_OK)
+			bench_die("client %u: %s: %s", i, mqi_strerror(err),
+			    mqi_last_error(NULL));
+	}
+}
+
+void
 pair_stop(struct bench_pair *p)
 {
 	host_end(&p->to);

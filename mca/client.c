@@ -615,6 +615,7 @@ client_new(const struct client_host *host, int fd, const char *address,
 		return err;
 	}
 	c->open_handles = 1;
+	mqtls_save_memory(c->tls);
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	*ret_client = c;
 	return MQI_OK;

@@ -33,7 +33,7 @@
 
 #define ALPN_MAX 64u
 #define BUFFER_MAX ((size_t)1024 * 1024 * 1024)
-#define BUFFER_KEEP 131072u /* memory that an empty one keeps */
+#define BUFFER_KEEP 131072u
 
 struct mqtls_conn {
 	SSL *ssl;
@@ -41,6 +41,7 @@ struct mqtls_conn {
 	size_t in_at;
 	struct mqbuf out; /* for the network */
 	size_t out_at;    /* of which so much has left */
+	size_t keep;      /* memory that an empty one of the two keeps */
 	bool server;
 	bool shaken;
 	uint8_t alpn[ALPN_MAX + 1];      /* length, then the bytes */
@@ -52,7 +53,7 @@ struct mqtls_conn {
 
 /* So many bytes of the buffer are done with. */
 static void
-consume(struct mqbuf *b, size_t *at, size_t n)
+consume(struct mqbuf *b, size_t *at, size_t n, size_t keep)
 {
 	*at += n;
 	if (*at < b->len) {
@@ -60,7 +61,7 @@ consume(struct mqbuf *b, size_t *at, size_t n)
 		if (*at < b->len / 2)
 			return;
 		mqbuf_consume(b, *at);
-	} else if (b->cap > BUFFER_KEEP) {
+	} else if (b->cap > keep) {
 		mqbuf_fini(b);
 	} else {
 		mqbuf_reset(b);
@@ -95,7 +96,7 @@ bio_read(BIO *bio, char *data, size_t len, size_t *ret_done)
 	if (n > len)
 		n = len;
 	memcpy(data, c->in.data + c->in_at, n);
-	consume(&c->in, &c->in_at, n);
+	consume(&c->in, &c->in_at, n, c->keep);
 	*ret_done = n;
 	return 1;
 }
@@ -202,6 +203,7 @@ mqtls_conn_new(struct mqtls_ctx *ctx, bool server, const char *alpn,
 		return MQI_E_NO_MEMORY;
 	ERR_clear_error();
 	c->server = server;
+	c->keep = BUFFER_KEEP;
 	c->alpn[0] = (uint8_t)alpn_len;
 	memcpy(c->alpn + 1, alpn, alpn_len);
 	mqbuf_init(&c->in, BUFFER_MAX);
@@ -247,6 +249,13 @@ mqtls_conn_free(struct mqtls_conn *c)
 	return NULL;
 }
 
+void
+mqtls_save_memory(struct mqtls_conn *c)
+{
+	c->keep = 0;
+	(void)SSL_set_mode(c->ssl, SSL_MODE_RELEASE_BUFFERS);
+}
+
 const char *
 mqtls_error(const struct mqtls_conn *c)
 {
@@ -284,7 +293,7 @@ mqtls_sent(struct mqtls_conn *c, size_t n)
 {
 	MQ_PRE(n <= mqtls_pending(c));
 	if (n > 0)
-		consume(&c->out, &c->out_at, n);
+		consume(&c->out, &c->out_at, n, c->keep);
 }
 
 size_t

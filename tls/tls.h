@@ -79,6 +79,9 @@ MQ_MUST_CHECK enum mqi_err mqtls_conn_new(struct mqtls_ctx *ctx, bool server,
     const char *alpn, struct mqtls_conn **ret_conn);
 struct mqtls_conn *mqtls_conn_free(struct mqtls_conn *c); /* NULL */
 
+/* There are many like it: buffers are given back whenever they are empty. */
+void mqtls_save_memory(struct mqtls_conn *c);
+
 /* Gives bytes that came from the network.  Errors: NO_MEMORY. */
 MQ_MUST_CHECK enum mqi_err mqtls_feed(
     struct mqtls_conn *c, const void *data, size_t len);

@@ -56,6 +56,7 @@ runs channel_100ms -- channel_100ms 100 0.05 2 16 2
 runs flush channel_latency -- channel_latency 100 0.05
 runs flushes_sender flushes_receiver -- channel_flushes 100 500
 runs idle_channels idle_wakes -- channel_idle 3 0.05
+runs idle_clients idle_clients_wakes -- clients_idle 3 0.05
 runs flush lmdb socket -- limits 100 0.05
 # three times, but one row each
 runs lat -- --runs 3 lat 100 0.05

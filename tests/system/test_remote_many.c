@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_remote_many.c - a crowd of remote applications, all connected at once
- * and served by one process; it comes back after that process was killed. */
+ * and served by one process, which keeps no buffers for those that are idle; it
+ * comes back after that process was killed. */
 #include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -17,6 +18,7 @@
 #include "tests/lib/qm.h"
 
 #define OK(call) assert_int_equal((call), MQI_OK)
+#define CLIENT_BYTES (40u * 1024) /* resident, of an idle one */
 #define BOTH_WAYS (MQI_OO_INPUT_SHARED | MQI_OO_OUTPUT | MQI_OO_INQUIRE)
 
 struct one {
@@ -53,11 +55,21 @@ come_back(struct one *v)
 	OK(err);
 }
 
+static uint64_t
+clients_rss(const struct qm *qm)
+{
+	pid_t pid = 0;
+
+	assert_int_equal(qm_agents(qm, "clients", &pid, 1), 1);
+	return qm_rss(pid);
+}
+
 static void
 test_a_crowd_is_served_and_comes_back(void **state)
 {
 	unsigned n = getenv("MQ_LONG") != NULL ? 2000 : 200;
 	struct one *v = calloc(n, sizeof(*v));
+	uint64_t alone = 0, each;
 	struct rlimit rl;
 	struct tmpdir dir;
 	struct qm qm;
@@ -78,7 +90,14 @@ test_a_crowd_is_served_and_comes_back(void **state)
 			     .flags = MQI_CONNECT_RECONNECT,
 			     .timeout_ms = 60000});
 		OK(mqi_open(v[i].conn, "Q", NULL, BOTH_WAYS, &v[i].queue));
+		if (i == 0)
+			alone = clients_rss(&qm);
 	}
+	each = (clients_rss(&qm) - alone) / (n - 1);
+	(void)printf("%llu bytes for each of %u idle clients\n",
+	    (unsigned long long)each, n);
+	if (!test_is_slow())
+		assert_true(each < CLIENT_BYTES);
 	put_and_get(v, n);
 	/* one process has them all */
 	assert_int_equal(qm_signal_agents(&qm, "clients", SIGKILL), 1);
