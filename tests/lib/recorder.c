@@ -100,18 +100,23 @@ __attribute__((constructor)) static void
 recorder_start(void)
 {
 	const char *path = getenv(RECORDER_ENV);
+	int prot = PROT_READ | PROT_WRITE;
 
 	load_symbols();
 	int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+	/* an agent that may write no file: there is nothing to count */
+	if (fd < 0 && path && errno == EACCES) {
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		prot = PROT_READ;
+	}
 	if (fd < 0)
 		die("no control block");
-	void *map = mmap(
-	    NULL, sizeof(*control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	void *map = mmap(NULL, sizeof(*control), prot, MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED)
 		die("mmap");
 	close(fd);
 	control = map;
-	if (control->trace[0]) {
+	if (control->trace[0] && prot != PROT_READ) {
 		trace_fd = open(control->trace,
 		    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 		if (trace_fd < 0)
