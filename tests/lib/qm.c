@@ -244,6 +244,71 @@ qm_tls(const struct qm *q, const struct tmpdir *d)
 			   "tls", "issue", ca, q->name, "--out", own, NULL});
 }
 
+static void
+copy_file(const char *from, const char *to)
+{
+	char buf[4096], fresh[PATH_MAX];
+	FILE *in = fopen(from, "re"), *out;
+	size_t n;
+
+	snprintf(fresh, sizeof(fresh), "%.4000s.new", to);
+	out = fopen(fresh, "we");
+	if (!in || !out)
+		proc_die(NULL, to);
+	while ((n = fread(buf, 1, sizeof(buf), in)) > 0)
+		if (fwrite(buf, 1, n, out) != n)
+			proc_die(NULL, fresh);
+	(void)fclose(in);
+	/* who reads it meanwhile sees one or the other */
+	if (fclose(out) != 0 || rename(fresh, to) < 0)
+		proc_die(NULL, to);
+}
+
+void
+qm_revoke(const struct qm *q, const struct tmpdir *d, const struct qm *whom)
+{
+	char bin[PATH_MAX], ca[PATH_MAX], list[PATH_MAX], cert[PATH_MAX],
+	    own[PATH_MAX], log[PATH_MAX], *out;
+	const char *argv[] = {bin, "tls", "revoke", ca, NULL, NULL};
+
+	proc_bin("mqadmin", bin, sizeof(bin));
+	snprintf(ca, sizeof(ca), "%.3000s/ca", d->path);
+	snprintf(list, sizeof(list), "%.3000s/ca/crl.pem", d->path);
+	snprintf(log, sizeof(log), "%.3000s/revoke.log", d->path);
+	snprintf(own, sizeof(own), "%.3000s/%s/ssl/crl.pem", q->root, q->name);
+	if (whom) {
+		snprintf(cert, sizeof(cert), "%.3000s/%s/ssl/cert.pem",
+		    whom->root, whom->name);
+		argv[4] = cert;
+	}
+	int rc = proc_run(argv, NULL, log, &out);
+	if (rc != 0 && !strstr(out, "revoked already"))
+		proc_die(NULL, out);
+	free(out);
+	copy_file(list, own);
+	qm_mqsc(q, "REFRESH SECURITY TYPE(SSL)\n");
+}
+
+void
+qm_renew(const struct qm *q, const struct tmpdir *d)
+{
+	static const char *const files[] = {"key.pem", "cert.pem"};
+	static unsigned n;
+	char ca[PATH_MAX], fresh[PATH_MAX], from[PATH_MAX], to[PATH_MAX];
+
+	snprintf(ca, sizeof(ca), "%.3000s/ca", d->path);
+	snprintf(fresh, sizeof(fresh), "%.3000s/fresh.%u", d->path, n++);
+	run_mqadmin(q, (const char *const[]){
+			   "tls", "issue", ca, q->name, "--out", fresh, NULL});
+	for (int i = 0; i < 2; i++) {
+		snprintf(from, sizeof(from), "%.3500s/%s", fresh, files[i]);
+		snprintf(to, sizeof(to), "%.3000s/%s/ssl/%s", q->root, q->name,
+		    files[i]);
+		if (rename(from, to) < 0)
+			proc_die(NULL, to);
+	}
+}
+
 /* Whether the process is `mca KIND --qmgr QM ...` of our root. */
 static bool
 is_agent(const char *pid, const char *kind, const struct qm *q)

@@ -50,6 +50,12 @@ mqi_conn *qm_connect_by(const struct qm *q, struct mqi_connect_opts opts);
 void qm_mqsc(const struct qm *q, const char *commands);
 /* Gives it a certificate of the authority of d, which the first call makes. */
 void qm_tls(const struct qm *q, const struct tmpdir *d);
+/* Puts the certificate that whom has now (NULL: none more) on the authority's
+ * list, gives the list to q and has q look at it: REFRESH SECURITY. */
+void qm_revoke(
+    const struct qm *q, const struct tmpdir *d, const struct qm *whom);
+/* Another certificate instead of the one that it has. */
+void qm_renew(const struct qm *q, const struct tmpdir *d);
 /* The processes of its agents of this kind ("dial"); how many. */
 #define QM_AGENTS_MAX 1024u
 unsigned qm_agents(

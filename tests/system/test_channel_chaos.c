@@ -12,7 +12,8 @@
  * overlap freely.  Links: everything that tests/lib/proxy.h can do.  Queue
  * managers: kill -9 of it or of its agents, SIGSTOP of either, its queues full
  * or put-inhibited, its clock an hour off (which stays until it jumps again),
- * and, for one of them, its disk full.
+ * the certificate of a partner revoked until that partner has another, and, for
+ * one of them, its disk full.
  *
  * There is no dead-letter queue: what cannot be put waits at its sender.
  */
@@ -56,6 +57,7 @@ enum harm {
 	HARM_FULL_QUEUE,
 	HARM_INHIBITED,
 	HARM_CLOCK,
+	HARM_REVOKED,
 	HARM_FULL_DISK,
 };
 
@@ -235,7 +237,7 @@ draw(struct lane *l)
 	static const enum harm harms[] = {HARM_KILL, HARM_KILL,
 	    HARM_KILL_AGENTS, HARM_KILL_AGENTS, HARM_STOP, HARM_STOP_AGENTS,
 	    HARM_STOP_AGENTS, HARM_FULL_QUEUE, HARM_INHIBITED, HARM_CLOCK,
-	    HARM_FULL_DISK};
+	    HARM_REVOKED, HARM_FULL_DISK};
 
 	static const char *const agents[] = {"dial", "answer", "listener"};
 	uint64_t a = mqrand_next(&l->seed), b = mqrand_next(&l->seed);
@@ -243,10 +245,20 @@ draw(struct lane *l)
 	l->agents = agents[(size_t)b % MQ_ARRAY_LEN(agents)];
 	if (l->proxy != NULL)
 		return HARM_LINK;
+	/* at least one of these */
+	if (l->qm == 0 && l->f->kinds[HARM_REVOKED] == 0)
+		return HARM_REVOKED;
 	l->harm = harms[(size_t)a % MQ_ARRAY_LEN(harms)];
 	if (l->harm == HARM_FULL_DISK && (l->qm != ON_DISK || !l->f->has_disk))
 		return HARM_KILL_AGENTS;
 	return l->harm;
+}
+
+/* One whose disk is not filled, since a certificate needs room. */
+static const struct qm *
+revoked_partner(const struct lane *l)
+{
+	return &l->f->qm[l->qm == N_QM - 1 ? 0 : N_QM - 1];
 }
 
 static void
@@ -287,6 +299,10 @@ strike_qm(struct fixture *f, struct lane *l)
 		say(f, l, "the clock jumps");
 		q->control->wall_offset_s =
 		    (int64_t)(1 + mqrand_next(&l->seed) % 3) * HOUR;
+		break;
+	case HARM_REVOKED:
+		say(f, l, "a partner's certificate is revoked");
+		qm_revoke(q, &f->dir, revoked_partner(l));
 		break;
 	default:
 		say(f, l, "disk full");
@@ -335,6 +351,9 @@ heal(struct fixture *f, struct lane *l)
 	case HARM_INHIBITED:
 		qm_mqsc(q, "ALTER QLOCAL(IN) PUT(ENABLED)\n"
 			   "ALTER QLOCAL(VIA) PUT(ENABLED)\n");
+		break;
+	case HARM_REVOKED:
+		qm_renew(revoked_partner(l), &f->dir);
 		break;
 	case HARM_FULL_DISK:
 		disk_relieve(&f->disk);
@@ -449,12 +468,12 @@ print_sum(struct fixture *f)
 {
 	(void)printf("%u faults: links %u, killed %u, agents killed %u, "
 		     "stopped %u, agents stopped %u, full %u, inhibited %u, "
-		     "clocks %u, disk full %u\n",
+		     "clocks %u, revoked %u, disk full %u\n",
 	    f->harms, f->kinds[HARM_LINK], f->kinds[HARM_KILL],
 	    f->kinds[HARM_KILL_AGENTS], f->kinds[HARM_STOP],
 	    f->kinds[HARM_STOP_AGENTS], f->kinds[HARM_FULL_QUEUE],
 	    f->kinds[HARM_INHIBITED], f->kinds[HARM_CLOCK],
-	    f->kinds[HARM_FULL_DISK]);
+	    f->kinds[HARM_REVOKED], f->kinds[HARM_FULL_DISK]);
 	for (int i = 0; i < N_QM; i++) {
 		const struct traffic_site *s = &f->traffic.sites[i];
 
@@ -462,6 +481,18 @@ print_sum(struct fixture *f)
 		    f->qm[i].name, (unsigned long long)s->puts,
 		    (unsigned long long)s->gets, (unsigned long long)s->lost);
 	}
+}
+
+/* Somebody was kept out, or sent away, for it. */
+static void
+check_revoked(const struct fixture *f)
+{
+	unsigned n = 0;
+
+	for (int i = 0; i < N_QM; i++)
+		n += qm_log_count(
+		    &f->qm[i], "channel.failed", "certificate revoked");
+	assert_true(n > 0);
 }
 
 static void
@@ -484,6 +515,7 @@ test_nothing_is_lost_doubled_or_reordered_and_all_flows_again(void **state)
 	wait_until_all_have_left(f, healed_ms);
 	check_alive(f);
 	print_sum(f);
+	check_revoked(f);
 	traffic_drain(&f->traffic, &drained, &n);
 	ok = checker_judge(
 	    f->traffic.checker, CHECKER_NOW, drained, n, true, &report);
