@@ -25,17 +25,15 @@
 
 #include "base/rand.h"
 #include "proto/dlh.h"
-#include "tests/lib/qm.h"
+#include "tests/lib/pair.h"
 
 #define OK(call) assert_int_equal((call), MQI_OK)
 
 #define DEAD_QUEUE "SYSTEM.DEAD.LETTER.QUEUE"
 
 struct fixture {
-	struct tmpdir dir;
-	struct qm qm[2];
+	struct pair p;
 	uint64_t seed;
-	int port;
 	/* the application that puts */
 	atomic_bool stop;
 	uint32_t put; /* numbers 1..put are on their way */
@@ -45,37 +43,20 @@ static int
 setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	char text[1024];
 
 	f->seed = test_seed("test_channel");
-	f->port = proc_free_port();
-	tmpdir_make(&f->dir);
-	for (int i = 0; i < 2; i++) {
-		qm_create(&f->qm[i], &f->dir, i == 0 ? "QM1" : "QM2");
-		qm_tls(&f->qm[i], &f->dir);
-		qm_start(&f->qm[i]);
-	}
-	(void)snprintf(text, sizeof(text),
-	    "DEFINE QLOCAL(IN) DEFPSIST(YES) MAXDEPTH(1000000) "
-	    "MAXMSGL(104857600)\n"
-	    "DEFINE QLOCAL(SMALL) DEFPSIST(YES) MAXDEPTH(2)\n"
-	    "ALTER QMGR MAXMSGL(104857600)\n"
-	    "DEFINE CHANNEL(QM1.QM2) CHLTYPE(RCVR) SSLPEER('CN=QM1') "
-	    "MRRTY(2) MRTMR(300) MAXMSGL(104857600)\n"
-	    "DEFINE LISTENER(TCP) TRPTYPE(TCP) IPADDR('127.0.0.1') PORT(%d) "
-	    "CONTROL(QMGR)\n"
-	    "START LISTENER(TCP)\n",
-	    f->port);
-	qm_mqsc(&f->qm[1], text);
-	(void)snprintf(text, sizeof(text),
-	    "ALTER QMGR MAXMSGL(104857600)\n"
-	    "DEFINE QLOCAL(QM2) USAGE(XMITQ) MAXDEPTH(1000000) "
-	    "MAXMSGL(104857600)\n"
-	    "DEFINE CHANNEL(QM1.QM2) CHLTYPE(SDR) XMITQ(QM2) "
-	    "CONNAME('127.0.0.1(%d)') SSLPEER('CN=QM2') SHORTRTY(1000) "
-	    "SHORTTMR(1) MAXMSGL(104857600)\n",
-	    f->port);
-	qm_mqsc(&f->qm[0], text);
+	pair_init(&f->p);
+	qm_mqsc(&f->p.qm[1], "ALTER QMGR MAXMSGL(104857600)\n"
+			     "ALTER QLOCAL(IN) MAXDEPTH(1000000) "
+			     "MAXMSGL(104857600)\n"
+			     "DEFINE QLOCAL(SMALL) DEFPSIST(YES) "
+			     "MAXDEPTH(2)\n");
+	qm_mqsc(&f->p.qm[0], "ALTER QMGR MAXMSGL(104857600)\n"
+			     "ALTER QLOCAL(QM2) MAXDEPTH(1000000) "
+			     "MAXMSGL(104857600)\n");
+	pair_receiver(
+	    &f->p, "QM1.QM2", "MRRTY(2) MRTMR(300) MAXMSGL(104857600)");
+	pair_sender(&f->p, "QM1.QM2", "MAXMSGL(104857600)");
 	*state = f;
 	return 0;
 }
@@ -85,9 +66,7 @@ teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	for (int i = 0; i < 2; i++)
-		qm_fini(&f->qm[i]);
-	tmpdir_free(&f->dir);
+	pair_fini(&f->p);
 	free(f);
 	return 0;
 }
@@ -117,31 +96,6 @@ put_to(const struct qm *q, const char *queue, const char *qmgr,
 	OK(mqi_open(conn, queue, qmgr, MQI_OO_OUTPUT, &handle));
 	OK(mqi_put(handle, NULL, &md, body, len));
 	OK(mqi_disconnect(conn));
-}
-
-static uint64_t
-depth_of(const struct qm *q, const char *name)
-{
-	mqi_conn *conn = qm_connect(q);
-	struct mqi_queue_info info = {0};
-
-	OK(mqi_inquire(open_queue(conn, name, MQI_OO_INQUIRE), &info));
-	OK(mqi_disconnect(conn));
-	return info.depth;
-}
-
-static void
-wait_for_depth(struct fixture *f, int at, const char *name, uint64_t n)
-{
-	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
-
-	while (depth_of(&f->qm[at], name) != n) {
-		if (test_now_ms() > end) {
-			proc_print_log(&f->qm[0].proc);
-			proc_die(&f->qm[1].proc, "messages do not arrive");
-		}
-		(void)poll(NULL, 0, 20);
-	}
 }
 
 /* The others may be lost by a kill, but never come twice or out of order. */
@@ -199,7 +153,7 @@ putter(void *arg)
 	static const uint8_t stream[16] = {0x7e};
 	struct fixture *f = arg;
 	struct mqi_connect_opts opts = {
-	    .root = f->qm[0].root, .app_name = "putter"};
+	    .root = f->p.qm[0].root, .app_name = "putter"};
 	uint64_t seed = f->seed ^ 0x9e3779b97f4a7c15u;
 	bool known = false;
 
@@ -264,34 +218,13 @@ get_all(const struct qm *q, uint32_t last)
 static void
 finish_putting(struct fixture *f)
 {
-	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
 	unsigned char body[600] = {0};
 	uint32_t last = f->put + (is_persistent(f->put + 1) ? 1 : 2);
 
 	memcpy(body, &last, sizeof(last));
-	put_to(&f->qm[0], "IN", "QM2", body, sizeof(last) + last % 500);
+	put_to(&f->p.qm[0], "IN", "QM2", body, sizeof(last) + last % 500);
 	f->put = last;
-	while (depth_of(&f->qm[0], "QM2") > 0) {
-		if (test_now_ms() > end) {
-			proc_print_log(&f->qm[0].proc);
-			proc_die(&f->qm[1].proc, "messages do not leave");
-		}
-		(void)poll(NULL, 0, 20);
-	}
-}
-
-static bool
-log_has(const struct qm *q, const char *text)
-{
-	char line[8192];
-	FILE *file = fopen(q->proc.log, "re");
-	bool found = false;
-
-	assert_non_null(file);
-	while (!found && fgets(line, sizeof(line), file) != NULL)
-		found = strstr(line, text) != NULL;
-	(void)fclose(file);
-	return found;
+	pair_wait_depth(&f->p, 0, "QM2", 0);
 }
 
 /* ---- killing ---- */
@@ -301,14 +234,14 @@ kill_one(struct fixture *f, unsigned which)
 {
 	switch (which) {
 	case 0:
-		(void)qm_signal_agents(&f->qm[0], "dial", SIGKILL);
+		(void)qm_signal_agents(&f->p.qm[0], "dial", SIGKILL);
 		break;
 	case 1:
-		(void)qm_signal_agents(&f->qm[1], "answer", SIGKILL);
+		(void)qm_signal_agents(&f->p.qm[1], "answer", SIGKILL);
 		break;
 	default:
-		proc_kill9(&f->qm[which - 2].proc);
-		qm_start(&f->qm[which - 2]);
+		proc_kill9(&f->p.qm[which - 2].proc);
+		qm_start(&f->p.qm[which - 2]);
 		break;
 	}
 }
@@ -330,7 +263,7 @@ test_nothing_is_lost_doubled_or_reordered_by_kill_9(void **state)
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_true(f->put > 100);
 	finish_putting(f);
-	missing = get_all(&f->qm[1], f->put);
+	missing = get_all(&f->p.qm[1], f->put);
 	printf("%u messages, %u kills; %u non-persistent ones lost\n", f->put,
 	    kills, missing);
 }
@@ -344,19 +277,19 @@ test_a_hung_receiver_is_replaced(void **state)
 	struct fixture *f = *state;
 	uint64_t start;
 
-	qm_mqsc(&f->qm[0], "ALTER CHANNEL(QM1.QM2) CHLTYPE(SDR) HBINT(1)\n");
-	qm_mqsc(&f->qm[1], "ALTER CHANNEL(QM1.QM2) CHLTYPE(RCVR) HBINT(1)\n");
-	put_to(&f->qm[0], "IN", "QM2", "one", 3);
-	wait_for_depth(f, 1, "IN", 1);
-	assert_int_equal(qm_signal_agents(&f->qm[1], "answer", SIGSTOP), 1);
+	qm_mqsc(&f->p.qm[0], "ALTER CHANNEL(QM1.QM2) CHLTYPE(SDR) HBINT(1)\n");
+	qm_mqsc(&f->p.qm[1], "ALTER CHANNEL(QM1.QM2) CHLTYPE(RCVR) HBINT(1)\n");
+	put_to(&f->p.qm[0], "IN", "QM2", "one", 3);
+	pair_wait_depth(&f->p, 1, "IN", 1);
+	assert_int_equal(qm_signal_agents(&f->p.qm[1], "answer", SIGSTOP), 1);
 	start = test_now_ms();
-	put_to(&f->qm[0], "IN", "QM2", "two", 3);
-	wait_for_depth(f, 1, "IN", 2);
+	put_to(&f->p.qm[0], "IN", "QM2", "two", 3);
+	pair_wait_depth(&f->p, 1, "IN", 2);
 	assert_true(test_now_ms() - start >= 1000);
-	assert_int_equal(qm_signal_agents(&f->qm[1], "answer", SIGCONT), 2);
-	put_to(&f->qm[0], "IN", "QM2", "three", 5);
-	wait_for_depth(f, 0, "QM2", 0);
-	assert_int_equal(depth_of(&f->qm[1], "IN"), 3);
+	assert_int_equal(qm_signal_agents(&f->p.qm[1], "answer", SIGCONT), 2);
+	put_to(&f->p.qm[0], "IN", "QM2", "three", 5);
+	pair_wait_depth(&f->p, 0, "QM2", 0);
+	assert_int_equal(qm_depth(&f->p.qm[1], "IN"), 3);
 }
 
 /* A sender whose partner takes nothing does not read its own queue manager
@@ -369,25 +302,26 @@ test_a_stalled_sender_ends_with_its_queue_manager(void **state)
 	char *body = calloc(1, len);
 	uint64_t end;
 
-	qm_mqsc(&f->qm[0], "ALTER CHANNEL(QM1.QM2) CHLTYPE(SDR) HBINT(300)\n");
-	put_to(&f->qm[0], "IN", "QM2", "one", 3);
-	wait_for_depth(f, 1, "IN", 1);
-	assert_int_equal(qm_signal_agents(&f->qm[1], "answer", SIGSTOP), 1);
-	put_to(&f->qm[0], "IN", "QM2", body, len);
+	qm_mqsc(
+	    &f->p.qm[0], "ALTER CHANNEL(QM1.QM2) CHLTYPE(SDR) HBINT(300)\n");
+	put_to(&f->p.qm[0], "IN", "QM2", "one", 3);
+	pair_wait_depth(&f->p, 1, "IN", 1);
+	assert_int_equal(qm_signal_agents(&f->p.qm[1], "answer", SIGSTOP), 1);
+	put_to(&f->p.qm[0], "IN", "QM2", body, len);
 	/* it stalls meanwhile; if it does not, this proves less */
 	(void)poll(NULL, 0, 1000);
-	proc_kill9(&f->qm[0].proc);
+	proc_kill9(&f->p.qm[0].proc);
 	end = test_now_ms() + PROC_DEADLINE_MS;
-	while (qm_signal_agents(&f->qm[0], "dial", 0) > 0) {
+	while (qm_signal_agents(&f->p.qm[0], "dial", 0) > 0) {
 		if (test_now_ms() > end)
 			fail_msg("the sender goes on without a queue manager");
 		(void)poll(NULL, 0, 20);
 	}
-	qm_start(&f->qm[0]);
-	wait_for_depth(f, 1, "IN", 2);
-	(void)qm_signal_agents(&f->qm[1], "answer", SIGCONT);
-	wait_for_depth(f, 0, "QM2", 0);
-	assert_int_equal(depth_of(&f->qm[1], "IN"), 2);
+	qm_start(&f->p.qm[0]);
+	pair_wait_depth(&f->p, 1, "IN", 2);
+	(void)qm_signal_agents(&f->p.qm[1], "answer", SIGCONT);
+	pair_wait_depth(&f->p, 0, "QM2", 0);
+	assert_int_equal(qm_depth(&f->p.qm[1], "IN"), 2);
 	free(body);
 }
 
@@ -424,11 +358,11 @@ check_shown(const struct fixture *f, const char *expected)
 	char bin[PATH_MAX], log[PATH_MAX], *out;
 
 	proc_bin("mqget", bin, sizeof(bin));
-	(void)snprintf(log, sizeof(log), "%.4000s/mqget.log", f->dir.path);
+	(void)snprintf(log, sizeof(log), "%.4000s/mqget.log", f->p.dir.path);
 	assert_int_equal(
-	    proc_run((const char *const[]){bin, "--root", f->qm[1].root,
+	    proc_run((const char *const[]){bin, "--root", f->p.qm[1].root,
 			 "--browse", "--wait", "30000", "--count", "1",
-			 "--format", "json", f->qm[1].name, DEAD_QUEUE, NULL},
+			 "--format", "json", f->p.qm[1].name, DEAD_QUEUE, NULL},
 		"", log, &out),
 	    0);
 	if (strstr(out, expected) == NULL)
@@ -441,23 +375,23 @@ test_undeliverable_messages_are_dead_lettered_in_their_place(void **state)
 {
 	struct fixture *f = *state;
 
-	put_to(&f->qm[0], "IN", "QM2", "before", 6);
-	put_to(&f->qm[0], "NOSUCH", "QM2", "lost", 4);
-	put_to(&f->qm[0], "SYSTEM.DEFAULT.LOCAL.QUEUE", "QM2", "sly", 3);
-	put_to(&f->qm[0], "IN", "QM2", "after", 5);
+	put_to(&f->p.qm[0], "IN", "QM2", "before", 6);
+	put_to(&f->p.qm[0], "NOSUCH", "QM2", "lost", 4);
+	put_to(&f->p.qm[0], "SYSTEM.DEFAULT.LOCAL.QUEUE", "QM2", "sly", 3);
+	put_to(&f->p.qm[0], "IN", "QM2", "after", 5);
 	check_shown(f,
 	    "\"deadLetter\":{\"reason\":2085,\"reasonName\":"
 	    "\"UNKNOWN_OBJECT\",\"queue\":\"NOSUCH\",\"qmgr\":\"QM2\"");
 	check_shown(f, "\"body\":\"lost\"");
-	get_dead_letter(&f->qm[1], 2085, "NOSUCH", "lost");
-	get_dead_letter(&f->qm[1], 2035, "SYSTEM.DEFAULT.LOCAL.QUEUE", "sly");
-	wait_for_depth(f, 1, "IN", 2);
+	get_dead_letter(&f->p.qm[1], 2085, "NOSUCH", "lost");
+	get_dead_letter(&f->p.qm[1], 2035, "SYSTEM.DEFAULT.LOCAL.QUEUE", "sly");
+	pair_wait_depth(&f->p, 1, "IN", 2);
 	for (int i = 0; i < 3; i++)
-		put_to(&f->qm[0], "SMALL", "QM2", "full", 4);
+		put_to(&f->p.qm[0], "SMALL", "QM2", "full", 4);
 	/* two fit; the third is tried for 2 x 300 ms first */
-	get_dead_letter(&f->qm[1], 2053, "SMALL", "full");
-	assert_int_equal(depth_of(&f->qm[1], "SMALL"), 2);
-	wait_for_depth(f, 0, "QM2", 0);
+	get_dead_letter(&f->p.qm[1], 2053, "SMALL", "full");
+	assert_int_equal(qm_depth(&f->p.qm[1], "SMALL"), 2);
+	pair_wait_depth(&f->p, 0, "QM2", 0);
 }
 
 static void
@@ -465,16 +399,16 @@ test_without_a_dead_letter_queue_the_message_waits_at_the_sender(void **state)
 {
 	struct fixture *f = *state;
 
-	qm_mqsc(&f->qm[1], "ALTER QMGR DEADQ(' ')\n");
-	put_to(&f->qm[0], "IN", "QM2", "before", 6);
-	put_to(&f->qm[0], "LATER", "QM2", "patience", 8);
-	put_to(&f->qm[0], "IN", "QM2", "after", 5);
-	wait_for_depth(f, 1, "IN", 1);
-	wait_for_depth(f, 0, "QM2", 2);
-	qm_mqsc(&f->qm[1], "DEFINE QLOCAL(LATER)\n");
-	wait_for_depth(f, 1, "LATER", 1);
-	wait_for_depth(f, 1, "IN", 2);
-	wait_for_depth(f, 0, "QM2", 0);
+	qm_mqsc(&f->p.qm[1], "ALTER QMGR DEADQ(' ')\n");
+	put_to(&f->p.qm[0], "IN", "QM2", "before", 6);
+	put_to(&f->p.qm[0], "LATER", "QM2", "patience", 8);
+	put_to(&f->p.qm[0], "IN", "QM2", "after", 5);
+	pair_wait_depth(&f->p, 1, "IN", 1);
+	pair_wait_depth(&f->p, 0, "QM2", 2);
+	qm_mqsc(&f->p.qm[1], "DEFINE QLOCAL(LATER)\n");
+	pair_wait_depth(&f->p, 1, "LATER", 1);
+	pair_wait_depth(&f->p, 1, "IN", 2);
+	pair_wait_depth(&f->p, 0, "QM2", 0);
 }
 
 /* QM1 thinks that QMX is behind QM2, and QM2 that it is behind QM1. */
@@ -482,38 +416,35 @@ static void
 test_a_loop_ends_at_the_hop_limit(void **state)
 {
 	struct fixture *f = *state;
-	int port = proc_free_port();
 	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
 	char text[1024];
 
-	(void)snprintf(text, sizeof(text),
+	qm_mqsc(&f->p.qm[0],
 	    "DEFINE QREMOTE(QMX) RQMNAME(QMX) XMITQ(QM2)\n"
 	    "ALTER QMGR HOPLIMIT(5)\n"
-	    "DEFINE CHANNEL(QM2.QM1) CHLTYPE(RCVR) SSLPEER('CN=QM2')\n"
-	    "DEFINE LISTENER(TCP) TRPTYPE(TCP) IPADDR('127.0.0.1') PORT(%d)\n"
-	    "START LISTENER(TCP)\n",
-	    port);
-	qm_mqsc(&f->qm[0], text);
+	    "DEFINE CHANNEL(QM2.QM1) CHLTYPE(RCVR) SSLPEER('CN=QM2')\n");
+	qm_listen(&f->p.qm[0]);
 	(void)snprintf(text, sizeof(text),
 	    "DEFINE QREMOTE(QMX) RQMNAME(QMX) XMITQ(QM1)\n"
 	    "DEFINE QLOCAL(QM1) USAGE(XMITQ)\n"
 	    "ALTER QMGR HOPLIMIT(5)\n"
 	    "DEFINE CHANNEL(QM2.QM1) CHLTYPE(SDR) XMITQ(QM1) "
 	    "CONNAME('127.0.0.1(%d)') SSLPEER('CN=QM1') SHORTTMR(1)\n",
-	    port);
-	qm_mqsc(&f->qm[1], text);
-	put_to(&f->qm[0], "ANY", "QMX", "round", 5);
-	while (
-	    depth_of(&f->qm[0], DEAD_QUEUE) + depth_of(&f->qm[1], DEAD_QUEUE) ==
-	    0) {
+	    f->p.qm[0].port);
+	qm_mqsc(&f->p.qm[1], text);
+	put_to(&f->p.qm[0], "ANY", "QMX", "round", 5);
+	while (qm_depth(&f->p.qm[0], DEAD_QUEUE) +
+		   qm_depth(&f->p.qm[1], DEAD_QUEUE) ==
+	       0) {
 		if (test_now_ms() > end)
-			proc_die(&f->qm[0].proc, "it goes round and round");
+			proc_die(&f->p.qm[0].proc, "it goes round and round");
 		(void)poll(NULL, 0, 20);
 	}
-	assert_true(log_has(&f->qm[0], "reason=10018") ||
-		    log_has(&f->qm[1], "reason=10018"));
-	wait_for_depth(f, 0, "QM2", 0);
-	wait_for_depth(f, 1, "QM1", 0);
+	assert_true(qm_log_count(&f->p.qm[0], "reason=10018", "") +
+			qm_log_count(&f->p.qm[1], "reason=10018", "") >
+		    0);
+	pair_wait_depth(&f->p, 0, "QM2", 0);
+	pair_wait_depth(&f->p, 1, "QM1", 0);
 }
 
 /* ---- large ones ---- */
@@ -535,8 +466,8 @@ test_large_messages_pass_unchanged(void **state)
 		for (size_t k = 0; k < sizes[i]; k++)
 			body[k] = (uint8_t)(k % 4093 == 0 ? mqrand_next(&seed)
 							  : k * 31);
-		put_to(&f->qm[0], "IN", "QM2", body, sizes[i]);
-		conn = qm_connect(&f->qm[1]);
+		put_to(&f->p.qm[0], "IN", "QM2", body, sizes[i]);
+		conn = qm_connect(&f->p.qm[1]);
 		queue = open_queue(conn, "IN", MQI_OO_INPUT_SHARED);
 		OK(mqi_get_msg(queue, NULL, &opts, &msg));
 		assert_int_equal(mqi_msg_len(msg), sizes[i]);
@@ -567,26 +498,21 @@ stop_and_copy(struct qm *q, const char *from, const char *to)
 static void
 restore_and_expect(struct fixture *f, int which, const char *text)
 {
-	struct qm *q = &f->qm[which];
-	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
+	struct qm *q = &f->p.qm[which];
 
-	put_to(&f->qm[0], "IN", "QM2", "one", 3);
-	wait_for_depth(f, 1, "IN", 1);
-	wait_for_depth(f, 0, "QM2", 0);
+	put_to(&f->p.qm[0], "IN", "QM2", "one", 3);
+	pair_wait_depth(&f->p, 1, "IN", 1);
+	pair_wait_depth(&f->p, 0, "QM2", 0);
 	stop_and_copy(q, q->name, "backup");
-	put_to(&f->qm[0], "IN", "QM2", "two", 3);
-	wait_for_depth(f, 1, "IN", 2);
-	wait_for_depth(f, 0, "QM2", 0);
+	put_to(&f->p.qm[0], "IN", "QM2", "two", 3);
+	pair_wait_depth(&f->p, 1, "IN", 2);
+	pair_wait_depth(&f->p, 0, "QM2", 0);
 	stop_and_copy(q, "backup", q->name);
-	put_to(&f->qm[0], "IN", "QM2", "three", 5);
-	while (!log_has(&f->qm[0], text)) {
-		if (test_now_ms() > end)
-			proc_die(&f->qm[0].proc, "the backup is not noticed");
-		(void)poll(NULL, 0, 50);
-	}
+	put_to(&f->p.qm[0], "IN", "QM2", "three", 5);
+	pair_wait_log(&f->p, 0, 1, text, "");
 	/* nothing is skipped, nothing comes twice */
-	assert_int_equal(depth_of(&f->qm[1], "IN"), which == 0 ? 2 : 1);
-	assert_int_equal(depth_of(&f->qm[0], "QM2"), 1);
+	assert_int_equal(qm_depth(&f->p.qm[1], "IN"), which == 0 ? 2 : 1);
+	assert_int_equal(qm_depth(&f->p.qm[0], "QM2"), 1);
 }
 
 static void

@@ -17,7 +17,6 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,52 +24,24 @@
 #include <unistd.h>
 
 #include "proto/chan.h"
-#include "tests/lib/qm.h"
+#include "tests/lib/pair.h"
 #include "tls/tls_ca.h"
 
 #define OK(call) assert_int_equal((call), MQI_OK)
 #define N_CROWD 40
 
 struct fixture {
-	struct tmpdir dir;
-	struct qm qm[2];
-	int port;
-	unsigned n_put;
+	struct pair p;
 	char why[MQTLS_WHY_LEN];
 };
 
 /* ---- the real channel ---- */
 
-static uint64_t
-depth_of(const struct qm *q, const char *name)
-{
-	mqi_conn *conn = qm_connect(q);
-	struct mqi_queue_info info = {0};
-	mqi_queue *queue = NULL;
-
-	OK(mqi_open(conn, name, NULL, MQI_OO_INQUIRE, &queue));
-	OK(mqi_inquire(queue, &info));
-	OK(mqi_disconnect(conn));
-	return info.depth;
-}
-
 static void
 real_one_works(struct fixture *f)
 {
-	mqi_conn *conn = qm_connect(&f->qm[0]);
-	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
-	mqi_queue *queue = NULL;
-
-	OK(mqi_open(conn, "IN", "QM2", MQI_OO_OUTPUT, &queue));
-	OK(mqi_put(queue, NULL, NULL, "x", 1));
-	OK(mqi_disconnect(conn));
-	f->n_put++;
-	while (depth_of(&f->qm[1], "IN") < f->n_put) {
-		if (test_now_ms() > end)
-			proc_die(&f->qm[1].proc, "the channel is disturbed");
-		(void)poll(NULL, 0, 10);
-	}
-	assert_int_equal(depth_of(&f->qm[1], "IN"), f->n_put);
+	pair_put(&f->p, 1, 0);
+	pair_get(&f->p);
 }
 
 static void
@@ -81,9 +52,9 @@ issue(struct fixture *f, const char *ca, const char *name, const char *out,
 	struct mqtls_issue i = {
 	    .ca_dir = ca_dir, .out_dir = out_dir, .name = name, .days = days};
 
-	(void)snprintf(ca_dir, sizeof(ca_dir), "%.1000s/%s", f->dir.path, ca);
+	(void)snprintf(ca_dir, sizeof(ca_dir), "%.1000s/%s", f->p.dir.path, ca);
 	(void)snprintf(
-	    out_dir, sizeof(out_dir), "%.1000s/%s", f->dir.path, out);
+	    out_dir, sizeof(out_dir), "%.1000s/%s", f->p.dir.path, out);
 	if (mqtls_ca_issue(&i, f->why) != MQI_OK)
 		fail_msg("%s", f->why);
 }
@@ -92,36 +63,16 @@ static int
 setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	char text[1024];
+	char foreign[PATH_MAX];
 
-	(void)signal(SIGPIPE, SIG_IGN);
-	f->port = proc_free_port();
-	tmpdir_make(&f->dir);
-	for (int i = 0; i < 2; i++) {
-		qm_create(&f->qm[i], &f->dir, i == 0 ? "QM1" : "QM2");
-		qm_tls(&f->qm[i], &f->dir);
-		qm_start(&f->qm[i]);
-	}
+	pair_init(&f->p);
 	issue(f, "ca", "QM3", "qm3", 5);
 	issue(f, "ca", "QM1", "expired", -1);
-	(void)snprintf(text, sizeof(text), "%.1000s/foreign-ca", f->dir.path);
-	OK(mqtls_ca_init(text, "Foreign", 5, f->why));
+	(void)snprintf(
+	    foreign, sizeof(foreign), "%.1000s/foreign-ca", f->p.dir.path);
+	OK(mqtls_ca_init(foreign, "Foreign", 5, f->why));
 	issue(f, "foreign-ca", "QM1", "foreign", 5);
-	(void)snprintf(text, sizeof(text),
-	    "DEFINE QLOCAL(IN)\n"
-	    "DEFINE CHANNEL(QM1.QM2) CHLTYPE(RCVR) SSLPEER('CN=QM1')\n"
-	    "DEFINE LISTENER(TCP) TRPTYPE(TCP) IPADDR('127.0.0.1') PORT(%d) "
-	    "CONTROL(QMGR)\n"
-	    "START LISTENER(TCP)\n",
-	    f->port);
-	qm_mqsc(&f->qm[1], text);
-	(void)snprintf(text, sizeof(text),
-	    "DEFINE QLOCAL(QM2) USAGE(XMITQ)\n"
-	    "DEFINE CHANNEL(QM1.QM2) CHLTYPE(SDR) XMITQ(QM2) "
-	    "CONNAME('127.0.0.1(%d)') SSLPEER('CN=QM2') SHORTTMR(1) "
-	    "SHORTRTY(1000)\n",
-	    f->port);
-	qm_mqsc(&f->qm[0], text);
+	pair_channel(&f->p, "QM1.QM2");
 	*state = f;
 	real_one_works(f);
 	return 0;
@@ -132,9 +83,7 @@ teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	for (int i = 0; i < 2; i++)
-		qm_fini(&f->qm[i]);
-	tmpdir_free(&f->dir);
+	pair_fini(&f->p);
 	free(f);
 	return 0;
 }
@@ -147,7 +96,7 @@ knock_from(const struct fixture *f, in_addr_t from)
 	struct sockaddr_in own = {
 	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(from)};
 	struct sockaddr_in sin = {.sin_family = AF_INET,
-	    .sin_port = htons((uint16_t)f->port),
+	    .sin_port = htons((uint16_t)f->p.qm[1].port),
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct timeval limit = {.tv_sec = PROC_DEADLINE_MS / 1000};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -188,7 +137,7 @@ wait_logged(struct fixture *f, const char *a, const char *b)
 
 	for (;;) {
 		char line[8192];
-		FILE *file = fopen(f->qm[1].proc.log, "re");
+		FILE *file = fopen(f->p.qm[1].proc.log, "re");
 
 		assert_non_null(file);
 		while (fgets(line, sizeof(line), file) != NULL) {
@@ -202,7 +151,7 @@ wait_logged(struct fixture *f, const char *a, const char *b)
 		(void)fclose(file);
 		if (test_now_ms() > end) {
 			fprintf(stderr, "no line with '%s' and '%s'\n", a, b);
-			proc_die(&f->qm[1].proc, "the log");
+			proc_die(&f->p.qm[1].proc, "the log");
 		}
 		(void)poll(NULL, 0, 10);
 	}
@@ -221,11 +170,11 @@ tls_knock(struct fixture *f, const char *dir, SSL_CTX **ret_ctx)
 	assert_non_null(ctx);
 	if (dir != NULL) {
 		(void)snprintf(path, sizeof(path), "%.1000s/%s/cert.pem",
-		    f->dir.path, dir);
+		    f->p.dir.path, dir);
 		assert_int_equal(
 		    SSL_CTX_use_certificate_chain_file(ctx, path), 1);
-		(void)snprintf(
-		    path, sizeof(path), "%.1000s/%s/key.pem", f->dir.path, dir);
+		(void)snprintf(path, sizeof(path), "%.1000s/%s/key.pem",
+		    f->p.dir.path, dir);
 		assert_int_equal(
 		    SSL_CTX_use_PrivateKey_file(ctx, path, SSL_FILETYPE_PEM),
 		    1);

@@ -20,7 +20,6 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +32,7 @@
 #include "base/rand.h"
 #include "proto/chan.h"
 #include "proto/desc.h"
-#include "tests/lib/qm.h"
+#include "tests/lib/pair.h"
 #include "tls/tls_ca.h"
 
 #define OK(call) assert_int_equal((call), MQI_OK)
@@ -45,10 +44,7 @@
 #define LIMIT_S 20
 
 struct fixture {
-	struct tmpdir dir;
-	struct qm qm[2];
-	int port;
-	unsigned n_put;
+	struct pair p;
 };
 
 /* A connection of the hostile one. */
@@ -65,78 +61,36 @@ struct foe {
 
 /* ---- the two queue managers ---- */
 
-static uint64_t
-depth_of(const struct qm *q, const char *name)
-{
-	mqi_conn *conn = qm_connect(q);
-	struct mqi_queue_info info = {0};
-	mqi_queue *queue = NULL;
-
-	OK(mqi_open(conn, name, NULL, MQI_OO_INQUIRE, &queue));
-	OK(mqi_inquire(queue, &info));
-	OK(mqi_disconnect(conn));
-	return info.depth;
-}
-
 /* The other partner's channel goes on. */
 static void
 other_one_works(struct fixture *f)
 {
-	mqi_conn *conn = qm_connect(&f->qm[0]);
-	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
-	mqi_queue *queue = NULL;
-
-	OK(mqi_open(conn, "IN", "QM2", MQI_OO_OUTPUT, &queue));
-	OK(mqi_put(queue, NULL, NULL, "x", 1));
-	OK(mqi_disconnect(conn));
-	f->n_put++;
-	while (depth_of(&f->qm[1], "IN") < f->n_put) {
-		if (test_now_ms() > end)
-			proc_die(&f->qm[1].proc, "another one is disturbed");
-		(void)poll(NULL, 0, 10);
-	}
+	pair_put(&f->p, 1, 0);
+	pair_get(&f->p);
 }
 
 static int
 setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	char text[2048], why[MQTLS_WHY_LEN], ca[PATH_MAX], out[PATH_MAX];
+	char text[512], why[MQTLS_WHY_LEN], ca[PATH_MAX], out[PATH_MAX];
 	struct mqtls_issue issue = {
 	    .ca_dir = ca, .out_dir = out, .name = "QM3", .days = 5};
 
-	(void)signal(SIGPIPE, SIG_IGN);
-	f->port = proc_free_port();
-	tmpdir_make(&f->dir);
-	for (int i = 0; i < 2; i++) {
-		qm_create(&f->qm[i], &f->dir, i == 0 ? "QM1" : "QM2");
-		qm_tls(&f->qm[i], &f->dir);
-		qm_start(&f->qm[i]);
-	}
-	(void)snprintf(ca, sizeof(ca), "%.1000s/ca", f->dir.path);
-	(void)snprintf(out, sizeof(out), "%.1000s/qm3", f->dir.path);
+	pair_init(&f->p);
+	(void)snprintf(ca, sizeof(ca), "%.1000s/ca", f->p.dir.path);
+	(void)snprintf(out, sizeof(out), "%.1000s/qm3", f->p.dir.path);
 	if (mqtls_ca_issue(&issue, why) != MQI_OK)
 		fail_msg("%s", why);
 	(void)snprintf(text, sizeof(text),
-	    "DEFINE QLOCAL(IN) MAXDEPTH(1000000)\n"
+	    "ALTER QLOCAL(IN) MAXDEPTH(1000000)\n"
 	    "DEFINE QLOCAL(FOE) MAXDEPTH(1000000)\n"
-	    "DEFINE CHANNEL(QM1.QM2) CHLTYPE(RCVR) SSLPEER('CN=QM1')\n"
 	    "DEFINE CHANNEL(QM3.QM2) CHLTYPE(RCVR) SSLPEER('CN=QM3') "
-	    "MAXMSGL(%u) HBINT(1)\n"
-	    "DEFINE LISTENER(TCP) TRPTYPE(TCP) IPADDR('127.0.0.1') PORT(%d) "
-	    "CONTROL(QMGR)\n"
-	    "START LISTENER(TCP)\n",
-	    MAX_MSG, f->port);
-	qm_mqsc(&f->qm[1], text);
-	(void)snprintf(text, sizeof(text),
-	    "DEFINE QLOCAL(QM2) USAGE(XMITQ)\n"
-	    "DEFINE CHANNEL(QM1.QM2) CHLTYPE(SDR) XMITQ(QM2) "
-	    "CONNAME('127.0.0.1(%d)') SSLPEER('CN=QM2') SHORTTMR(1) "
-	    "SHORTRTY(1000)\n",
-	    f->port);
-	qm_mqsc(&f->qm[0], text);
+	    "MAXMSGL(%u) HBINT(1)\n",
+	    MAX_MSG);
+	qm_mqsc(&f->p.qm[1], text);
+	pair_channel(&f->p, "QM1.QM2");
 	*state = f;
-	/* then somebody listens */
 	other_one_works(f);
 	return 0;
 }
@@ -146,9 +100,7 @@ teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	for (int i = 0; i < 2; i++)
-		qm_fini(&f->qm[i]);
-	tmpdir_free(&f->dir);
+	pair_fini(&f->p);
 	free(f);
 	return 0;
 }
@@ -157,8 +109,8 @@ static void
 check_memory(const struct fixture *f)
 {
 	pid_t pids[QM_AGENTS_MAX];
-	unsigned n = qm_agents(&f->qm[1], "answer", pids, MQ_ARRAY_LEN(pids));
-	uint64_t qmgr = qm_rss(f->qm[1].proc.pid), most = 0;
+	unsigned n = qm_agents(&f->p.qm[1], "answer", pids, MQ_ARRAY_LEN(pids));
+	uint64_t qmgr = qm_rss(f->p.qm[1].proc.pid), most = 0;
 
 	assert_true(n > 0);
 	for (unsigned i = 0; i < n; i++) {
@@ -202,9 +154,11 @@ use_certificate(struct fixture *f, SSL_CTX *ctx)
 {
 	char path[PATH_MAX];
 
-	(void)snprintf(path, sizeof(path), "%.1000s/qm3/cert.pem", f->dir.path);
+	(void)snprintf(
+	    path, sizeof(path), "%.1000s/qm3/cert.pem", f->p.dir.path);
 	assert_int_equal(SSL_CTX_use_certificate_chain_file(ctx, path), 1);
-	(void)snprintf(path, sizeof(path), "%.1000s/qm3/key.pem", f->dir.path);
+	(void)snprintf(
+	    path, sizeof(path), "%.1000s/qm3/key.pem", f->p.dir.path);
 	assert_int_equal(
 	    SSL_CTX_use_PrivateKey_file(ctx, path, SSL_FILETYPE_PEM), 1);
 }
@@ -214,7 +168,7 @@ foe_connect(struct fixture *f, const char *queue, bool has_cert)
 {
 	static const unsigned char alpn[] = "\x0dsluice-chan/1";
 	struct sockaddr_in sin = {.sin_family = AF_INET,
-	    .sin_port = htons((uint16_t)f->port),
+	    .sin_port = htons((uint16_t)f->p.qm[1].port),
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct timeval limit = {.tv_sec = LIMIT_S};
 	struct foe *e = calloc(1, sizeof(*e));
@@ -372,7 +326,7 @@ expect_error(struct fixture *f, struct foe *e, enum mqi_err reason)
 
 	(void)hear(e, MQCHAN_ERROR, &got);
 	if (got != (uint32_t)reason) {
-		proc_print_log(&f->qm[1].proc);
+		proc_print_log(&f->p.qm[1].proc);
 		fail_msg("reason %u instead of %u", got, (unsigned)reason);
 	}
 }
@@ -381,36 +335,7 @@ expect_error(struct fixture *f, struct foe *e, enum mqi_err reason)
 static void
 wait_for_foe(struct fixture *f, uint64_t n)
 {
-	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
-
-	while (depth_of(&f->qm[1], "FOE") < n) {
-		if (test_now_ms() > end)
-			proc_die(&f->qm[1].proc, "it does not arrive");
-		(void)poll(NULL, 0, 10);
-	}
-	assert_int_equal(depth_of(&f->qm[1], "FOE"), n);
-}
-
-static void
-wait_logged(const struct fixture *f, const char *text)
-{
-	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
-
-	for (;;) {
-		char line[8192];
-		FILE *file = fopen(f->qm[1].proc.log, "re");
-		bool found = false;
-
-		assert_non_null(file);
-		while (!found && fgets(line, sizeof(line), file) != NULL)
-			found = strstr(line, text) != NULL;
-		(void)fclose(file);
-		if (found)
-			return;
-		if (test_now_ms() > end)
-			proc_die(&f->qm[1].proc, text);
-		(void)poll(NULL, 0, 10);
-	}
+	pair_wait_depth(&f->p, 1, "FOE", n);
 }
 
 /* ---- the tests ---- */
@@ -437,7 +362,7 @@ test_tiny_messages_without_end_fill_no_memory(void **state)
 	other_one_works(f);
 	/* with ACKs unread this is a reset, and is told as one */
 	foe_free(e);
-	wait_logged(f, "the connection broke");
+	pair_wait_log(&f->p, 1, 1, "the connection broke", "");
 	mqbuf_fini(&b);
 }
 
@@ -510,7 +435,7 @@ test_what_is_said_twice_or_out_of_turn_is_refused(void **state)
 	foe_free(e);
 	/* a number again is what it has already */
 	e = foe_running(f, 53, "FOE");
-	before = depth_of(&f->qm[1], "FOE");
+	before = qm_depth(&f->p.qm[1], "FOE");
 	put_msg(e, &b, "x", 1, 1);
 	e->number = 0;
 	put_msg(e, &b, "y", 1, 1);
@@ -528,11 +453,11 @@ test_streams_of_one_partner_are_bounded(void **state)
 {
 	struct fixture *f = *state;
 	unsigned n = test_is_slow() ? 20 : 100;
-	uint64_t before = qm_rss(f->qm[1].proc.pid), after;
+	uint64_t before = qm_rss(f->p.qm[1].proc.pid), after;
 
 	for (unsigned i = 0; i < n; i++)
 		foe_free(foe_running(f, (uint8_t)(100 + i), "FOE"));
-	after = qm_rss(f->qm[1].proc.pid);
+	after = qm_rss(f->p.qm[1].proc.pid);
 	(void)printf("%u streams: %lld KiB\n", n,
 	    ((long long)after - (long long)before) / 1024);
 	if (!test_is_slow())
@@ -552,8 +477,9 @@ test_a_system_queue_is_not_put_to(void **state)
 	assert_true(say(e, &b));
 	/* it is a dead letter, with the reason */
 	assert_true(hear(e, MQCHAN_ACK, NULL));
-	assert_int_equal(depth_of(&f->qm[1], "SYSTEM.DEFAULT.LOCAL.QUEUE"), 0);
-	assert_int_equal(depth_of(&f->qm[1], "SYSTEM.DEAD.LETTER.QUEUE"), 1);
+	assert_int_equal(
+	    qm_depth(&f->p.qm[1], "SYSTEM.DEFAULT.LOCAL.QUEUE"), 0);
+	assert_int_equal(qm_depth(&f->p.qm[1], "SYSTEM.DEAD.LETTER.QUEUE"), 1);
 	foe_free(e);
 	mqbuf_fini(&b);
 	other_one_works(f);
@@ -593,7 +519,7 @@ wait_nameless(struct fixture *f, const char *channel, enum mqi_err want)
 		if (test_now_ms() > end) {
 			(void)fprintf(stderr, "%u instead of %u\n",
 			    (unsigned)got, (unsigned)want);
-			proc_die(&f->qm[1].proc, "one without a certificate");
+			proc_die(&f->p.qm[1].proc, "one without a certificate");
 		}
 		(void)poll(NULL, 0, 10);
 	}
@@ -608,21 +534,21 @@ test_one_without_a_certificate_gets_as_far_as_sslcauth_lets(void **state)
 
 	/* as long as no channel lets such ones in, TLS does not */
 	assert_int_equal(nameless_hello(f, "QM3.QM2"), MQI_E_CERTIFICATE);
-	qm_mqsc(&f->qm[1],
+	qm_mqsc(&f->p.qm[1],
 	    "DEFINE QLOCAL(NAMELESS)\n"
 	    "DEFINE CHANNEL(OPEN) CHLTYPE(RCVR) SSLCAUTH(OPTIONAL)\n"
 	    "DEFINE CHANNEL(NAMED) CHLTYPE(RCVR) SSLCAUTH(OPTIONAL) "
 	    "SSLPEER('CN=QM3')\n");
 	/* the record of the tests asks for a certificate of its authority */
 	wait_nameless(f, "OPEN", MQI_E_NOT_AUTHORIZED);
-	qm_mqsc(&f->qm[1],
+	qm_mqsc(&f->p.qm[1],
 	    "SET CHLAUTH('*') TYPE(ADDRESSMAP) ADDRESS('127.0.0.1') "
 	    "MCAUSER('nobody')\n"
 	    "SET AUTHREC OBJTYPE(QMGR) PRINCIPAL('nobody') AUTHADD(CONNECT)\n"
 	    "SET AUTHREC PROFILE(NAMELESS) OBJTYPE(QUEUE) "
 	    "PRINCIPAL('nobody') AUTHADD(PUT)\n");
 	assert_int_equal(nameless_hello(f, "QM3.QM2"), MQI_E_CERTIFICATE);
-	wait_logged(f, "SSLCAUTH(REQUIRED)");
+	pair_wait_log(&f->p, 1, 1, "SSLCAUTH(REQUIRED)", "");
 	assert_int_equal(nameless_hello(f, "NAMED"), MQI_E_NOT_AUTHORIZED);
 	/* what a certificate has begun is not theirs */
 	assert_int_equal(nameless_hello(f, "OPEN"), MQI_E_NOT_CURRENT);
@@ -634,10 +560,10 @@ test_one_without_a_certificate_gets_as_far_as_sslcauth_lets(void **state)
 	put_msg(e, &b, "x", 1, 1);
 	assert_true(say(e, &b));
 	if (!hear(e, MQCHAN_ACK, NULL))
-		proc_die(&f->qm[1].proc, "one that is let in puts nothing");
-	assert_int_equal(depth_of(&f->qm[1], "NAMELESS"), 1);
+		proc_die(&f->p.qm[1].proc, "one that is let in puts nothing");
+	assert_int_equal(qm_depth(&f->p.qm[1], "NAMELESS"), 1);
 	/* what was let in is judged again */
-	qm_mqsc(&f->qm[1],
+	qm_mqsc(&f->p.qm[1],
 	    "ALTER CHANNEL(OPEN) CHLTYPE(RCVR) SSLCAUTH(REQUIRED)\n"
 	    "REFRESH SECURITY\n");
 	expect_error(f, e, MQI_E_CERTIFICATE);

@@ -4,7 +4,6 @@
  * compressing, small messages and one in pieces, and what CHSTATUS says of it.
  */
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,145 +15,40 @@
 #include <string.h>
 
 #include "base/rand.h"
-#include "libmq/agent.h"
-#include "tests/lib/qm.h"
+#include "tests/lib/pair.h"
 
 #define OK(call) assert_int_equal((call), MQI_OK)
 
 #define SMALL 500u
 #define LARGE 1000000u
 
-struct fixture {
-	struct tmpdir dir;
-	struct qm qm[2];
-	int port;
-};
-
-static int
-setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-	char text[512];
-
-	f->port = proc_free_port();
-	tmpdir_make(&f->dir);
-	for (int i = 0; i < 2; i++) {
-		qm_create(&f->qm[i], &f->dir, i == 0 ? "QM1" : "QM2");
-		qm_tls(&f->qm[i], &f->dir);
-		qm_start(&f->qm[i]);
-	}
-	qm_mqsc(&f->qm[0], "DEFINE QLOCAL(QM2) USAGE(XMITQ)\n");
-	(void)snprintf(text, sizeof(text),
-	    "DEFINE QLOCAL(IN)\n"
-	    "DEFINE LISTENER(TCP) TRPTYPE(TCP) IPADDR('127.0.0.1') PORT(%d)\n"
-	    "START LISTENER(TCP)\n",
-	    f->port);
-	qm_mqsc(&f->qm[1], text);
-	*state = f;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	for (int i = 0; i < 2; i++)
-		qm_fini(&f->qm[i]);
-	tmpdir_free(&f->dir);
-	free(f);
-	return 0;
-}
-
 static void
-define(struct fixture *f, const char *sender, const char *receiver)
+define(struct pair *p, const char *sender, const char *receiver)
 {
-	char text[512];
+	char attrs[128];
 
-	(void)snprintf(text, sizeof(text),
-	    "DEFINE CHANNEL(C) CHLTYPE(RCVR) SSLPEER('CN=QM1') COMPMSG(%s) "
-	    "REPLACE\n",
-	    receiver);
-	qm_mqsc(&f->qm[1], text);
-	(void)snprintf(text, sizeof(text),
-	    "DEFINE CHANNEL(C) CHLTYPE(SDR) SSLPEER('CN=QM2') XMITQ(QM2) "
-	    "CONNAME('127.0.0.1(%d)') COMPMSG(%s) SHORTTMR(1) REPLACE\n",
-	    f->port, sender);
-	qm_mqsc(&f->qm[0], text);
+	(void)snprintf(attrs, sizeof(attrs), "COMPMSG(%s) REPLACE", receiver);
+	pair_receiver(p, "C", attrs);
+	(void)snprintf(attrs, sizeof(attrs), "COMPMSG(%s) REPLACE", sender);
+	pair_sender(p, "C", attrs);
 }
 
 /* ---- what is seen ---- */
 
-struct seen {
-	const char *keyword;
-	char value[300];
-	bool have;
-};
-
 static void
-take_row(void *arg, const struct mqctl_list *row)
-{
-	struct seen *s = arg;
-	const char *v = mqctl_list_get(row, s->keyword);
-
-	if (v == NULL)
-		return;
-	s->have = true;
-	(void)snprintf(s->value, sizeof(s->value), "%s", v);
-}
-
-/* A field of the last row of DISPLAY CHSTATUS(C); "" if there is none. */
-static void
-chstatus(const struct qm *q, struct seen *s)
-{
-	struct mqctl_command *cmd = calloc(1, sizeof(*cmd));
-	mqi_conn *conn = qm_connect(q);
-	char text[512];
-
-	mqctl_list_init(&cmd->attrs);
-	cmd->verb = MQCTL_DISPLAY;
-	cmd->noun = MQCTL_CHSTATUS;
-	(void)snprintf(cmd->name, sizeof(cmd->name), "C");
-	s->value[0] = '\0';
-	(void)!mqagent_command(conn, cmd, take_row, s, text, sizeof(text));
-	mqctl_command_fini(cmd);
-	free(cmd);
-	OK(mqi_disconnect(conn));
-}
-
-static void
-wait_for(const struct qm *q, const char *keyword, bool (*fits)(const char *))
+wait_until_it_saves_much(struct pair *p, int at)
 {
 	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
-	struct seen s = {.keyword = keyword};
+	char value[QM_VALUE_MAX];
 
-	for (chstatus(q, &s); !fits(s.value); chstatus(q, &s)) {
+	for (;;) {
+		qm_shown(&p->qm[at], MQCTL_CHSTATUS, "C", "COMPRATE", value);
+		if (strtoul(value, NULL, 10) > 50)
+			return;
 		if (test_now_ms() > end)
-			fail_msg("%s is '%s'", keyword, s.value);
+			fail_msg("COMPRATE is '%s'", value);
 		(void)poll(NULL, 0, 20);
 	}
-}
-
-static bool
-saves_much(const char *value)
-{
-	return strtoul(value, NULL, 10) > 50;
-}
-
-static bool
-is_there(const char *value)
-{
-	return value[0] != '\0';
-}
-
-static void
-check_way(const struct qm *q, const char *way)
-{
-	struct seen s = {.keyword = "COMPMSG"};
-
-	wait_for(q, "COMPMSG", is_there);
-	chstatus(q, &s);
-	assert_string_equal(s.value, way);
 }
 
 /* ---- messages ---- */
@@ -210,33 +104,32 @@ get_all(const struct qm *q, char *body)
 }
 
 static void
-run_way(struct fixture *f, const char *sender, const char *receiver,
-    const char *way)
+run_way(
+    struct pair *p, const char *sender, const char *receiver, const char *way)
 {
 	char *body = malloc(LARGE);
 
-	define(f, sender, receiver);
-	put_all(&f->qm[0], body);
-	get_all(&f->qm[1], body);
-	check_way(&f->qm[0], way);
-	check_way(&f->qm[1], way);
-	if (strcmp(way, "NONE") != 0) {
-		wait_for(&f->qm[0], "COMPRATE", saves_much);
-		wait_for(&f->qm[1], "COMPRATE", saves_much);
+	define(p, sender, receiver);
+	put_all(&p->qm[0], body);
+	get_all(&p->qm[1], body);
+	for (int at = 0; at < 2; at++) {
+		pair_wait_shown(p, at, MQCTL_CHSTATUS, "C", "COMPMSG", way);
+		if (strcmp(way, "NONE") != 0)
+			wait_until_it_saves_much(p, at);
 	}
-	qm_mqsc(&f->qm[0], "STOP CHANNEL(C) STATUS(INACTIVE)\n");
+	qm_mqsc(&p->qm[0], "STOP CHANNEL(C) STATUS(INACTIVE)\n");
 	free(body);
 }
 
 static void
 test_each_way_delivers_what_was_sent(void **state)
 {
-	struct fixture *f = *state;
+	struct pair *p = *state;
 
-	run_way(f, "LZ4FAST,ZLIBFAST", "ZLIBFAST,LZ4FAST", "LZ4FAST");
-	run_way(f, "ZLIBHIGH,NONE", "ZLIBHIGH", "ZLIBHIGH");
-	run_way(f, "LZ4FAST,ZLIBFAST", "ZLIBFAST", "ZLIBFAST");
-	run_way(f, "LZ4FAST", "NONE", "NONE");
+	run_way(p, "LZ4FAST,ZLIBFAST", "ZLIBFAST,LZ4FAST", "LZ4FAST");
+	run_way(p, "ZLIBHIGH,NONE", "ZLIBHIGH", "ZLIBHIGH");
+	run_way(p, "LZ4FAST,ZLIBFAST", "ZLIBFAST", "ZLIBFAST");
+	run_way(p, "LZ4FAST", "NONE", "NONE");
 }
 
 int
@@ -244,9 +137,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(
-		test_each_way_delivers_what_was_sent, setup, teardown),
+		test_each_way_delivers_what_was_sent, pair_setup,
+		pair_teardown),
 	};
 
-	(void)signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

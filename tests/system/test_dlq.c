@@ -95,25 +95,12 @@ put_dead(struct fixture *f, const char *queue, uint32_t reason, unsigned n)
 	OK(mqi_disconnect(conn));
 }
 
-static uint64_t
-depth_of(struct fixture *f, const char *name)
-{
-	mqi_conn *conn = qm_connect(&f->qm);
-	struct mqi_queue_info info = {0};
-	mqi_queue *handle = NULL;
-
-	OK(mqi_open(conn, name, NULL, MQI_OO_INQUIRE, &handle));
-	OK(mqi_inquire(handle, &info));
-	OK(mqi_disconnect(conn));
-	return info.depth;
-}
-
 static void
 wait_for_depth(struct fixture *f, const char *name, uint64_t least)
 {
 	uint64_t end = test_now_ms() + PROC_DEADLINE_MS;
 
-	while (depth_of(f, name) < least) {
+	while (qm_depth(&f->qm, name) < least) {
 		if (test_now_ms() > end)
 			proc_die(&f->handler, name);
 		(void)poll(NULL, 0, 1);
@@ -203,7 +190,7 @@ test_each_action_does_what_it_says(void **state)
 	msg = take(f, "FAULTS");
 	assert_string_equal(mqi_msg_md(msg)->format, "MQSTR");
 	mqi_msg_free(msg);
-	assert_int_equal(depth_of(f, DEAD_QUEUE), 2);
+	assert_int_equal(qm_depth(&f->qm, DEAD_QUEUE), 2);
 }
 
 static void
@@ -215,8 +202,9 @@ test_what_fails_goes_to_the_next_rule(void **state)
 	put_dead(f, "NOWHERE", MQI_E_Q_FULL, 2);
 	run_once(f, "ACTION(RETRY)\n"
 		    "DESTQ(SHUT) ACTION(FWD) FWDQ(FAULTS)\n");
-	assert_int_equal(depth_of(f, "FAULTS"), 3);
-	assert_int_equal(depth_of(f, DEAD_QUEUE), 2); /* every try failed */
+	assert_int_equal(qm_depth(&f->qm, "FAULTS"), 3);
+	assert_int_equal(
+	    qm_depth(&f->qm, DEAD_QUEUE), 2); /* every try failed */
 }
 
 static void
@@ -233,7 +221,7 @@ test_a_service_tries_again_and_takes_what_comes(void **state)
 	wait_for_depth(f, "SHUT", 2);
 	put_dead(f, "SHUT", MQI_E_PUT_INHIBITED, 3);
 	wait_for_depth(f, "SHUT", 5);
-	assert_int_equal(depth_of(f, DEAD_QUEUE), 0);
+	assert_int_equal(qm_depth(&f->qm, DEAD_QUEUE), 0);
 	proc_stop(&f->handler);
 }
 
@@ -254,8 +242,8 @@ test_a_kill_loses_and_doubles_nothing(void **state)
 		proc_kill9(&f->handler);
 	}
 	run_once(f, "ACTION(RETRY)\n");
-	assert_int_equal(depth_of(f, DEAD_QUEUE), 0);
-	assert_int_equal(depth_of(f, "IN"), MANY);
+	assert_int_equal(qm_depth(&f->qm, DEAD_QUEUE), 0);
+	assert_int_equal(qm_depth(&f->qm, "IN"), MANY);
 	conn = qm_connect(&f->qm);
 	handle = open_in(conn, "IN");
 	for (unsigned i = 0; i < MANY; i++) {

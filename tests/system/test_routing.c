@@ -146,19 +146,6 @@ take(int at, const char *name)
 	return msg;
 }
 
-static uint64_t
-depth_of(int at, const char *name)
-{
-	mqi_conn *conn = qm_connect(&ring.qm[at]);
-	struct mqi_queue_info info = {0};
-	mqi_queue *handle = NULL;
-
-	OK(mqi_open(conn, name, NULL, MQI_OO_INQUIRE, &handle));
-	OK(mqi_inquire(handle, &info));
-	OK(mqi_disconnect(conn));
-	return info.depth;
-}
-
 static void
 assert_is_report(const mqi_msg *msg, const struct mqi_md *about,
     enum mqi_err feedback, const void *body, size_t len)
@@ -189,7 +176,7 @@ test_an_undeliverable_message_comes_back_to_its_sender(void **state)
 	assert_is_report(msg, &md, MQI_E_UNKNOWN_OBJECT, "hello", 5);
 	assert_string_equal(mqi_msg_md(msg)->reply_to_qmgr, "QM3");
 	mqi_msg_free(msg);
-	assert_int_equal(depth_of(2, DEAD_QUEUE), 0);
+	assert_int_equal(qm_depth(&ring.qm[2], DEAD_QUEUE), 0);
 }
 
 /* Its unit of work moves the position and puts nothing. */
@@ -206,7 +193,7 @@ test_a_message_that_asks_for_it_is_discarded(void **state)
 	msg = take(1, "IN");
 	assert_memory_equal(mqi_msg_body(msg), "later", 5);
 	mqi_msg_free(msg);
-	assert_int_equal(depth_of(1, DEAD_QUEUE), 0);
+	assert_int_equal(qm_depth(&ring.qm[1], DEAD_QUEUE), 0);
 }
 
 static void
@@ -270,7 +257,7 @@ test_a_report_without_a_place_is_a_dead_letter(void **state)
 	OK(mqdlh_decode(mqi_msg_body(msg), mqi_msg_len(msg), &h));
 	assert_string_equal(h.queue, "NO.REPLY.QUEUE");
 	mqi_msg_free(msg);
-	assert_int_equal(depth_of(1, DEAD_QUEUE), 0);
+	assert_int_equal(qm_depth(&ring.qm[1], DEAD_QUEUE), 0);
 }
 
 /* ---- expiry ---- */
@@ -304,7 +291,7 @@ test_a_message_expires_while_its_channel_is_stopped(void **state)
 	put_at_1("IN", "QM3", &md, "hello", 5);
 	message(&md, MQI_RO_NONE);
 	put_at_1("IN", "QM3", &md, "later", 5);
-	while (depth_of(1, "NEXT") < 2)
+	while (qm_depth(&ring.qm[1], "NEXT") < 2)
 		(void)poll(NULL, 0, 1);
 	(void)poll(NULL, 0, 400); /* it is its life that is over */
 	qm_mqsc(&ring.qm[1], "START CHANNEL(QM2.QM3)\n");
@@ -315,7 +302,7 @@ test_a_message_expires_while_its_channel_is_stopped(void **state)
 	assert_int_equal(mqi_msg_md(msg)->feedback, MQI_FB_EXPIRATION);
 	assert_memory_equal(mqi_msg_body(msg), "hello", 5);
 	mqi_msg_free(msg);
-	assert_int_equal(depth_of(2, DEAD_QUEUE), 0);
+	assert_int_equal(qm_depth(&ring.qm[2], DEAD_QUEUE), 0);
 }
 
 /* ---- ways ---- */
@@ -372,7 +359,7 @@ test_a_queue_manager_alias_chooses_the_way(void **state)
 	(void)state;
 	message(&md, MQI_RO_NONE);
 	put_at_1("IN", "QM3.FAST", &md, "fast", 4);
-	assert_int_equal(depth_of(0, "WAY"), 1);
+	assert_int_equal(qm_depth(&ring.qm[0], "WAY"), 1);
 	qm_mqsc(&ring.qm[0], "CLEAR QLOCAL(WAY)\n");
 }
 
@@ -399,7 +386,7 @@ test_a_reply_to_alias_chooses_the_way_of_replies(void **state)
 	OK(mqi_put(handle, NULL, &md, "answer", 6));
 	OK(mqi_disconnect(conn));
 	mqi_msg_free(msg);
-	assert_int_equal(depth_of(2, "WAY"), 1);
+	assert_int_equal(qm_depth(&ring.qm[2], "WAY"), 1);
 }
 
 /* ---- trace-route ---- */
@@ -452,10 +439,10 @@ test_a_way_is_shown_hop_by_hop(void **state)
 	assert_says(out, "\"arrived\":true");
 	free(out);
 	/* nothing of it stays there */
-	assert_int_equal(depth_of(2, "IN"), 0);
+	assert_int_equal(qm_depth(&ring.qm[2], "IN"), 0);
 	assert_int_equal(trace("IN", NULL, "30", &out), 0);
 	assert_int_equal(lines_of(out), 2);
-	assert_int_equal(depth_of(0, "IN"), 0);
+	assert_int_equal(qm_depth(&ring.qm[0], "IN"), 0);
 	free(out);
 }
 
@@ -477,7 +464,7 @@ test_a_way_that_ends_says_where_and_why(void **state)
 	assert_says(out, "QM1 cannot place it: 2085");
 	free(out);
 	for (int i = 0; i < N_QM; i++)
-		assert_int_equal(depth_of(i, DEAD_QUEUE), 0);
+		assert_int_equal(qm_depth(&ring.qm[i], DEAD_QUEUE), 0);
 }
 
 static void

@@ -122,20 +122,6 @@ wait_status(const struct fixture *f, const char *text, bool has)
 	}
 }
 
-static bool
-log_has(const struct fixture *f, const char *a, const char *b)
-{
-	char line[8192];
-	FILE *file = fopen(f->qm.proc.log, "re");
-	bool found = false;
-
-	assert_non_null(file);
-	while (!found && fgets(line, sizeof(line), file) != NULL)
-		found = strstr(line, a) != NULL && strstr(line, b) != NULL;
-	(void)fclose(file);
-	return found;
-}
-
 /* Flips a bit of the message in the file, wherever it has been written. */
 static bool
 flip_victim(const struct fixture *f)
@@ -185,7 +171,8 @@ test_a_bit_that_flips_in_service_is_found_and_told(void **state)
 		(void)poll(NULL, 0, 20);
 	}
 	wait_status(f, "\"SCRUBFND\":0", false);
-	assert_true(log_has(f, "store.damaged", "queue Q, message "));
+	assert_true(
+	    qm_log_count(&f->qm, "store.damaged", "queue Q, message ") > 0);
 	/* the others are served */
 	conn = qm_connect(&f->qm);
 	OK(mqi_open(conn, "Q", NULL, MQI_OO_INPUT_SHARED, &queue));
@@ -210,7 +197,8 @@ test_a_stop_does_not_wait_for_a_walk(void **state)
 	start_ms = test_now_ms();
 	proc_stop(&f->qm.proc);
 	assert_true(test_now_ms() - start_ms < 15000);
-	assert_false(log_has(f, "store.scrubbed", "not everything"));
+	assert_int_equal(
+	    qm_log_count(&f->qm, "store.scrubbed", "not everything"), 0);
 }
 
 int
