@@ -20,9 +20,6 @@
 #include "base/log.h"
 #include "qmgr/engine/engine_int.h"
 
-#define LOG_WINDOW_US 10000000u
-#define LOG_LINES 100u /* in each */
-
 void
 authorize_begin(struct engine *e)
 {
@@ -73,24 +70,14 @@ engine_record_is_of(
 static bool
 log_has_room(struct engine *e)
 {
-	struct refusals *r = &e->refusals;
+	uint64_t left_out;
 
-	if (r->lines > 0 && e->mono_us - r->since_us >= LOG_WINDOW_US) {
-		if (r->left_out > 0)
-			mqlog(MQLOG_WARN, "authority.refused",
-			    "%" PRIu64 " more refusals have no line here",
-			    r->left_out);
-		r->lines = 0;
-		r->left_out = 0;
-	}
-	if (r->lines == 0)
-		r->since_us = e->mono_us;
-	if (r->lines < LOG_LINES) {
-		r->lines++;
-		return true;
-	}
-	r->left_out++;
-	return false;
+	if (!mqloglimit_allows(&e->refusals, e->mono_us, &left_out))
+		return false;
+	if (left_out > 0)
+		mqlog(MQLOG_WARN, "authority.refused",
+		    "%" PRIu64 " more refusals have no line here", left_out);
+	return true;
 }
 
 static void

@@ -11,13 +11,6 @@
 
 struct handle;
 
-/* Lines in the log of what was refused. */
-struct refusals {
-	uint64_t since_us;
-	uint32_t lines;
-	uint64_t left_out;
-};
-
 void authorize_begin(struct engine *e);
 /* who: the session's identity, or that of authorize_alternate(). */
 enum mqi_err authorize_open(struct engine_session *s,

@@ -14,6 +14,7 @@
 #include <sys/queue.h>
 #include <uthash.h>
 
+#include "base/loglimit.h"
 #include "base/pool.h"
 #include "base/tree.h"
 #include "proto/desc.h"
@@ -528,7 +529,8 @@ struct engine {
 	struct store *store;
 	struct object_table *objects;
 	struct authority *authority;
-	struct refusals refusals;
+	struct mqloglimit lost_reports; /* their lines in the log */
+	struct mqloglimit refusals;     /* their lines in the log */
 	const struct engine_object *qmgr;
 	struct queue *queues;
 	struct session_list sessions;

@@ -13,6 +13,7 @@
  * letter, or is lost with a line in the log.  About a message in pieces it
  * carries no data.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,6 +187,23 @@ report_prepare(struct report *r, const struct msg *m, uint32_t option,
 	return true;
 }
 
+/* Who asks for reports that nobody takes does not fill the disk by it. */
+static void
+report_lost(struct engine *e, uint32_t feedback, const struct mqdesc_route *to,
+    enum mqi_err err)
+{
+	uint64_t left_out;
+
+	if (!mqloglimit_allows(&e->lost_reports, e->mono_us, &left_out))
+		return;
+	if (left_out > 0)
+		mqlog(MQLOG_WARN, "report.lost",
+		    "%" PRIu64 " more reports have no line here", left_out);
+	mqlog(MQLOG_WARN, "report.lost",
+	    "a report with feedback %u cannot be put on %s at %s: %s", feedback,
+	    to->queue, to->qmgr, mqi_strerror(err));
+}
+
 bool
 report_make(struct engine *e, const struct msg *m, uint32_t option,
     uint32_t feedback, struct report *ret)
@@ -204,9 +222,7 @@ report_make(struct engine *e, const struct msg *m, uint32_t option,
 	if (err == MQI_OK || report_to_dead_queue(r, &to, err) == MQI_OK)
 		return report_finish(r);
 	mqbuf_fini(&r->desc);
-	mqlog(MQLOG_WARN, "report.lost",
-	    "a report with feedback %u cannot be put on %s at %s: %s", feedback,
-	    to.queue, to.qmgr, mqi_strerror(err));
+	report_lost(r->e, feedback, &to, err);
 	return false;
 }
 

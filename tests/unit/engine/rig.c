@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -588,4 +589,24 @@ rig_backout(struct rig *r, unsigned n, uint32_t unit)
 
 	engine_backout(r->e, r->sessions[n].s, id, unit);
 	return rig_result(r, n, id);
+}
+
+unsigned
+rig_log_lines(void (*fn)(void), const char *text)
+{
+	FILE *f = tmpfile();
+	int saved = dup(STDERR_FILENO);
+	char line[2100];
+	unsigned n = 0;
+
+	assert_non_null(f);
+	assert_true(dup2(fileno(f), STDERR_FILENO) >= 0);
+	fn();
+	assert_true(dup2(saved, STDERR_FILENO) >= 0);
+	close(saved);
+	rewind(f);
+	while (fgets(line, sizeof(line), f) != NULL)
+		n += strstr(line, text) != NULL;
+	(void)fclose(f);
+	return n;
 }

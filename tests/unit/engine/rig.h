@@ -126,4 +126,7 @@ uint32_t rig_ask_get(struct rig *r, unsigned n, const struct mqlocal_get *req);
 
 #define RIG_GET(h) ((struct mqlocal_get){.handle = (h), .max_len = UINT32_MAX})
 
+/* How many lines with the text fn writes to the log. */
+unsigned rig_log_lines(void (*fn)(void), const char *text);
+
 #endif

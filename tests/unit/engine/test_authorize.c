@@ -330,27 +330,6 @@ test_refusal_says_who_what_and_why(void **state)
 	    "GROUP(staff) gives PUT");
 }
 
-/* Lines of the log that fn leads to, which hold the text. */
-static unsigned
-lines_of(void (*fn)(void), const char *text)
-{
-	FILE *f = tmpfile();
-	int saved = dup(STDERR_FILENO);
-	char line[2100];
-	unsigned n = 0;
-
-	assert_non_null(f);
-	assert_true(dup2(fileno(f), STDERR_FILENO) >= 0);
-	fn();
-	assert_true(dup2(saved, STDERR_FILENO) >= 0);
-	close(saved);
-	rewind(f);
-	while (fgets(line, sizeof(line), f) != NULL)
-		n += strstr(line, text) != NULL;
-	(void)fclose(f);
-	return n;
-}
-
 static void
 refuse_many(void)
 {
@@ -375,10 +354,10 @@ test_lines_about_refusals_are_bounded_and_the_others_counted(void **state)
 {
 	(void)state;
 	assert_int_equal(
-	    lines_of(refuse_many, "missing=PUT rule=\"no authority"), 100);
-	assert_int_equal(lines_of(refuse_many, "authority.refused"), 0);
+	    rig_log_lines(refuse_many, "missing=PUT rule=\"no authority"), 100);
+	assert_int_equal(rig_log_lines(refuse_many, "authority.refused"), 0);
 	assert_int_equal(
-	    lines_of(refuse_later, "900 more refusals have no line"), 1);
+	    rig_log_lines(refuse_later, "900 more refusals have no line"), 1);
 }
 
 /* ---- as another user ---- */

@@ -395,6 +395,35 @@ test_capexpry_is_the_most(void **state)
 	assert_int_equal(get(f, f->q, 0), MQI_E_NO_MSG_AVAILABLE);
 }
 
+/* ---- what is lost ---- */
+
+static struct fixture *loser;
+
+static void
+lose_reports(void)
+{
+	for (unsigned i = 0; i < 150; i++)
+		put(loser, (struct wish){.report = MQI_RO_COA, .body = "a"});
+}
+
+static void
+lose_reports_later(void)
+{
+	rig_advance_ms(&loser->r, 10000);
+	lose_reports();
+}
+
+static void
+test_lines_about_lost_reports_are_bounded_and_the_others_counted(void **state)
+{
+	loser = *state;
+	rig_define(&loser->r, MQATTR_QLOCAL, "REPLY", "PUT=DISABLED", NULL);
+	assert_int_equal(rig_log_lines(lose_reports, "report.lost"), 100);
+	assert_int_equal(rig_log_lines(lose_reports_later,
+			     "50 more reports have no line here"),
+	    1);
+}
+
 int
 main(void)
 {
@@ -412,6 +441,8 @@ main(void)
 	    TEST(test_poison_is_told_and_dead_lettered),
 	    TEST(test_poison_without_a_place_stays),
 	    TEST(test_capexpry_is_the_most),
+	    TEST(
+		test_lines_about_lost_reports_are_bounded_and_the_others_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
