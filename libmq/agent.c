@@ -589,6 +589,41 @@ mqagent_stream_ack(mqagent_stream *s, uint64_t number)
 	return mqconn_leave(c, mqwire_queued(c, mark, NULL), NULL);
 }
 
+enum mqi_err
+mqagent_stream_limit(mqagent_stream *s, uint32_t max_msg_len)
+{
+	const struct mqlocal_stream_limit v = {
+	    .handle = s->handle, .max_msg_len = max_msg_len};
+	mqi_conn *c = s->conn;
+	enum mqi_err err;
+	size_t mark;
+
+	err = mqconn_enter(c);
+	if (err != MQI_OK)
+		return err;
+	mark = c->out.next.len;
+	mqlocal_encode_stream_limit(&c->out.next, 0, &v);
+	return mqconn_leave(c, mqwire_queued(c, mark, NULL), NULL);
+}
+
+static void
+encode_remove(struct mqbuf *b, uint32_t id, const void *v)
+{
+	mqlocal_encode_stream_remove(b, id, v);
+}
+
+enum mqi_err
+mqagent_unit_remove(mqi_unit *unit, const mqagent_stream *s, uint64_t number)
+{
+	struct mqlocal_stream_remove v;
+
+	if (unit == NULL || s == NULL)
+		return MQI_E_INVAL;
+	v = (struct mqlocal_stream_remove){
+	    .handle = s->handle, .unit = unit->number, .number = number};
+	return mqunit_ask(unit, encode_remove, &v);
+}
+
 mqagent_stream *
 mqagent_stream_close(mqagent_stream *s)
 {

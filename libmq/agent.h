@@ -96,6 +96,14 @@ MQI_CHECK enum mqi_err mqagent_stream_bind(
 MQI_CHECK enum mqi_err mqagent_stream_credit(
     mqagent_stream *s, uint32_t max_msgs, uint32_t max_bytes, uint64_t after);
 MQI_CHECK enum mqi_err mqagent_stream_ack(mqagent_stream *s, uint64_t number);
+/* Hand-out stops behind a message with a longer body, until it is removed; to
+ * be said before the first credit.  Only queues. */
+MQI_CHECK enum mqi_err mqagent_stream_limit(
+    mqagent_stream *s, uint32_t max_msg_len);
+/* Makes the unit's commit remove that message; if it may not be, the commit
+ * fails.  Only queues. */
+MQI_CHECK enum mqi_err mqagent_unit_remove(
+    mqi_unit *unit, const mqagent_stream *s, uint64_t number);
 mqagent_stream *mqagent_stream_close(mqagent_stream *s); /* NULL */
 
 /* ---- the receiver's side: puts by position, never blocking ---- */

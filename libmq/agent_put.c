@@ -298,16 +298,16 @@ mqagent_position_open(mqi_conn *conn, const struct mqagent_position *p,
 	return mqposition_open(conn, &v, ret);
 }
 
-struct position_req {
+struct unit_req {
 	struct mqreq req;
 	mqi_unit *unit;
 };
 
 static enum mqi_err
-position_answered(
+unit_req_answered(
     mqi_conn *c, struct mqreq *r, const struct mqframe *f, enum mqi_err lost)
 {
-	struct position_req *p = MQ_CONTAINER_OF(r, struct position_req, req);
+	struct unit_req *p = MQ_CONTAINER_OF(r, struct unit_req, req);
 	mqi_unit *unit = p->unit;
 	enum mqi_err err;
 
@@ -325,39 +325,25 @@ position_answered(
 }
 
 enum mqi_err
-mqagent_unit_position(mqi_unit *unit, const struct mqagent_position *p,
-    uint64_t fence, uint64_t from, uint64_t to)
+mqunit_ask(mqi_unit *unit, mqunit_encode_fn encode, const void *v)
 {
-	struct mqlocal_unit_position v;
-	struct position_req *r;
-	enum mqi_err err;
-	mqi_conn *c;
+	struct unit_req *r;
+	mqi_conn *c = unit->conn;
+	enum mqi_err err = mqconn_enter(c);
 	size_t mark;
 
-	if (unit == NULL || p == NULL)
-		return MQI_E_INVAL;
-	c = unit->conn;
-	err = mqconn_enter(c);
 	if (err != MQI_OK)
 		return err;
 	r = calloc(1, sizeof(*r));
 	if (r == NULL)
 		return mqconn_leave(c, MQI_E_NO_MEMORY, NULL);
-	memset(&v, 0, sizeof(v));
-	(void)snprintf(v.partner, sizeof(v.partner), "%s", p->partner);
-	memcpy(v.stream, p->stream, sizeof(v.stream));
-	memcpy(v.incarnation, p->incarnation, sizeof(v.incarnation));
-	v.unit = unit->number;
-	v.fence = fence;
-	v.from = from;
-	v.to = to;
 	r->unit = unit;
-	r->req.answer = position_answered;
+	r->req.answer = unit_req_answered;
 	r->req.effect = MQREQ_IN_UNIT;
 	err = mqreq_add(c, &r->req);
 	if (err == MQI_OK) {
 		mark = c->out.next.len;
-		mqlocal_encode_unit_position(&c->out.next, r->req.id, &v);
+		encode(&c->out.next, r->req.id, v);
 		err = mqwire_queued(c, mark, &r->req);
 	}
 	if (err != MQI_OK) {
@@ -367,4 +353,29 @@ mqagent_unit_position(mqi_unit *unit, const struct mqagent_position *p,
 	unit->used = unit->succeeded = true;
 	unit->pending++;
 	return mqconn_leave(c, MQI_OK, NULL);
+}
+
+static void
+encode_position(struct mqbuf *b, uint32_t id, const void *v)
+{
+	mqlocal_encode_unit_position(b, id, v);
+}
+
+enum mqi_err
+mqagent_unit_position(mqi_unit *unit, const struct mqagent_position *p,
+    uint64_t fence, uint64_t from, uint64_t to)
+{
+	struct mqlocal_unit_position v;
+
+	if (unit == NULL || p == NULL)
+		return MQI_E_INVAL;
+	memset(&v, 0, sizeof(v));
+	(void)snprintf(v.partner, sizeof(v.partner), "%s", p->partner);
+	memcpy(v.stream, p->stream, sizeof(v.stream));
+	memcpy(v.incarnation, p->incarnation, sizeof(v.incarnation));
+	v.unit = unit->number;
+	v.fence = fence;
+	v.from = from;
+	v.to = to;
+	return mqunit_ask(unit, encode_position, &v);
 }

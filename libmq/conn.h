@@ -455,6 +455,10 @@ MQ_MUST_CHECK enum mqi_err mqunit_check(
 void mqunit_free(mqi_unit *unit);
 /* An asynchronous request of the unit is answered. */
 void mqunit_answered(mqi_unit *unit);
+typedef void (*mqunit_encode_fn)(struct mqbuf *b, uint32_t id, const void *v);
+/* A request without a result of its own: if it fails the unit cannot commit. */
+MQ_MUST_CHECK enum mqi_err mqunit_ask(
+    mqi_unit *unit, mqunit_encode_fn encode, const void *v);
 /* Sends the ends of asynchronous commits that may go. */
 void mqunit_pump(mqi_conn *c);
 /* Takes the completions that are due, and calls them unlocked. */

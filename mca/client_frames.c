@@ -77,6 +77,8 @@ rule_of(enum mqlocal_type type)
 	case MQLOCAL_STREAM_ACK:
 	case MQLOCAL_STREAM_CREDIT:
 	case MQLOCAL_STREAM_BIND:
+	case MQLOCAL_STREAM_LIMIT:
+	case MQLOCAL_STREAM_REMOVE:
 	case MQLOCAL_AGENT_STATUS:
 	/* a server's */
 	case MQLOCAL_CLIENT_OK:

@@ -437,6 +437,19 @@ static const struct field stream_credit_fields[] = {
 };
 TABLE_CODEC(stream_credit, STREAM_CREDIT)
 
+static const struct field stream_limit_fields[] = {
+    U32(stream_limit, handle),
+    U32(stream_limit, max_msg_len),
+};
+TABLE_CODEC(stream_limit, STREAM_LIMIT)
+
+static const struct field stream_remove_fields[] = {
+    U32(stream_remove, handle),
+    U32(stream_remove, unit),
+    U64(stream_remove, number),
+};
+TABLE_CODEC(stream_remove, STREAM_REMOVE)
+
 /* then a list of incarnations */
 static const struct field stream_ok_fields[] = {
     U32(stream_ok, handle),

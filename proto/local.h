@@ -63,6 +63,8 @@
 	X(45, CLIENT_HELLO) /* remote clients, before HELLO */ \
 	X(46, CLIENT_OK)                                       \
 	X(47, BEAT) /* remote clients, both directions */      \
+	X(56, STREAM_LIMIT)                                    \
+	X(57, STREAM_REMOVE)                                   \
 	X(100, HELLO_OK)                                       \
 	X(101, ERROR) /* the session ends */                   \
 	X(102, RESULT)                                         \
@@ -364,6 +366,21 @@ struct mqlocal_stream_credit {
 	uint64_t after;
 };
 
+/* Hand-out stops behind a message with a longer body, until it is removed or
+ * backed out.  Never answered; to be said before the first credit. */
+struct mqlocal_stream_limit {
+	uint32_t handle;
+	uint32_t max_msg_len; /* 0: any */
+};
+
+/* Makes the unit's commit remove the message behind which hand-out has stopped.
+ * Fails STATE if it is another one. */
+struct mqlocal_stream_remove {
+	uint32_t handle;
+	uint32_t unit;
+	uint64_t number;
+};
+
 /* Whether body bytes stand in the frame of their descriptor, rather than in
  * PIECEs after it. */
 static inline bool
@@ -412,6 +429,8 @@ MQLOCAL_CODEC(stream_ok);
 MQLOCAL_CODEC(stream_bind);
 MQLOCAL_CODEC(stream_ack);
 MQLOCAL_CODEC(stream_credit);
+MQLOCAL_CODEC(stream_limit);
+MQLOCAL_CODEC(stream_remove);
 #undef MQLOCAL_CODEC
 
 /* COMMIT or BACKOUT, by type. */

@@ -45,6 +45,8 @@ static const struct request requests[] = {
     [MQLOCAL_STREAM_ACK] = {request_stream_ack, true, AGENTS},
     [MQLOCAL_STREAM_CREDIT] = {request_stream_credit, true, AGENTS},
     [MQLOCAL_STREAM_BIND] = {request_stream_bind, false, AGENTS},
+    [MQLOCAL_STREAM_LIMIT] = {request_stream_limit, true, AGENTS},
+    [MQLOCAL_STREAM_REMOVE] = {request_stream_remove, false, AGENTS},
     [MQLOCAL_AGENT_STATUS] = {request_agent_status, true, AGENTS_AND_CLIENTS},
 };
 

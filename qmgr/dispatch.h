@@ -42,6 +42,8 @@ enum mqi_err request_stream_open(struct session *s, const struct mqframe *f);
 enum mqi_err request_stream_bind(struct session *s, const struct mqframe *f);
 enum mqi_err request_stream_ack(struct session *s, const struct mqframe *f);
 enum mqi_err request_stream_credit(struct session *s, const struct mqframe *f);
+enum mqi_err request_stream_limit(struct session *s, const struct mqframe *f);
+enum mqi_err request_stream_remove(struct session *s, const struct mqframe *f);
 /* request_ctl.c */
 enum mqi_err request_ping(struct session *s, const struct mqframe *f);
 enum mqi_err request_command(struct session *s, const struct mqframe *f);

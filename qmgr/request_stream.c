@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * request_stream.c - what a sender asks of its transmission queue: STREAM_OPEN,
- * STREAM_BIND, STREAM_ACK, STREAM_CREDIT.
+ * STREAM_BIND, STREAM_ACK, STREAM_CREDIT, STREAM_LIMIT, STREAM_REMOVE.
  *
  * Neighbours: dispatch.c lets agents alone through; the engine answers.
  * Happy path: decode, call.
@@ -54,5 +54,28 @@ request_stream_credit(struct session *s, const struct mqframe *f)
 	if (err == MQI_OK)
 		engine_stream_credit(s->qm->engine, s->engine, v.handle,
 		    v.max_msgs, v.max_bytes, v.after);
+	return err;
+}
+
+enum mqi_err
+request_stream_limit(struct session *s, const struct mqframe *f)
+{
+	struct mqlocal_stream_limit v;
+	enum mqi_err err = mqlocal_decode_stream_limit(f, &v);
+
+	if (err == MQI_OK)
+		engine_stream_limit(
+		    s->qm->engine, s->engine, v.handle, v.max_msg_len);
+	return err;
+}
+
+enum mqi_err
+request_stream_remove(struct session *s, const struct mqframe *f)
+{
+	struct mqlocal_stream_remove v;
+	enum mqi_err err = mqlocal_decode_stream_remove(f, &v);
+
+	if (err == MQI_OK)
+		engine_stream_remove(s->qm->engine, s->engine, f->id, &v);
 	return err;
 }

@@ -229,11 +229,13 @@ void engine_authority_changed(struct engine *e);
 /* ---- requests ----
  * Each is answered by exactly one reply with its id, but for: ack with id 0,
  * consume (only failures, with its id; success: RESULT), stream_ack,
- * stream_credit (never).  A handle that does not exist gives HOBJ.
- * Structures are those of the local protocol, checked already as bytes. */
+ * stream_credit, stream_limit (never).  A handle that does not exist gives
+ * HOBJ. Structures are those of the local protocol, checked already as bytes.
+ */
 
 struct mqlocal_get;
 struct mqlocal_stream_ok;
+struct mqlocal_stream_remove;
 struct mqlocal_unit_position;
 struct mqlocal_position_open;
 
@@ -295,6 +297,10 @@ void engine_stream_credit(struct engine *e, struct engine_session *s,
     uint32_t handle, uint32_t max_msgs, uint32_t max_bytes, uint64_t after);
 void engine_stream_ack(struct engine *e, struct engine_session *s,
     uint32_t handle, uint64_t number);
+void engine_stream_limit(struct engine *e, struct engine_session *s,
+    uint32_t handle, uint32_t max_msg_len);
+void engine_stream_remove(struct engine *e, struct engine_session *s,
+    uint32_t id, const struct mqlocal_stream_remove *req);
 
 /* ---- objects (administration) ----
  * These act at once and return the reason; what they changed is durable at

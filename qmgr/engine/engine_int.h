@@ -418,6 +418,12 @@ struct handle {
 	bool is_stream;
 	uint64_t stream_next; /* numbers above this are to be handed out */
 	uint64_t stream_previous;
+	uint32_t stream_limit; /* bytes of a body; 0: any */
+	/* The message that was handed out although it is longer, to be put
+	 * elsewhere; nothing is handed out behind it.  0: none. */
+	uint64_t stream_held;
+	uint32_t stream_unit; /* that removes it; 0: none */
+	uint64_t stream_pos;  /* of the last such removal */
 };
 
 struct unit_put {
@@ -447,6 +453,7 @@ struct unit {
 	uint64_t records;   /* bytes of records at commit */
 	bool has_position;
 	struct mqlocal_unit_position position;
+	uint32_t stream; /* handle whose held message it removes; 0: none */
 };
 
 /* A large put whose pieces come. */
@@ -803,6 +810,10 @@ bool unit_has_room(const struct unit *u, size_t records);
 /* For a message and a report about it. */
 bool unit_has_room_for_report(const struct unit *u);
 void unit_add_get(struct unit *u, struct entry *x);
+/* The same with an entry that is on another list. */
+void unit_take_get(struct unit *u, struct entry *x);
+/* Backs it out, if it is there; it stays, dead. */
+void unit_abandon(struct engine_session *s, uint32_t id);
 /* A get waits in it, or does so no more. */
 void unit_count_getter(struct engine_session *s, uint32_t id, bool more);
 void unit_add_put(struct unit *u, struct queue *q, uint8_t rank, struct msg *m);
@@ -827,6 +838,10 @@ void stream_work_all(struct engine *e); /* at the start */
 void stream_take(struct getter *g, struct entry *x);
 void stream_discards(struct queue *q); /* removes what is acknowledged */
 void stream_close(struct handle *h);
+/* The unit that was to remove what the handle holds has ended.  removed: what
+ * comes next leaves only when pos is durable. */
+void stream_unit_ended(
+    struct engine_session *s, uint32_t handle, bool removed, uint64_t pos);
 void stream_flush_dirty(struct engine *e);
 struct stream *stream_free(struct stream *st);
 void stream_restart(struct stream *st); /* a new epoch */

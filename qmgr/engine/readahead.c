@@ -31,7 +31,7 @@ ahead_set_window(struct handle *h, uint32_t msgs, uint32_t bytes)
 bool
 ahead_has_credit(const struct handle *h, const struct entry *next)
 {
-	if (h->ahead_msgs >= h->window_msgs)
+	if (h->ahead_msgs >= h->window_msgs || h->stream_held != 0)
 		return false;
 	/* one message always fits */
 	return h->ahead_msgs == 0 ||

@@ -13,6 +13,14 @@
  * bring it up (stream_discards()).  The STREAM record with `acked` rides with
  * the next batch; if a crash loses it the partner's position says it again.
  *
+ * A message with a body beyond the sender's limit is handed out like any other,
+ * but held: nothing leaves behind it until a unit of work of the sender's,
+ * which puts it elsewhere, has removed it (engine_stream_remove()).  It is no
+ * part of what was handed out to the partner: no acknowledgement covers it, and
+ * the next message names the one before it, and leaves when the removal is
+ * durable.  Only the message that is held can be removed so.  If the client
+ * backs the unit out it is handed out again.
+ *
  * After a start any number of a bound stream may have been handed out.  From
  * then on, and while a sender is open, gets and CLEAR are refused
  * (stream_is_claimed()), until all is acknowledged or a person resolves it.
@@ -264,6 +272,8 @@ void
 stream_close(struct handle *h)
 {
 	h->q->stream->sender = NULL;
+	if (h->stream_unit != 0)
+		unit_abandon(h->s, h->stream_unit);
 	ahead_return_all(h, false);
 	h->q->told_work = false;
 	stream_work(h->q);
@@ -342,15 +352,104 @@ stream_take(struct getter *g, struct entry *x)
 	struct delivery *d = deliver_new(h, DELIVERY_LOCKED, 0, x, UINT32_MAX);
 
 	ahead_lock(h, x);
+	if (d->pos < h->stream_pos)
+		d->pos = h->stream_pos;
 	d->token = x->place.seq;
 	d->previous = h->stream_previous;
 	d->x = x;
 	x->d = d;
-	h->stream_previous = x->place.seq;
 	h->stream_next = x->place.seq;
-	if (st->handed < x->place.seq)
-		st->handed = x->place.seq;
+	if (h->stream_limit != 0 && x->m.body_len > h->stream_limit) {
+		h->stream_held = x->place.seq;
+	} else {
+		h->stream_previous = x->place.seq;
+		if (st->handed < x->place.seq)
+			st->handed = x->place.seq;
+	}
 	deliver_start(d);
+}
+
+/* ---- what is too long for the channel ---- */
+
+void
+engine_stream_limit(struct engine *e, struct engine_session *s, uint32_t handle,
+    uint32_t max_msg_len)
+{
+	struct handle *h = stream_handle(s, handle);
+
+	(void)e;
+	if (h != NULL)
+		h->stream_limit = max_msg_len;
+}
+
+static enum mqi_err
+stream_check_remove(struct engine_session *s, const struct handle *h,
+    const struct mqlocal_stream_remove *req, struct unit **ret_unit)
+{
+	const struct entry *last;
+	struct unit *u = NULL;
+	enum mqi_err err;
+
+	if (h == NULL)
+		return MQI_E_HOBJ;
+	if (h->stream_held == 0 || h->stream_held != req->number ||
+	    h->stream_unit != 0)
+		return MQI_E_STATE;
+	last = TAILQ_LAST(&h->ahead, entry_list_head);
+	if (last == NULL || last->token != req->number)
+		return MQI_E_OBJECT_DAMAGED; /* it was set aside */
+	err = unit_get(s, req->unit, &u);
+	if (err != MQI_OK)
+		return err;
+	if (u->stream != 0)
+		return MQI_E_STATE;
+	if (!unit_has_room(u, 128))
+		return MQI_E_SYNCPOINT_LIMIT;
+	*ret_unit = u;
+	return MQI_OK;
+}
+
+void
+engine_stream_remove(struct engine *e, struct engine_session *s, uint32_t id,
+    const struct mqlocal_stream_remove *req)
+{
+	struct engine_reply r = {
+	    .kind = ENGINE_RESULT, .id = id, .handle = req->handle};
+	struct handle *h = stream_handle(s, req->handle);
+	struct unit *u = NULL;
+	struct entry *x;
+
+	(void)e;
+	r.reason = stream_check_remove(s, h, req, &u);
+	if (r.reason == MQI_OK) {
+		x = TAILQ_LAST(&h->ahead, entry_list_head);
+		h->ahead_msgs--;
+		h->ahead_bytes -= x->m.body_len;
+		unit_take_get(u, x);
+		u->stream = h->id;
+		h->stream_unit = u->id;
+	}
+	reply_give(s, &r);
+}
+
+void
+stream_unit_ended(
+    struct engine_session *s, uint32_t handle, bool removed, uint64_t pos)
+{
+	struct handle *h = stream_handle(s, handle);
+
+	if (h == NULL || h->q->stream->sender != h)
+		return; /* it closes */
+	MQ_INVARIANT(h->stream_held != 0 && h->stream_unit != 0);
+	if (removed)
+		/* else a crash could put it back behind the partner's back */
+		h->stream_pos = pos;
+	else /* it comes again */
+		h->stream_next = h->last_token = h->stream_previous;
+	h->stream_held = 0;
+	h->stream_unit = 0;
+	if (h->reader != NULL && h->reader->where == GETTER_NOWHERE)
+		getter_start(h->reader);
 }
 
 /* ---- acknowledgements ---- */
@@ -414,6 +513,9 @@ engine_stream_ack(struct engine *e, struct engine_session *s, uint32_t handle,
 	st = h->q->stream;
 	if (number > st->handed)
 		number = st->handed;
+	/* what a former sender handed out may be what is held now */
+	if (h->stream_held != 0 && number >= h->stream_held)
+		number = h->stream_held - 1;
 	stream_set_acked(st, number);
 	while ((x = TAILQ_FIRST(&h->ahead)) != NULL && x->token <= number) {
 		h->ahead_msgs--;

@@ -95,6 +95,17 @@ unit_add_get(struct unit *u, struct entry *x)
 }
 
 void
+unit_take_get(struct unit *u, struct entry *x)
+{
+	MQ_PRE(x->state == ENTRY_LOCKED && x->owner != NULL);
+	TAILQ_REMOVE(x->owner, x, owned);
+	x->owner = &u->gets;
+	TAILQ_INSERT_TAIL(&u->gets, x, owned);
+	u->n_msgs++;
+	u->records += UNIT_GET_ROOM;
+}
+
+void
 unit_count_getter(struct engine_session *s, uint32_t id, bool more)
 {
 	struct unit *u = unit_find(s, id);
@@ -154,6 +165,16 @@ unit_offer_all(const struct unit_offer *offers, size_t n)
 			queue_offer(offers[i].q, x);
 		stream_work(offers[i].q);
 	}
+}
+
+/* The unit has ended and that was said: the stream whose message it was to
+ * remove goes on. */
+static void
+unit_tell_stream(
+    struct engine_session *s, uint32_t stream, bool removed, uint64_t pos)
+{
+	if (stream != 0)
+		stream_unit_ended(s, stream, removed, pos);
 }
 
 /* Gets that still wait in the unit. */
@@ -282,10 +303,12 @@ engine_commit(
 {
 	struct engine_reply r = {.kind = ENGINE_RESULT, .id = id};
 	struct unit *u = unit_find(s, unit);
+	uint32_t stream = 0;
 	uint64_t pos = 0;
 
 	(void)e;
 	if (u != NULL) {
+		stream = u->stream;
 		unit_cancel_getters(s, u);
 		r.reason = unit_check(s, u);
 		if (r.reason == MQI_OK)
@@ -295,6 +318,7 @@ engine_commit(
 		unit_free(s, u);
 	}
 	reply_at(s, &r, pos);
+	unit_tell_stream(s, stream, r.reason == MQI_OK, pos);
 }
 
 /* ---- back out ---- */
@@ -351,19 +375,31 @@ unit_back_out(struct engine_session *s, struct unit *u)
 }
 
 void
+unit_abandon(struct engine_session *s, uint32_t id)
+{
+	struct unit *u = unit_find(s, id);
+
+	if (u != NULL && !u->dead)
+		unit_back_out(s, u);
+}
+
+void
 engine_backout(
     struct engine *e, struct engine_session *s, uint32_t id, uint32_t unit)
 {
 	struct engine_reply r = {.kind = ENGINE_RESULT, .id = id};
 	struct unit *u = unit_find(s, unit);
+	uint32_t stream = 0;
 
 	(void)e;
 	if (u != NULL) {
+		stream = u->stream;
 		unit_cancel_getters(s, u);
 		unit_back_out(s, u);
 		unit_free(s, u);
 	}
 	reply_give(s, &r);
+	unit_tell_stream(s, stream, false, 0);
 }
 
 void

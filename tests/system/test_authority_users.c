@@ -422,10 +422,13 @@ make_agents_request(uint16_t type, struct mqbuf *b, struct expected *ret)
 	static const struct mqlocal_stream_bind bind_to = {.handle = 1};
 	static const struct mqlocal_stream_ack ack = {.handle = 1};
 	static const struct mqlocal_stream_credit credit = {.handle = 1};
+	static const struct mqlocal_stream_limit limit = {.handle = 1};
+	static const struct mqlocal_stream_remove remove = {.handle = 1};
 
 	ret->reason = MQI_E_NOT_AUTHORIZED;
-	ret->silent =
-	    type != MQLOCAL_STREAM_OPEN && type != MQLOCAL_STREAM_BIND;
+	ret->silent = type != MQLOCAL_STREAM_OPEN &&
+		      type != MQLOCAL_STREAM_BIND &&
+		      type != MQLOCAL_STREAM_REMOVE;
 	if (type == MQLOCAL_STREAM_OPEN)
 		mqlocal_encode_stream_open(b, 5, &stream);
 	else if (type == MQLOCAL_STREAM_BIND)
@@ -434,6 +437,10 @@ make_agents_request(uint16_t type, struct mqbuf *b, struct expected *ret)
 		mqlocal_encode_stream_ack(b, 0, &ack);
 	else if (type == MQLOCAL_STREAM_CREDIT)
 		mqlocal_encode_stream_credit(b, 0, &credit);
+	else if (type == MQLOCAL_STREAM_LIMIT)
+		mqlocal_encode_stream_limit(b, 0, &limit);
+	else if (type == MQLOCAL_STREAM_REMOVE)
+		mqlocal_encode_stream_remove(b, 5, &remove);
 	else
 		mqframe_end(b, mqframe_begin(b, type, 0, 0), 0);
 }
@@ -526,6 +533,8 @@ make_request(uint16_t type, struct mqbuf *b, struct expected *ret)
 	case MQLOCAL_STREAM_BIND:
 	case MQLOCAL_STREAM_ACK:
 	case MQLOCAL_STREAM_CREDIT:
+	case MQLOCAL_STREAM_LIMIT:
+	case MQLOCAL_STREAM_REMOVE:
 	case MQLOCAL_AGENT_STATUS:
 		make_agents_request(type, b, ret);
 		return true;

@@ -563,6 +563,202 @@ test_status_counts_what_is_in_flight_and_what_waits(void **state)
 	assert_string_equal(st.sender, "");
 }
 
+/* ---- what is too long for the channel ---- */
+
+static enum mqi_err
+stream_remove(uint32_t h, uint32_t unit, uint64_t number)
+{
+	const struct mqlocal_stream_remove v = {
+	    .handle = h, .unit = unit, .number = number};
+	uint32_t id = ++rig.last_id;
+
+	engine_stream_remove(rig.e, rig.sessions[1].s, id, &v);
+	return rig_result(&rig, 1, id);
+}
+
+static enum mqi_err
+end_unit(uint32_t unit, bool commit)
+{
+	uint32_t id = ++rig.last_id;
+
+	if (commit)
+		engine_commit(rig.e, rig.sessions[1].s, id, unit);
+	else
+		engine_backout(rig.e, rig.sessions[1].s, id, unit);
+	return rig_result(&rig, 1, id);
+}
+
+/* "m0", a long one, "m1" on X; the sender's limit lies between. */
+static uint32_t
+start_limited(const char *middle)
+{
+	struct rig_reply *k;
+	uint32_t h;
+
+	make_x(0);
+	h = open_as(0, "X", MQI_OO_OUTPUT);
+	assert_int_equal(rig_put(&rig, 0, h, 0, "m0"), MQI_OK);
+	assert_int_equal(rig_put(&rig, 0, h, 0, middle), MQI_OK);
+	assert_int_equal(rig_put(&rig, 0, h, 0, "m1"), MQI_OK);
+	k = stream_open(1);
+	h = k->r.handle;
+	assert_int_equal(stream_bind(1, h, partner), MQI_OK);
+	engine_stream_limit(rig.e, rig.sessions[1].s, h, 4);
+	engine_stream_credit(rig.e, rig.sessions[1].s, h, 10, 100000, 0);
+	rig_settle(&rig);
+	return h;
+}
+
+static uint64_t
+depth_of(const char *name)
+{
+	struct engine_queue_status st;
+
+	assert_int_equal(engine_queue_status(rig.e, name, &st), MQI_OK);
+	return st.depth;
+}
+
+static void
+test_stream_stops_behind_a_long_message_until_it_is_removed(void **state)
+{
+	uint64_t n, held, n1;
+	uint32_t h, q;
+
+	(void)state;
+	h = start_limited("too long");
+	q = open_as(1, "Q", MQI_OO_OUTPUT);
+	n = next_message("m0", 0);
+	held = next_message("too long", n);
+	(void)next_message(NULL, 0);
+	/* no acknowledgement covers it */
+	engine_stream_ack(rig.e, rig.sessions[1].s, h, held);
+	rig_settle(&rig);
+	assert_int_equal(depth_of_x(), 2);
+	(void)next_message(NULL, 0);
+	assert_int_equal(rig_put(&rig, 1, q, 5, "too long"), MQI_OK);
+	assert_int_equal(stream_remove(h, 5, held), MQI_OK);
+	/* once */
+	assert_int_equal(stream_remove(h, 6, held), MQI_E_STATE);
+	assert_int_equal(end_unit(5, true), MQI_OK);
+	assert_int_equal(depth_of("Q"), 1);
+	/* its number is named by nobody */
+	n1 = next_message("m1", n);
+	assert_true(n1 > held);
+	engine_stream_ack(rig.e, rig.sessions[1].s, h, n1);
+	rig_settle(&rig);
+	assert_int_equal(depth_of_x(), 0);
+}
+
+static void
+test_stream_removes_only_what_it_holds(void **state)
+{
+	uint64_t n, held;
+	uint32_t h;
+
+	(void)state;
+	h = start_limited("too long");
+	n = next_message("m0", 0);
+	held = next_message("too long", n);
+	assert_int_equal(stream_remove(h, 5, n), MQI_E_STATE);
+	assert_int_equal(stream_remove(h, 5, 0), MQI_E_STATE);
+	assert_int_equal(stream_remove(h, 5, held + 1), MQI_E_STATE);
+	assert_int_equal(stream_remove(h + 1, 5, held), MQI_E_HOBJ);
+	assert_int_equal(end_unit(5, true), MQI_OK);
+	assert_int_equal(depth_of_x(), 3);
+}
+
+static void
+test_stream_gives_a_long_message_again_when_the_unit_is_backed_out(void **state)
+{
+	uint64_t n, held;
+	uint32_t h;
+
+	(void)state;
+	h = start_limited("too long");
+	n = next_message("m0", 0);
+	held = next_message("too long", n);
+	assert_int_equal(stream_remove(h, 5, held), MQI_OK);
+	assert_int_equal(end_unit(5, false), MQI_OK);
+	assert_int_equal(next_message("too long", n), held);
+	(void)next_message(NULL, 0);
+	assert_int_equal(stream_remove(h, 6, held), MQI_OK);
+	assert_int_equal(end_unit(6, true), MQI_OK);
+	(void)next_message("m1", n);
+	assert_int_equal(depth_of_x(), 2);
+}
+
+static void
+test_stream_that_closes_backs_out_the_removal(void **state)
+{
+	uint64_t n, held;
+	uint32_t h, id;
+
+	(void)state;
+	h = start_limited("too long");
+	n = next_message("m0", 0);
+	held = next_message("too long", n);
+	assert_int_equal(stream_remove(h, 5, held), MQI_OK);
+	id = ++rig.last_id;
+	engine_close(rig.e, rig.sessions[1].s, id, h);
+	assert_int_equal(rig_result(&rig, 1, id), MQI_OK);
+	assert_int_equal(end_unit(5, true), MQI_E_BACKED_OUT);
+	assert_int_equal(depth_of_x(), 3);
+	/* the session's end too, with the next one's */
+	rig_forget_replies(&rig, 1);
+	h = start_sender(10, n);
+	assert_int_equal(next_message("too long", n), held);
+	(void)next_message("m1", held);
+	rig_disconnect(&rig, 1);
+	assert_int_equal(depth_of_x(), 3);
+}
+
+/* The message that a crash meets is in one place, whatever was durable. */
+static void
+test_stream_removal_and_the_put_survive_together(void **state)
+{
+	(void)state;
+	for (unsigned durable = 0; durable <= 1; durable++) {
+		uint64_t n, held;
+		uint32_t h, q;
+
+		rig_stop(&rig);
+		rig_start(&rig, NULL);
+		rig_define(&rig, MQATTR_QLOCAL, "Q", NULL);
+		rig_connect(&rig, 0);
+		rig_connect(&rig, 1);
+		h = start_limited("too long");
+		q = open_as(1, "Q", MQI_OO_OUTPUT);
+		n = next_message("m0", 0);
+		held = next_message("too long", n);
+		assert_int_equal(rig_put(&rig, 1, q, 5, "too long"), MQI_OK);
+		assert_int_equal(stream_remove(h, 5, held), MQI_OK);
+		rig_settle(&rig);
+		store_mem_set_automatic(rig.store, false);
+		engine_commit(rig.e, rig.sessions[1].s, ++rig.last_id, 5);
+		rig_turn(&rig);
+		rig_turn(&rig);
+		/* nothing leaves behind a removal that a crash could undo */
+		(void)next_message(NULL, 0);
+		if (durable != 0) {
+			assert_true(store_mem_make_durable(rig.store));
+			rig_turn(&rig);
+			(void)next_message("m1", n);
+		}
+		rig_crash(&rig, 0);
+		store_mem_set_automatic(rig.store, true);
+		rig_settle(&rig);
+		assert_int_equal(depth_of("Q"), durable);
+		assert_int_equal(depth_of_x(), 3 - durable);
+		rig_forget_replies(&rig, 1);
+		rig_connect(&rig, 0);
+		rig_connect(&rig, 1);
+		h = start_sender(10, n);
+		if (durable == 0)
+			n = next_message("too long", n);
+		(void)next_message("m1", n);
+	}
+}
+
 int
 main(void)
 {
@@ -571,6 +767,11 @@ main(void)
 	    T(test_stream_hands_out_in_order_and_removes_by_acknowledgement),
 	    T(test_stream_gives_only_durable_messages),
 	    T(test_stream_acks_never_start_a_flush),
+	    T(test_stream_stops_behind_a_long_message_until_it_is_removed),
+	    T(test_stream_removes_only_what_it_holds),
+	    T(test_stream_gives_a_long_message_again_when_the_unit_is_backed_out),
+	    T(test_stream_that_closes_backs_out_the_removal),
+	    T(test_stream_removal_and_the_put_survive_together),
 	    T(test_stream_after_a_reconnect_goes_on_behind_a_number),
 	    T(test_stream_after_a_restart_keeps_its_id_partner_and_numbers),
 	    T(test_stream_deep_discards_what_only_the_store_holds),

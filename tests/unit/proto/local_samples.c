@@ -335,6 +335,24 @@ sample_stream_credit(struct mqbuf *b)
 }
 
 static void
+sample_stream_limit(struct mqbuf *b)
+{
+	static const struct mqlocal_stream_limit v = {
+	    .handle = 36, .max_msg_len = 4194304};
+
+	mqlocal_encode_stream_limit(b, 0, &v);
+}
+
+static void
+sample_stream_remove(struct mqbuf *b)
+{
+	static const struct mqlocal_stream_remove v = {
+	    .handle = 37, .unit = 38, .number = 39};
+
+	mqlocal_encode_stream_remove(b, 1025, &v);
+}
+
+static void
 sample_put(struct mqbuf *b)
 {
 	static const struct mqlocal_put v = {
@@ -468,6 +486,8 @@ const struct local_sample local_samples[] = {
     {"stream_bind", MQLOCAL_STREAM_BIND, sample_stream_bind},
     {"stream_ack", MQLOCAL_STREAM_ACK, sample_stream_ack},
     {"stream_credit", MQLOCAL_STREAM_CREDIT, sample_stream_credit},
+    {"stream_limit", MQLOCAL_STREAM_LIMIT, sample_stream_limit},
+    {"stream_remove", MQLOCAL_STREAM_REMOVE, sample_stream_remove},
     {"put", MQLOCAL_PUT, sample_put},
     {"put_in_pieces", MQLOCAL_PUT, sample_put_in_pieces},
     {"message", MQLOCAL_MESSAGE, sample_message},

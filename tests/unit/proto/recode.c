@@ -112,6 +112,8 @@ recode_frame(const struct mqframe *f, struct mqbuf *out)
 		CASE(STREAM_BIND, stream_bind)
 		CASE(STREAM_ACK, stream_ack)
 		CASE(STREAM_CREDIT, stream_credit)
+		CASE(STREAM_LIMIT, stream_limit)
+		CASE(STREAM_REMOVE, stream_remove)
 	case MQLOCAL_PUT:
 		return recode_put(f, out);
 	case MQLOCAL_MESSAGE:

@@ -240,6 +240,8 @@ test_decode_of_another_type_fails_and_leaves_its_output(void **state)
 	CHECK(stream_bind);
 	CHECK(stream_ack);
 	CHECK(stream_credit);
+	CHECK(stream_limit);
+	CHECK(stream_remove);
 	CHECK(unit);
 #undef CHECK
 	assert_int_equal(mqlocal_decode_empty(&hello), MQI_E_PROTOCOL);
