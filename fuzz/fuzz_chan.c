@@ -188,6 +188,10 @@ on_wall(void *arg)
 static void
 try_receiver(const uint8_t *data, size_t size, bool dialled)
 {
+	static const struct undelivered_io undelivered = {
+	    .dead_queue = on_dead_queue,
+	    .report = on_report,
+	    .wall_us = on_wall};
 	static int anything;
 	const struct receiver_io io = {.hello = on_hello,
 	    .position_open = on_position_open,
@@ -197,9 +201,7 @@ try_receiver(const uint8_t *data, size_t size, bool dialled)
 	    .position = on_position,
 	    .commit = on_commit,
 	    .backout = on_backout,
-	    .dead_queue = on_dead_queue,
-	    .report = on_report,
-	    .wall_us = on_wall,
+	    .undelivered = &undelivered,
 	    .arg = &anything};
 	struct receiver r;
 
@@ -234,6 +236,15 @@ on_number(void *arg, uint64_t number)
 {
 	(void)arg;
 	(void)number;
+	return MQI_OK;
+}
+
+static enum mqi_err
+on_credit(void *arg, uint64_t after, uint32_t max_msg_len)
+{
+	(void)arg;
+	(void)after;
+	(void)max_msg_len;
 	return MQI_OK;
 }
 
@@ -276,7 +287,7 @@ try_sender(const uint8_t *data, size_t size, bool dialled)
 	const struct sender_io io = {.hello = on_asked,
 	    .open = on_open,
 	    .bind = on_bind,
-	    .credit = on_number,
+	    .credit = on_credit,
 	    .ack = on_number};
 	struct sender_stream stream;
 	struct sender s;

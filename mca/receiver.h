@@ -5,7 +5,7 @@
  *
  * Pure: bytes, results and ticks in; bytes (c.out) and requests (io) out.
  * receiver.c has the frames, receiver_unit.c the units, receiver_dead.c what
- * cannot be delivered.  One thread.  Results
+ * cannot be delivered, undelivered.c what becomes of it.  One thread.  Results
  * are only noted; receiver_pump() acts on them, so that they may be told at
  * any moment, also from inside io's functions.
  */
@@ -15,8 +15,7 @@
 #include <sys/queue.h>
 
 #include "mca/channel.h"
-#include "mca/msgmem.h"
-#include "proto/desc.h"
+#include "mca/undelivered.h"
 
 #define RECEIVER_MAX_UNITS 64u
 #define RECEIVER_GROUP_BYTES 1048576u /* a unit holds at least one message */
@@ -36,34 +35,6 @@ struct receiver_position {
 	uint64_t position;
 	uint8_t incarnation[16];
 };
-
-struct receiver_msg {
-	TAILQ_ENTRY(receiver_msg) link;
-	uint64_t number;
-	uint64_t previous;
-	uint32_t crc; /* of the body as promised, then as put */
-	uint32_t desc_len;
-	uint32_t body_len;
-	uint32_t got; /* bytes of the body that are here */
-	uint32_t attempts;
-	enum mqi_err result; /* of the last put */
-	bool answered;       /* the put has its result */
-	bool persistent;
-	bool dead;      /* goes to the dead-letter queue */
-	bool drop;      /* is not put: its position moves, that is all */
-	bool expired;   /* dropped for that */
-	bool is_report; /* made here, about another one */
-	struct receiver_msg *report; /* about it, put with it; or NULL */
-	struct receiver_unit *unit;
-	struct mqdesc_route route;
-	uint64_t expires_ms; /* 0: never; else by the receiver's ticks */
-	uint8_t *desc;
-	uint8_t *body;
-	struct msgmem *mem; /* where all of it is from */
-	bool apart;         /* desc and body are from malloc() */
-};
-
-TAILQ_HEAD(receiver_msgs, receiver_msg);
 
 enum receiver_unit_state { RECEIVER_PUTTING, RECEIVER_COMMITTING };
 
@@ -109,12 +80,7 @@ struct receiver_io {
 	 * receiver_commit_done(), in the order of the calls. */
 	enum mqi_err (*commit)(void *arg, void *unit, struct receiver_unit *u);
 	void (*backout)(void *arg, void *unit);
-	/* The dead-letter queue's name; "" if there is none. */
-	enum mqi_err (*dead_queue)(void *arg, char ret_name[MQI_NAME_LEN + 1]);
-	/* A line for the log about a message that was not delivered. */
-	void (*report)(void *arg, const struct receiver_msg *m,
-	    enum mqi_err reason, const char *what);
-	uint64_t (*wall_us)(void *arg); /* for the dead-letter header */
+	const struct undelivered_io *undelivered;
 	void *arg;
 };
 
@@ -167,38 +133,10 @@ bool receiver_wants_input(const struct receiver *r);
 
 /* ---- between receiver.c and receiver_unit.c ---- */
 
-/* The body's bytes are the caller's to fill in; NULL: no memory. */
-struct receiver_msg *receiver_msg_new(
-    struct msgmem *mem, const void *desc, uint32_t desc_len, uint32_t body_len);
-struct receiver_msg *receiver_msg_free(struct receiver_msg *m); /* NULL */
-/* Gives it another descriptor and body, from malloc(): they are its then. */
-void receiver_msg_replace(struct receiver_msg *m, uint8_t *desc,
-    uint32_t desc_len, uint8_t *body, uint32_t body_len);
-
-/* What it takes of our memory and of a unit. */
-static inline size_t
-receiver_msg_bytes(const struct receiver_msg *m)
-{
-	size_t n = sizeof(*m) + (size_t)m->desc_len + m->body_len;
-
-	return m->report == NULL ? n : n + receiver_msg_bytes(m->report);
-}
-
-/* Of the put of the message and of its report. */
-static inline enum mqi_err
-receiver_result(const struct receiver_msg *m)
-{
-	if (m->result != MQI_OK || m->report == NULL)
-		return m->result;
-	return m->report->result;
-}
-
 void receiver_units_fini(struct receiver *r);
 
 /* ---- receiver_dead.c ---- */
 
-/* The queue manager, not the message, is the trouble. */
-bool receiver_is_fatal(enum mqi_err reason);
 /* m, the first of `arrived`, was alone in its unit and could not be put: says
  * what becomes of it, or ends the channel. */
 void receiver_undeliverable(struct receiver *r, struct receiver_msg *m);
@@ -206,10 +144,5 @@ void receiver_undeliverable(struct receiver *r, struct receiver_msg *m);
 /* m, in `arrived`, is about to be put: if it has expired it is dropped, with
  * the report that it asks for; else it gets what remains of its expiry. */
 void receiver_judge_age(struct receiver *r, struct receiver_msg *m);
-
-/* Turns m into what goes to a dead-letter queue: MQDLH in front of its body,
- * format MQDEAD.  Errors: NO_MEMORY, TOO_BIG, MD. */
-MQ_MUST_CHECK enum mqi_err receiver_make_dead(struct receiver_msg *m,
-    const char *own_qmgr, uint32_t reason, uint64_t wall_us);
 
 #endif

@@ -107,7 +107,7 @@ roll_back(struct receiver *r)
 	if (failed->number > r->careful_to)
 		r->careful_to = failed->number;
 	reason = receiver_result(failed);
-	if (receiver_is_fatal(reason))
+	if (undelivered_is_fatal(reason))
 		channel_fail(&r->c, reason, failed->number, r->position,
 		    "message %llu cannot be put: %s", ull(failed->number),
 		    mqi_strerror(reason));

@@ -16,8 +16,10 @@
  */
 #include "mca/run_channel.h"
 
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "mca/netlimit.h"
@@ -485,8 +487,13 @@ enum mqi_err
 run_channel_init(struct run_channel *rc, const struct run_args *args,
     void (*up)(void), void (*input)(const void *data, size_t len))
 {
+	const struct passwd *pw = getpwuid(geteuid());
+
 	rc->up = up;
 	rc->input = input;
+	if (pw != NULL)
+		(void)snprintf(
+		    rc->own_user, sizeof(rc->own_user), "%s", pw->pw_name);
 	rc->state = "INITIALIZING";
 	rc->told = CHANNEL_ENDED; /* nothing told yet */
 	return run_init(&rc->run, args, &kind);

@@ -43,6 +43,7 @@ struct run_channel {
 	char conname[264 + 1];
 	char partner[CHANNEL_IDENTITY_LEN]; /* its certificate's subject */
 	char user[MQATTR_USER_LEN + 1]; /* that an admitted partner is here */
+	char own_user[MQATTR_USER_LEN + 1]; /* of this process; "" not known */
 	char error[CHANNEL_TEXT_LEN];
 	char ended[CHANNEL_TEXT_LEN]; /* how, once it has */
 	enum mqi_err reason;

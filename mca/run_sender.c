@@ -3,8 +3,8 @@
  * run_sender.c - the role that has the messages: a transmission queue's stream
  * through the sending machine, at either end of the link.
  *
- * Neighbours: run_channel.c has the process, sender.c decides; run_dial.c and
- * run_answer.c begin it.
+ * Neighbours: run_channel.c has the process, sender.c decides, run_put.c puts
+ * what cannot be sent; run_dial.c and run_answer.c begin it.
  *
  * Happy path: the stream is open, then the machine runs: messages from
  * mqagent_stream events, frames to the link, its requests to mqagent_stream_*.
@@ -12,12 +12,14 @@
  * The machine is told of nothing but what has happened; a stream that is gone
  * ends the channel in the next turn.
  */
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
-#include "mca/run_channel.h"
+#include "mca/run_put.h"
 #include "mca/window.h"
 
 /* More than a window and the longest message: the partner asks for answers and
@@ -29,6 +31,7 @@ static struct {
 	struct sender sender;
 	struct sender_stream stream;
 	struct window window;
+	struct run_put put;
 	mqagent_stream *handle;
 	run_sender_hello_fn hello;
 	char xmitq[MQI_NAME_LEN + 1];
@@ -67,11 +70,15 @@ io_bind(void *arg, const uint8_t qmid[16], const char *identity)
 }
 
 static enum mqi_err
-io_credit(void *arg, uint64_t after)
+io_credit(void *arg, uint64_t after, uint32_t max_msg_len)
 {
 	const struct channel_options *theirs = &me.sender.c.theirs;
 
+	enum mqi_err err = mqagent_stream_limit(me.handle, max_msg_len);
+
 	(void)arg;
+	if (err != MQI_OK)
+		return err;
 	window_init(&me.window, theirs->held_bytes, theirs->held_msgs);
 	return mqagent_stream_credit(
 	    me.handle, window_msgs(&me.window), me.window.bytes, after);
@@ -90,6 +97,99 @@ io_ack(void *arg, uint64_t number)
 	return err;
 }
 
+/* ---- what is too long for the channel ---- */
+
+static bool
+io_ready(void *arg)
+{
+	(void)arg;
+	return run_put_ready(&me.put);
+}
+
+static enum mqi_err
+io_begin(void *arg, void **ret_unit)
+{
+	(void)arg;
+	return run_put_begin(&me.put, ret_unit);
+}
+
+static enum mqi_err
+io_put(void *arg, void *unit, struct receiver_msg *m)
+{
+	(void)arg;
+	return run_put(&me.put, unit, m);
+}
+
+static enum mqi_err
+io_remove(void *arg, void *unit, uint64_t number)
+{
+	(void)arg;
+	return mqagent_unit_remove(unit, me.handle, number);
+}
+
+static void
+commit_done(void *arg, enum mqi_err result)
+{
+	(void)arg;
+	sender_commit_done(&me.sender, result);
+}
+
+static enum mqi_err
+io_commit(void *arg, void *unit)
+{
+	(void)arg;
+	return mqi_commit_async(unit, commit_done, NULL);
+}
+
+static void
+io_backout(void *arg, void *unit)
+{
+	(void)arg;
+	run_put_backout(unit);
+}
+
+static void
+put_done(struct receiver_msg *m, enum mqi_err result)
+{
+	sender_put_done(&me.sender, m, result);
+}
+
+/* Whether it may be a name of the queue manager's owner, as whose agent we may
+ * act.  Databases of users may be out of reach in here. */
+static bool
+may_be_owners(const char *user)
+{
+	const char *own = me.rc->own_user;
+	const struct passwd *pw;
+
+	/* "uid:N" stands for one without a name */
+	if (own[0] == '\0' || strncmp(user, own, MQDESC_USER_LEN) == 0 ||
+	    strcmp(user, "root") == 0 || strncmp(user, "uid:", 4) == 0)
+		return true;
+	pw = getpwnam(user);
+	return pw != NULL && (pw->pw_uid == 0 || pw->pw_uid == geteuid());
+}
+
+/* A report goes where the message's user may put: the queue manager that took
+ * the message has judged who that is.  What comes from elsewhere only says so,
+ * and does not say that it is the owner. */
+static enum mqi_err
+user_of(const struct receiver_msg *m, char ret[MQDESC_USER_LEN + 1])
+{
+	const struct receiver_msg *about = me.sender.aside;
+	enum mqi_err err;
+
+	ret[0] = '\0';
+	if (m->dead)
+		return MQI_OK;
+	err = mqdesc_user(about->desc, about->desc_len, ret);
+	if (err != MQI_OK)
+		return err;
+	return ret[0] == '\0' || (about->route.hops > 1 && may_be_owners(ret))
+		   ? MQI_E_NOT_AUTHORIZED
+		   : MQI_OK;
+}
+
 /* ---- events of the stream ---- */
 
 static void
@@ -103,8 +203,9 @@ on_message(void *arg, const struct mqagent_stream_msg *m)
 	    .body_len = m->body_len};
 
 	(void)arg;
-	window_sent(&me.window, m->number, m->body_len,
-	    window_wants_mark(&me.window) ? mqclock_mono_us() : 0);
+	if (m->body_len <= me.sender.c.def.max_msg_len) /* it is sent */
+		window_sent(&me.window, m->number, m->body_len,
+		    window_wants_mark(&me.window) ? mqclock_mono_us() : 0);
 	sender_message(&me.sender, &v);
 }
 
@@ -133,12 +234,20 @@ input(const void *data, size_t len)
 static bool
 turn(void)
 {
+	enum mqi_err err;
+	bool moved;
+
 	if (me.stream_gone != MQI_OK)
 		channel_fail(&me.sender.c, me.stream_gone, me.sender.sent,
 		    me.sender.acked, "the transmission queue %s is gone: %s",
 		    me.xmitq, mqi_strerror(me.stream_gone));
+	err = run_put_feed(&me.put, &moved);
+	if (err != MQI_OK)
+		channel_cut(&me.sender.c, err,
+		    "a large message cannot be put: %s", mqi_strerror(err));
+	sender_pump(&me.sender);
 	me.rc->call_back = me.sender.called_back;
-	return false;
+	return moved;
 }
 
 static void
@@ -194,6 +303,7 @@ run_sender_def(struct run_channel *rc, const struct mqctl_list *row,
 {
 	memset(ret, 0, sizeof(*ret));
 	run_channel_def(&rc->run, row, rc->name, &ret->def);
+	ret->use_dead_queue = strcmp(run_get(row, "USEDLQ"), "NO") != 0;
 	ret->disc_ms = run_get_uint(row, "DISCINT") * 1000;
 }
 
@@ -244,11 +354,28 @@ static const struct sender_io io = {.hello = io_hello,
     .open = io_open,
     .bind = io_bind,
     .credit = io_credit,
-    .ack = io_ack};
+    .ack = io_ack,
+    .ready = io_ready,
+    .begin = io_begin,
+    .put = io_put,
+    .remove = io_remove,
+    .commit = io_commit,
+    .backout = io_backout,
+    .undelivered = &run_put_undelivered,
+    .arg = &me.put};
+
+static void
+begin_puts(void)
+{
+	me.put.rc = me.rc;
+	me.put.user_of = user_of;
+	me.put.done = put_done;
+}
 
 void
 run_sender_dialled(const struct sender_def *def)
 {
+	begin_puts();
 	sender_init(&me.sender, def, &me.stream, &io, run_now_ms());
 	run_channel_begin(me.rc, &role, &me.sender.c);
 }
@@ -258,6 +385,7 @@ run_sender_accepted(struct run_channel *rc, run_sender_hello_fn hello)
 {
 	me.rc = rc;
 	me.hello = hello;
+	begin_puts();
 	sender_init_accepted(&me.sender, &io, run_now_ms());
 	run_channel_begin(rc, &role, &me.sender.c);
 }

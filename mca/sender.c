@@ -3,15 +3,16 @@
  * sender.c - the sending end of a channel (sender.h).
  *
  * Neighbours: mca/run_sender.c drives it with a link and an agent's
- * connection; receiver.c is its partner.
+ * connection; sender_aside.c has what is too long; receiver.c is its partner.
  *
  * Invariants: nothing of the stream, not even its id, is shown before the
  * stream is bound to the partner's QMID; the partner's position is compared
  * with the stream's history before the first message leaves, and a mismatch
  * ends the channel with both sides in the text, never with a skip; numbers
  * leave in ascending order, each naming the one before it on this connection,
- * the first one the partner's position; nothing is acknowledged to the queue
- * manager that the partner has not acknowledged.
+ * the first one the partner's position; what is set aside is named by none;
+ * nothing is acknowledged to the queue manager that the partner has not
+ * acknowledged.
  *
  * Happy path: HELLO, HELLO, bind, STREAM, RESUME, credit, then MSG and PIECE
  * as the queue manager delivers them, many in flight, and ACKs back.
@@ -78,6 +79,7 @@ sender_init_accepted(
 void
 sender_fini(struct sender *s)
 {
+	sender_aside_fini(s);
 	channel_fini(&s->c);
 	mqbuf_fini(&s->desc);
 	mqbuf_fini(&s->chunk);
@@ -214,7 +216,7 @@ on_resume(struct sender *s, const struct mqframe *f)
 		err = s->io.ack(s->io.arg, r.position);
 	}
 	if (err == MQI_OK)
-		err = s->io.credit(s->io.arg, s->acked);
+		err = s->io.credit(s->io.arg, s->acked, s->c.def.max_msg_len);
 	if (err != MQI_OK) {
 		channel_cut(&s->c, err, "the stream cannot be read: %s",
 		    mqi_strerror(err));
@@ -298,7 +300,8 @@ check_stopped(struct sender *s)
 {
 	if (channel_state(&s->c) != CHANNEL_STOPPING || s->in_body)
 		return;
-	if (s->acked >= s->sent || s->c.now_ms - s->stop_ms >= STOP_MS)
+	if ((s->acked >= s->sent && s->aside_state < SENDER_PUTTING) ||
+	    s->c.now_ms - s->stop_ms >= STOP_MS)
 		channel_close(&s->c, MQI_OK, "stopped");
 }
 
@@ -334,6 +337,12 @@ sender_message(struct sender *s, const struct sender_msg *m)
 	if (channel_state(&s->c) != CHANNEL_RUNNING)
 		return; /* it stays on its queue */
 	MQ_PRE(!s->in_body);
+	if (s->aside_state != SENDER_NONE) {
+		channel_fail(&s->c, MQI_E_UNEXPECTED, m->number, s->sent,
+		    "message %llu comes while another one is put elsewhere",
+		    ull(m->number));
+		return;
+	}
 	MQ_PRE(m->number > s->sent && m->number > s->acked);
 	MQ_PRE(m->desc_len > 0 && m->desc_len <= MQCHAN_MAX_DESC);
 	if (m->previous > s->sent && m->previous > s->acked) {
@@ -343,11 +352,7 @@ sender_message(struct sender *s, const struct sender_msg *m)
 		return;
 	}
 	if (m->body_len > s->c.def.max_msg_len) {
-		channel_fail(&s->c, MQI_E_MSG_TOO_BIG_FOR_CHANNEL, m->number,
-		    s->sent,
-		    "message %llu of %u bytes is longer than the channel's "
-		    "MAXMSGL of %u",
-		    ull(m->number), m->body_len, s->c.def.max_msg_len);
+		sender_aside_begin(s, m);
 		return;
 	}
 	s->msg = (struct mqchan_msg){.number = m->number,
@@ -383,7 +388,11 @@ sender_piece(struct sender *s, const void *data, uint32_t len)
 	bool whole = mqchan_is_inline(s->msg.desc_len, s->msg.body_len);
 	const uint8_t *p = data;
 
-	if (!s->in_body || channel_state(&s->c) == CHANNEL_ENDED)
+	if (channel_state(&s->c) == CHANNEL_ENDED)
+		return;
+	if (s->aside_state == SENDER_COMING)
+		sender_aside_piece(s, data, len);
+	if (!s->in_body)
 		return;
 	MQ_PRE(len <= s->left);
 	s->left -= len;
@@ -412,12 +421,13 @@ void
 sender_tick(struct sender *s, uint64_t now_ms)
 {
 	channel_tick(&s->c, now_ms, true);
-	if (s->acked < s->sent || s->in_body)
+	if (s->acked < s->sent || s->in_body || s->aside_state != SENDER_NONE)
 		s->busy_ms = now_ms;
 	if (channel_state(&s->c) == CHANNEL_RUNNING && s->def.disc_ms > 0 &&
 	    now_ms - s->busy_ms >= s->def.disc_ms)
 		channel_close(&s->c, MQI_OK, "nothing to send for DISCINT");
 	check_stopped(s);
+	sender_pump(s);
 }
 
 uint64_t

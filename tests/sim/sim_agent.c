@@ -251,7 +251,7 @@ io_bind(void *arg, const uint8_t qmid[16], const char *identity)
 }
 
 static enum mqi_err
-io_credit(void *arg, uint64_t after)
+io_credit(void *arg, uint64_t after, uint32_t max_msg_len)
 {
 	struct sim_agent *a = arg;
 	struct sim_request q = {.kind = SIM_STREAM_CREDIT,
@@ -260,6 +260,7 @@ io_credit(void *arg, uint64_t after)
 	    .max_bytes = 1000 + sim_roll(a->sim, 500000),
 	    .number = after};
 
+	(void)max_msg_len;
 	if (a->conn == NULL)
 		return MQI_E_CONNECTION_BROKEN;
 	(void)sim_conn_ask(a->conn, &q);

@@ -309,6 +309,10 @@ io_wall_us(void *arg)
 void
 sim_recv_init(struct sim_agent *a)
 {
+	static const struct undelivered_io undelivered = {
+	    .dead_queue = io_dead_queue,
+	    .report = io_report,
+	    .wall_us = io_wall_us};
 	const struct receiver_io io = {.hello = io_hello,
 	    .position_open = io_position_open,
 	    .ready = io_ready,
@@ -317,9 +321,7 @@ sim_recv_init(struct sim_agent *a)
 	    .position = io_position,
 	    .commit = io_commit,
 	    .backout = io_backout,
-	    .dead_queue = io_dead_queue,
-	    .report = io_report,
-	    .wall_us = io_wall_us,
+	    .undelivered = &undelivered,
 	    .arg = a};
 
 	struct receiver_def def;

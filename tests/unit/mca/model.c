@@ -77,6 +77,7 @@ model_source_init(struct model_source *m)
 	m->history.n_incarnations = 1;
 	m->history.incarnations[0].id[0] = 1;
 	m->history.incarnations[0].first = 1;
+	strcpy(m->dead_queue, "DLQ");
 }
 
 void
@@ -127,9 +128,11 @@ source_bind(void *arg, const uint8_t qmid[16], const char *identity)
 }
 
 static enum mqi_err
-source_credit(void *arg, uint64_t after)
+source_credit(void *arg, uint64_t after, uint32_t max_msg_len)
 {
 	struct model_source *m = arg;
+
+	m->limit = max_msg_len;
 
 	assert_false(m->reading);
 	m->reading = true;
@@ -151,14 +154,160 @@ source_ack(void *arg, uint64_t number)
 	return MQI_OK;
 }
 
+/* ---- what is too long for the channel ---- */
+
+static bool
+source_ready(void *arg)
+{
+	(void)arg;
+	return true;
+}
+
+static enum mqi_err
+source_begin(void *arg, void **ret_unit)
+{
+	struct model_source *m = arg;
+
+	assert_false(m->in_unit);
+	m->in_unit = true;
+	m->n_putting = 0;
+	m->removing = 0;
+	*ret_unit = m;
+	return MQI_OK;
+}
+
+static enum mqi_err
+source_put(void *arg, void *unit, struct receiver_msg *msg)
+{
+	struct model_source *m = arg;
+	struct model_aside *a;
+
+	assert_ptr_equal(unit, m);
+	assert_true(m->in_unit && m->n_putting < 2);
+	assert_int_equal(mqcrc32c(0, msg->body, msg->body_len), msg->crc);
+	if (strcmp(msg->route.queue, "NONE") == 0)
+		return MQI_E_UNKNOWN_OBJECT;
+	a = &m->putting[m->n_putting++];
+	memset(a, 0, sizeof(*a));
+	a->msg = msg;
+	a->number = msg->number;
+	a->body_len = msg->body_len;
+	a->is_report = msg->is_report;
+	a->dead = msg->dead;
+	strcpy(a->queue, msg->route.queue);
+	if (msg->dead)
+		assert_int_equal(
+		    mqdlh_decode(msg->body, msg->body_len, &a->header), MQI_OK);
+	return MQI_OK;
+}
+
+static enum mqi_err
+source_remove(void *arg, void *unit, uint64_t number)
+{
+	struct model_source *m = arg;
+
+	assert_ptr_equal(unit, m);
+	assert_int_equal(number, m->held);
+	m->removing = number;
+	return MQI_OK;
+}
+
+static enum mqi_err
+source_commit(void *arg, void *unit)
+{
+	struct model_source *m = arg;
+
+	assert_ptr_equal(unit, m);
+	assert_true(m->in_unit && m->removing == m->held);
+	m->committing = true;
+	return MQI_OK;
+}
+
+static void
+source_backout(void *arg, void *unit)
+{
+	struct model_source *m = arg;
+
+	assert_ptr_equal(unit, m);
+	assert_true(m->in_unit);
+	m->in_unit = false;
+}
+
+static enum mqi_err
+source_dead_queue(void *arg, char ret_name[MQI_NAME_LEN + 1])
+{
+	struct model_source *m = arg;
+
+	strcpy(ret_name, m->dead_queue);
+	return MQI_OK;
+}
+
+static void
+source_report(void *arg, const struct receiver_msg *msg, enum mqi_err reason,
+    const char *what)
+{
+	struct model_source *m = arg;
+
+	(void)msg;
+	(void)reason;
+	(void)what;
+	m->n_logged++;
+}
+
+static uint64_t
+source_wall(void *arg)
+{
+	(void)arg;
+	return 1000000;
+}
+
+void
+model_source_answer(struct model_source *m, struct sender *s)
+{
+	for (uint32_t i = 0; i < m->n_putting; i++) {
+		struct model_aside *a = &m->putting[i];
+		enum mqi_err err =
+		    strcmp(a->queue, "FULL") == 0 ? MQI_E_Q_FULL : MQI_OK;
+
+		if (a->msg != NULL)
+			sender_put_done(s, a->msg, err);
+		a->msg = NULL;
+	}
+	sender_pump(s);
+	if (!m->committing)
+		return;
+	m->committing = m->in_unit = false;
+	if (m->commit_result == MQI_OK) {
+		for (uint32_t i = 0; i < m->n_putting; i++)
+			m->asides[m->n_asides++] = m->putting[i];
+		m->removed[m->n_removed++] = m->held;
+		m->held = 0;
+		m->given = m->before_held;
+	}
+	sender_commit_done(s, m->commit_result);
+	sender_pump(s);
+}
+
 void
 model_source_io(struct model_source *m, struct sender_io *ret)
 {
+	static const struct undelivered_io undelivered = {
+	    .dead_queue = source_dead_queue,
+	    .report = source_report,
+	    .wall_us = source_wall};
+
 	*ret = (struct sender_io){.hello = source_hello,
 	    .open = source_open,
 	    .bind = source_bind,
 	    .credit = source_credit,
 	    .ack = source_ack,
+	    .ready = source_ready,
+	    .begin = source_begin,
+	    .put = source_put,
+	    .remove = source_remove,
+	    .commit = source_commit,
+	    .backout = source_backout,
+	    .undelivered = &undelivered,
 	    .arg = m};
 }
 
@@ -172,6 +321,18 @@ model_source_stream(struct model_source *m, struct sender_stream *ret)
 	memcpy(ret->bound_qmid, m->bound, 16);
 	strcpy(ret->bound_identity, m->identity);
 	m->reading = false;
+	m->held = 0;
+	m->in_unit = m->committing = false;
+}
+
+static bool
+is_removed(const struct model_source *m, uint64_t number)
+{
+	for (uint32_t i = 0; i < m->n_removed; i++) {
+		if (m->removed[i] == number)
+			return true;
+	}
+	return false;
 }
 
 static void
@@ -189,8 +350,12 @@ give_message(struct model_source *m, struct sender *s)
 	    .desc_len = (uint32_t)desc.len,
 	    .body_crc = mqcrc32c(0, body, v->body_len),
 	    .body_len = v->body_len};
-	if (v->number > m->handed)
+	if (v->body_len > m->limit) {
+		m->held = v->number;
+		m->before_held = m->given;
+	} else if (v->number > m->handed) {
 		m->handed = v->number;
+	}
 	sender_message(s, &sm);
 	m->given = v->number;
 	mqbuf_fini(&desc);
@@ -204,6 +369,13 @@ model_source_run(struct model_source *m, struct sender *s, unsigned max)
 
 	while (m->reading && m->next < m->n && n < max) {
 		const struct model_msg *v = &m->msgs[m->next];
+
+		if (m->at == 0 && m->held != 0)
+			break;
+		if (m->at == 0 && is_removed(m, v->number)) {
+			m->next++;
+			continue;
+		}
 		uint32_t left = v->body_len - m->at;
 		uint32_t len = left < MQFRAME_PIECE ? left : MQFRAME_PIECE;
 
@@ -434,6 +606,11 @@ target_wall(void *arg)
 void
 model_target_io(struct model_target *m, struct receiver_io *ret)
 {
+	static const struct undelivered_io undelivered = {
+	    .dead_queue = target_dead_queue,
+	    .report = target_report,
+	    .wall_us = target_wall};
+
 	*ret = (struct receiver_io){.hello = target_hello,
 	    .position_open = target_open,
 	    .ready = target_ready,
@@ -442,9 +619,7 @@ model_target_io(struct model_target *m, struct receiver_io *ret)
 	    .position = target_position,
 	    .commit = target_commit,
 	    .backout = target_backout,
-	    .dead_queue = target_dead_queue,
-	    .report = target_report,
-	    .wall_us = target_wall,
+	    .undelivered = &undelivered,
 	    .arg = m};
 }
 

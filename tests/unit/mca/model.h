@@ -10,6 +10,7 @@
 
 #include "mca/receiver.h"
 #include "mca/sender.h"
+#include "proto/dlh.h"
 
 #define MODEL_MAX 512u
 
@@ -24,6 +25,17 @@ struct model_msg {
 };
 
 /* ---- the sender's queue manager ---- */
+
+/* Put by a sender: what is too long for the channel, or the report. */
+struct model_aside {
+	struct receiver_msg *msg; /* until it is answered */
+	uint64_t number;
+	uint32_t body_len;
+	char queue[MQI_NAME_LEN + 1];
+	bool is_report;
+	bool dead;
+	struct mqdlh header;
+};
 
 struct model_source {
 	struct model_msg msgs[MODEL_MAX];
@@ -42,6 +54,23 @@ struct model_source {
 	uint64_t given;
 	uint32_t at;     /* bytes of its body given */
 	uint32_t window; /* messages unacknowledged; 0: any */
+	/* what is longer is held, and nothing given behind it, until a unit
+	 * has removed it */
+	uint32_t limit;
+	uint64_t held; /* 0: none */
+	uint64_t before_held;
+	bool in_unit;
+	bool committing;
+	uint64_t removing;
+	struct model_aside putting[2];
+	uint32_t n_putting;
+	uint64_t removed[MODEL_MAX]; /* durable, as is what was put with it */
+	uint32_t n_removed;
+	struct model_aside asides[MODEL_MAX];
+	uint32_t n_asides;
+	uint32_t n_logged;
+	enum mqi_err commit_result;
+	char dead_queue[MQI_NAME_LEN + 1];
 };
 
 void model_source_init(struct model_source *m);
@@ -53,6 +82,9 @@ void model_source_stream(struct model_source *m, struct sender_stream *ret);
 /* Gives the sender at most max messages or pieces; returns how many. */
 unsigned model_source_run(
     struct model_source *m, struct sender *s, unsigned max);
+
+/* Answers the puts that the sender has begun, and its commit. */
+void model_source_answer(struct model_source *m, struct sender *s);
 
 /* ---- the receiver's queue manager ---- */
 

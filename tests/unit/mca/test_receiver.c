@@ -826,7 +826,7 @@ test_a_dead_letter_says_why_and_keeps_the_body(void **state)
 	m.body = malloc(4);
 	memcpy(m.body, "body", 4);
 	assert_int_equal(
-	    receiver_make_dead(&m, "QM2", 2085, UINT64_C(1795219200000000)),
+	    undelivered_make_dead(&m, "QM2", 2085, UINT64_C(1795219200000000)),
 	    MQI_OK);
 	assert_int_equal(m.body_len, MQDLH_LEN + 4);
 	assert_memory_equal(m.body + MQDLH_LEN, "body", 4);

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/crc32c.h"
 #include "tests/unit/mca/model.h"
 
 struct fixture {
@@ -27,6 +28,7 @@ static const struct sender_def def = {
 	.batch_size = 50,
 	.max_msg_len = 1000},
     .identity = "CN=QM2",
+    .use_dead_queue = true,
 };
 
 static const struct mqchan_hello answer = {
@@ -399,8 +401,260 @@ test_a_gap_in_the_stream_ends_it(void **state)
 	assert_ended(f, MQI_E_UNEXPECTED, "follows 4");
 }
 
+/* ---- what is too long for the channel ---- */
+
+/* 1 and 3 fit, 2 does not. */
+static struct model_msg *
+three(struct fixture *f)
+{
+	model_source_add(&f->source, 1, "Q", 10);
+	model_source_add(&f->source, 2, "Q", 501);
+	model_source_add(&f->source, 3, "Q", 10);
+	run(f);
+	return &f->source.msgs[1];
+}
+
 static void
-test_a_message_beyond_maxmsgl_ends_it(void **state)
+acknowledge(struct fixture *f)
+{
+	mqchan_encode_ack(&f->in, &(struct mqchan_ack){.number = f->s.sent});
+	say(f);
+}
+
+static void
+give_and_answer(struct fixture *f)
+{
+	for (unsigned i = 0; i < 6; i++) {
+		(void)model_source_run(&f->source, &f->s, 10);
+		if (channel_state(&f->s.c) != CHANNEL_ENDED &&
+		    f->s.acked < f->s.sent)
+			acknowledge(f);
+		sender_pump(&f->s);
+		model_source_answer(&f->source, &f->s);
+	}
+}
+
+/* Exactly these numbers were sent, each naming the one before. */
+static void
+assert_sent(struct fixture *f, const uint64_t *numbers, unsigned n)
+{
+	struct mqframe fr = {0};
+	uint64_t previous = 0;
+	size_t at = 0, used;
+
+	while (mqframe_parse(f->s.c.out.data + at, f->s.c.out.len - at, &fr,
+		   &used) == MQFRAME_OK) {
+		struct mqchan_msg m;
+
+		at += used;
+		if (fr.type != MQCHAN_MSG)
+			continue;
+		assert_int_equal(mqchan_decode_msg(&fr, &m), MQI_OK);
+		assert_true(n > 0);
+		assert_int_equal(m.number, *numbers);
+		assert_int_equal(m.previous, previous);
+		previous = *numbers++;
+		n--;
+	}
+	assert_int_equal(n, 0);
+}
+
+static void
+test_a_message_beyond_maxmsgl_is_dead_lettered_and_the_channel_goes_on(
+    void **state)
+{
+	struct fixture *f = *state;
+	const struct model_aside *a = f->source.asides;
+
+	(void)three(f);
+	give_and_answer(f);
+	assert_int_equal(channel_state(&f->s.c), CHANNEL_RUNNING);
+	assert_sent(f, (const uint64_t[]){1, 3}, 2);
+	assert_int_equal(f->source.n_asides, 1);
+	assert_true(a->dead);
+	assert_string_equal(a->queue, "DLQ");
+	assert_int_equal(a->body_len, 501 + MQDLH_LEN);
+	assert_int_equal(a->header.reason, MQI_E_MSG_TOO_BIG_FOR_CHANNEL);
+	assert_string_equal(a->header.queue, "Q");
+	assert_string_equal(a->header.qmgr, "QM2");
+	assert_int_equal(f->source.n_removed, 1);
+	assert_int_equal(f->source.n_logged, 1);
+	assert_int_equal(f->source.acked, 3);
+}
+
+static void
+test_nothing_is_sent_before_the_long_message_is_elsewhere(void **state)
+{
+	struct fixture *f = *state;
+
+	(void)three(f);
+	(void)model_source_run(&f->source, &f->s, 10);
+	sender_pump(&f->s);
+	/* what is before it goes first */
+	assert_false(f->source.in_unit);
+	assert_sent(f, (const uint64_t[]){1}, 1);
+	acknowledge(f);
+	sender_pump(&f->s);
+	assert_true(f->source.in_unit);
+	assert_int_equal(f->source.n_removed, 0);
+	/* a channel that is idle for DISCINT is not one that does this */
+	f->s.def.disc_ms = 1000;
+	sender_tick(&f->s, 3000);
+	assert_int_equal(channel_state(&f->s.c), CHANNEL_RUNNING);
+	/* one that is stopped ends when it is done */
+	sender_stop(&f->s);
+	assert_int_equal(channel_state(&f->s.c), CHANNEL_STOPPING);
+	model_source_answer(&f->source, &f->s);
+	sender_tick(&f->s, 3001);
+	assert_int_equal(channel_state(&f->s.c), CHANNEL_ENDED);
+	assert_int_equal(f->source.n_removed, 1);
+}
+
+static void
+test_a_long_message_is_reported_and_discarded_if_it_asks_for_it(void **state)
+{
+	struct fixture *f = *state;
+	const struct model_aside *a = f->source.asides;
+
+	three(f)->report = MQI_RO_EXCEPTION_WITH_FULL_DATA;
+	model_source_add(&f->source, 4, "Q", 502);
+	f->source.msgs[3].report =
+	    MQI_RO_EXCEPTION_WITH_DATA | MQI_RO_DISCARD_MSG;
+	model_source_add(&f->source, 5, "Q", 503);
+	f->source.msgs[4].report = MQI_RO_DISCARD_MSG;
+	give_and_answer(f);
+	assert_int_equal(channel_state(&f->s.c), CHANNEL_RUNNING);
+	assert_int_equal(f->source.n_removed, 3);
+	assert_int_equal(f->source.n_asides, 3);
+	assert_true(a[0].dead && !a[0].is_report);
+	assert_true(a[1].is_report && !a[1].dead);
+	assert_string_equal(a[1].queue, "REPLY");
+	assert_int_equal(a[1].body_len, 501);
+	assert_true(a[2].is_report && !a[2].dead);
+	assert_int_equal(a[2].number, 4);
+	assert_int_equal(a[2].body_len, 100);
+}
+
+static void
+test_a_report_without_a_place_is_dead_lettered_or_lost(void **state)
+{
+	struct fixture *f = *state;
+
+	three(f)->report = MQI_RO_EXCEPTION;
+	strcpy(f->source.msgs[1].queue, "NONE2"); /* replies to NONE */
+	give_and_answer(f);
+	assert_int_equal(channel_state(&f->s.c), CHANNEL_RUNNING);
+	assert_int_equal(f->source.n_asides, 2);
+	assert_true(f->source.asides[1].is_report && f->source.asides[1].dead);
+	assert_int_equal(f->source.n_removed, 1);
+	/* it was to be discarded for a report that nobody takes */
+	model_source_add(&f->source, 6, "NONE2", 501);
+	f->source.msgs[3].report = MQI_RO_EXCEPTION | MQI_RO_DISCARD_MSG;
+	f->source.dead_queue[0] = '\0';
+	give_and_answer(f);
+	assert_ended(f, MQI_E_UNKNOWN_OBJECT, "was to be discarded");
+	assert_int_equal(f->source.n_removed, 1);
+}
+
+static void
+test_without_a_dead_letter_queue_a_long_message_ends_the_channel(void **state)
+{
+	static const char *const queues[] = {"", "NONE", "FULL", "DLQ"};
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < MQ_ARRAY_LEN(queues); i++) {
+		sender_fini(&f->s);
+		model_source_init(&f->source);
+		strcpy(f->source.dead_queue, queues[i]);
+		start(f);
+		f->s.def.use_dead_queue = i != 3; /* USEDLQ(NO) */
+		(void)three(f);
+		give_and_answer(f);
+		assert_int_equal(channel_state(&f->s.c), CHANNEL_ENDED);
+		assert_sent(f, (const uint64_t[]){1}, 1);
+		assert_int_equal(f->source.n_removed, 0);
+		assert_int_equal(f->source.n_asides, 0);
+		assert_false(f->source.in_unit);
+		if (i == 0)
+			assert_ended(f, MQI_E_MSG_TOO_BIG_FOR_CHANNEL,
+			    "its 501 bytes are more than the channel's MAXMSGL "
+			    "of 500");
+		else if (i == 3)
+			assert_ended(
+			    f, MQI_E_MSG_TOO_BIG_FOR_CHANNEL, "USEDLQ is NO");
+		else
+			assert_ended(f, f->s.c.reason, "dead-letter queue");
+	}
+}
+
+static void
+test_a_cut_leaves_the_long_message_where_it_was_or_elsewhere(void **state)
+{
+	struct fixture *f = *state;
+
+	(void)three(f);
+	(void)model_source_run(&f->source, &f->s, 10);
+	acknowledge(f);
+	sender_pump(&f->s);
+	assert_true(f->source.in_unit);
+	sender_fini(&f->s);
+	assert_false(f->source.in_unit);
+	start(f);
+	say_hello(f, &answer);
+	say_resume(f, 1, 1);
+	mqbuf_reset(&f->s.c.out);
+	f->source.commit_result = MQI_E_BACKED_OUT;
+	give_and_answer(f);
+	assert_ended(f, MQI_E_BACKED_OUT, "cannot be put elsewhere");
+	assert_int_equal(f->source.n_removed, 0);
+	f->source.commit_result = MQI_OK;
+	sender_fini(&f->s);
+	start(f);
+	say_hello(f, &answer);
+	say_resume(f, 1, 1);
+	mqbuf_reset(&f->s.c.out);
+	give_and_answer(f);
+	assert_int_equal(f->source.n_removed, 1);
+	/* another sender names the same predecessor */
+	sender_fini(&f->s);
+	start(f);
+	say_hello(f, &answer);
+	say_resume(f, 3, 1);
+	give_and_answer(f);
+	assert_int_equal(f->source.n_asides, 1);
+	assert_int_equal(f->s.sent, 3);
+}
+
+/* The dead-letter header does not fit in front of it. */
+static void
+test_the_longest_message_of_all_stays_where_it_is(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t len = MQI_MAX_BODY - MQDLH_LEN + 1;
+	uint8_t *body = calloc(1, len);
+	struct sender_msg m = {.number = 5, .body_len = len};
+	struct mqi_md md;
+	struct mqbuf desc;
+
+	mqi_md_init(&md);
+	mqbuf_init(&desc, MQDESC_MAX);
+	assert_int_equal(mqdesc_encode(&md, &desc), MQI_OK);
+	m.desc = desc.data;
+	m.desc_len = (uint32_t)desc.len;
+	m.body_crc = mqcrc32c(0, body, len);
+	run(f);
+	sender_message(&f->s, &m);
+	sender_piece(&f->s, body, len);
+	sender_pump(&f->s);
+	assert_ended(
+	    f, MQI_E_MSG_TOO_BIG_FOR_CHANNEL, "nor put on a dead-letter queue");
+	assert_int_equal(f->source.n_removed, 0);
+	mqbuf_fini(&desc);
+	free(body);
+}
+
+static void
+test_a_damaged_long_message_ends_the_channel(void **state)
 {
 	struct fixture *f = *state;
 	struct sender_msg m = {
@@ -408,7 +662,7 @@ test_a_message_beyond_maxmsgl_ends_it(void **state)
 
 	run(f);
 	sender_message(&f->s, &m);
-	assert_ended(f, MQI_E_MSG_TOO_BIG_FOR_CHANNEL, "MAXMSGL of 500");
+	assert_ended(f, MQI_E_OBJECT_DAMAGED, "descriptor");
 	/* the rest of it is not taken for anything else */
 	sender_piece(&f->s, "x", 1);
 }
@@ -465,7 +719,14 @@ main(void)
 	    T(test_substates_say_what_it_waits_for),
 	    T(test_a_new_connection_shows_the_position),
 	    T(test_a_gap_in_the_stream_ends_it),
-	    T(test_a_message_beyond_maxmsgl_ends_it),
+	    T(test_a_message_beyond_maxmsgl_is_dead_lettered_and_the_channel_goes_on),
+	    T(test_nothing_is_sent_before_the_long_message_is_elsewhere),
+	    T(test_a_long_message_is_reported_and_discarded_if_it_asks_for_it),
+	    T(test_a_report_without_a_place_is_dead_lettered_or_lost),
+	    T(test_without_a_dead_letter_queue_a_long_message_ends_the_channel),
+	    T(test_a_cut_leaves_the_long_message_where_it_was_or_elsewhere),
+	    T(test_the_longest_message_of_all_stays_where_it_is),
+	    T(test_a_damaged_long_message_ends_the_channel),
 	    T(test_frames_out_of_place_end_it),
 	    T(test_the_partners_error_is_kept),
 	};
