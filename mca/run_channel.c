@@ -445,6 +445,7 @@ status_link(const struct run_channel *rc, struct mqctl_list *l)
 	run_status_str(l, "protocol", mqtls_version(link_tls(rc->link)));
 	link_local_address(link_fd(rc->link), address, sizeof(address));
 	run_status_str(l, "local_address", address);
+	run_status_uint(l, "rtt_us", netlimit_rtt_us(link_fd(rc->link)));
 }
 
 static void

@@ -123,6 +123,7 @@ enum mqattr_chltype {
 	X(79, PUTAUT)                                                 \
 	X(80, BATCHINT)                                               \
 	X(82, KAINT)                                                  \
+	X(83, MONCHL)                                                 \
 	X(96, CHAD)                                                   \
 	X(97, AUTODEF) /* ours: for whom a channel was defined */     \
 	X(100, MAXINST)                                               \

@@ -60,6 +60,10 @@ static const char *const words_control[] = {
 static const char *const words_defsopt[] = {"SHARED", "EXCL", NULL};
 static const char *const words_enttype[] = {"PRINCIPAL", "GROUP", NULL};
 static const char *const words_auto[] = {"AUTO", NULL};
+static const char *const words_monchl[] = {
+    "QMGR", "OFF", "LOW", "MEDIUM", "HIGH", NULL};
+static const char *const words_monchl_qmgr[] = {
+    "NONE", "OFF", "LOW", "MEDIUM", "HIGH", NULL};
 static const char *const words_msgdlvsq[] = {"PRIORITY", "FIFO", NULL};
 static const char *const words_nolimit[] = {"NOLIMIT", NULL};
 static const char *const words_npmspeed[] = {"FAST", "NORMAL", NULL};
@@ -187,6 +191,10 @@ const struct mqattr_def mqattr_table[] = {
     TEXT(MCAUSER, MQATTR_USER_LEN, CH, EVERY,
 	"user of whom USERSRC(CHANNEL) lets in or a RQSTR calls; blank: none"),
     TEXT(MCAUSER, MQATTR_USER_LEN, CA, 0, "MAP: the user that it is here"),
+    WORD(MONCHL, words_monchl_qmgr, "OFF", QM, 0,
+	"how much is measured of channels with MONCHL(QMGR); NONE: of any"),
+    WORD(MONCHL, words_monchl, "QMGR", CH, MSGS,
+	"how much is measured of the channel, from its next start"),
     INT(MRRTY, 0, MANY, "10", CH, TAKES,
 	"attempts to put a message that was refused"),
     INT(MRTMR, 0, MANY, "1000", CH, TAKES,

@@ -71,6 +71,7 @@ mqdesc_read(const void *data, size_t len, struct mqdesc_info *ret_info)
 	i->expiry = (int32_t)number_or_default(&s, DESC_EXPIRY);
 	i->deadline_ms = s.deadline ? mqbuf_get_u64(s.deadline) : 0;
 	i->not_before_ms = (uint64_t)number_or_default(&s, DESC_NOT_BEFORE);
+	i->put_time_ms = (uint64_t)number_or_default(&s, DESC_PUT_TIME);
 	i->msg_type = (uint32_t)number_or_default(&s, DESC_MSG_TYPE);
 	i->is_trace =
 	    i->msg_type != MQI_MT_REPORT && mqdesc_has(&s, DESC_FORMAT) &&

@@ -52,6 +52,7 @@ struct mqdesc_info {
 	 * already. */
 	uint64_t deadline_ms;
 	uint64_t not_before_ms;
+	uint64_t put_time_ms; /* put_date and put_time; 0: it has none */
 	uint32_t msg_type;
 	uint32_t report;
 	uint32_t backout_count;

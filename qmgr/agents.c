@@ -202,6 +202,8 @@ agent_spawn(struct agent *g, const char *verb)
 	i->bytes = 0;
 	i->batches = 0;
 	i->npm_speed[0] = '\0';
+	if (!g->is_listener)
+		agents_monitor(a, i);
 	i->keep_alive_s = 0;
 	i->sent_bytes = i->sent_buffers = 0;
 	i->received_bytes = i->received_buffers = 0;

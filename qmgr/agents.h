@@ -37,6 +37,7 @@
 #include <mq/mqi_msg.h>
 #include <stdbool.h>
 
+#include "base/average.h"
 #include "proto/attr.h"
 #include "proto/ctl.h"
 
@@ -114,8 +115,13 @@ struct agents_info {
 	char substate[16];              /* "MQGET" */
 	char npm_speed[8];              /* "FAST"; "" not agreed on yet */
 	uint64_t keep_alive_s;
-	char product[64 + 1]; /* of the partner */
-	uint64_t sent_bytes;  /* on the wire, inside TLS */
+	char monitor[8]; /* MONCHL of this run: "OFF" */
+	/* unless it is off */
+	struct mqaverage rtt_us;
+	struct mqaverage unit; /* of a receiver: messages that a unit had */
+	uint64_t durable_msgs; /* when the last batch was told */
+	char product[64 + 1];  /* of the partner */
+	uint64_t sent_bytes;   /* on the wire, inside TLS */
 	uint64_t sent_buffers;
 	uint64_t received_bytes;
 	uint64_t received_buffers;

@@ -77,6 +77,10 @@ void agent_end_process(struct agent *g, enum agents_stop_mode mode);
 void guest_end(struct guest *guest, enum agents_stop_mode mode);
 void agent_end(struct agent *g, enum agents_stop_mode mode);
 
+/* agents_status.c */
+/* A channel begins: what is measured of it? */
+void agents_monitor(const struct agents *a, struct agents_info *i);
+
 /* agents_channel.c */
 void channel_ended(void *arg, int64_t status, int sig);
 void channel_retry(uv_timer_t *t);

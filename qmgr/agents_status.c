@@ -111,6 +111,7 @@ guest_attach(struct agents *a, struct session *s, int pid,
 	    hello->address);
 	(void)snprintf(
 	    guest->info.user, sizeof(guest->info.user), "%s", hello->user);
+	agents_monitor(a, &guest->info);
 	guest->info.pid = pid;
 	guest->info.started_ms = mqclock_wall_us() / 1000;
 	TAILQ_INSERT_TAIL(&g->guests, guest, link);
@@ -193,12 +194,43 @@ is_blank(const char *text)
 	return text == NULL || text[0] == '\0';
 }
 
+void
+agents_monitor(const struct agents *a, struct agents_info *i)
+{
+	(void)snprintf(i->monitor, sizeof(i->monitor), "%s",
+	    engine_channel_monitor(a->qm->engine, i->name));
+	memset(&i->rtt_us, 0, sizeof(i->rtt_us));
+	memset(&i->unit, 0, sizeof(i->unit));
+	i->durable_msgs = 0;
+}
+
+/* What it told before is in i, too. */
+static void
+take_monitored(
+    const struct mqctl_list *l, struct agents_info *i, uint64_t batches_before)
+{
+	uint64_t durable, rtt_us = 0;
+
+	if (strcmp(i->monitor, "OFF") == 0)
+		return;
+	take_number(l, "rtt_us", &rtt_us);
+	if (rtt_us > 0)
+		mqaverage_add(&i->rtt_us, rtt_us);
+	if (i->batches <= batches_before || i->current_msgs > i->msgs)
+		return;
+	durable = i->msgs - i->current_msgs;
+	if (durable > i->durable_msgs)
+		mqaverage_add(&i->unit, (durable - i->durable_msgs) /
+					    (i->batches - batches_before));
+	i->durable_msgs = durable;
+}
+
 static void
 take_info(const struct mqctl_list *l, struct agents_info *i)
 {
 	const char *state = mqctl_list_get(l, "state");
 	bool running = state != NULL && strcmp(state, "RUNNING") == 0;
-	uint64_t port = i->port, msgs = i->msgs;
+	uint64_t port = i->port, msgs = i->msgs, batches = i->batches;
 
 	take_number(l, "msgs", &i->msgs);
 	if (i->msgs > msgs)
@@ -225,6 +257,7 @@ take_info(const struct mqctl_list *l, struct agents_info *i)
 	    l, "local_address", i->local_address, sizeof(i->local_address));
 	take_number(l, "comprate", &i->comprate);
 	take_text(l, "compmsg", i->compmsg, sizeof(i->compmsg));
+	take_monitored(l, i, batches);
 	take_number(l, "port", &port);
 	if (port <= UINT16_MAX)
 		i->port = (unsigned)port;
@@ -305,6 +338,8 @@ show_definition(
 	i->xmitq = o != NULL && mqattr_set_has(o->attrs, MQATTR_ID_XMITQ)
 		       ? mqattr_text(o->attrs, MQATTR_ID_XMITQ)
 		       : "";
+	if (i->pid == 0 && !g->is_listener)
+		agents_monitor(a, i); /* as it would begin now */
 	i->stop_asked =
 	    chan_state(&g->machine) == CHAN_STOPPING ||
 	    (o != NULL && mqattr_is(o->attrs, MQATTR_ID_STOPREQ, "YES"));
@@ -318,8 +353,8 @@ show_agent(
 	uint64_t now = uv_now(a->loop);
 
 	i.state = chan_state_name(&g->machine);
-	show_definition(a, g, &i);
 	i.pid = process_pid(&g->process);
+	show_definition(a, g, &i);
 	i.short_retries_left = g->machine.short_left;
 	i.long_retries_left = g->machine.long_left;
 	if (chan_state(&g->machine) == CHAN_RETRYING && g->retry_at_ms > now)

@@ -23,10 +23,11 @@ static const char *const chstatus_keywords[] = {"CHANNEL", "CHLTYPE", "BATCHES",
     "BATCHSZ", "BUFSRCVD", "BUFSSENT", "BYTES", "BYTSRCVD", "BYTSSENT",
     "CHSTADA", "CHSTATI", "COMPMSG", "COMPRATE", "CONNAME", "CURMSGS",
     "CURSEQNO", "ERROR", "HBINT", "INDOUBT", "JOBNAME", "KAINT", "LOCLADDR",
-    "LONGRTS", "LSTMSGDA", "LSTMSGTI", "LSTSEQNO", "MCASTAT", "MCAUSER", "MSGS",
-    "NPMSPEED", "RETRYIN", "RPRODUCT", "RQMNAME", "SECPROT", "SHORTRTS",
-    "SSLCERTI", "SSLCIPH", "SSLPEER", "STATUS", "STOPREQ", "SUBSTATE", "XMITQ",
-    "XQMSGSA", "ALL", NULL};
+    "LONGRTS", "LSTMSGDA", "LSTMSGTI", "LSTSEQNO", "MCASTAT", "MCAUSER",
+    "MONCHL", "MSGS", "NETTIME", "NPMSPEED", "RETRYIN", "RPRODUCT", "RQMNAME",
+    "SECPROT", "SHORTRTS", "SSLCERTI", "SSLCIPH", "SSLPEER", "STATUS",
+    "STOPREQ", "SUBSTATE", "XBATCHSZ", "XMITQ", "XQMSGSA", "XQTIME", "ALL",
+    NULL};
 static const char *const saved_keywords[] = {"CHANNEL", "CHLTYPE", "CURSEQNO",
     "INDOUBT", "LSTSEQNO", "RQMID", "SSLPEER", "STREAM", "XMITQ", "ALL",
     "SAVED", NULL};
@@ -67,9 +68,24 @@ look_at(const struct ctl *c, const struct agents_info *info, struct shown *ret)
 	if (!ret->sends ||
 	    engine_stream_status(c->engine, info->xmitq, st) != MQI_OK)
 		return;
+	if (strcmp(st->sender, info->name) == 0)
+		return;
 	/* another channel may have it just now */
-	if (strcmp(st->sender, info->name) != 0)
-		st->in_flight = 0;
+	st->in_flight = 0;
+	memset(&st->on_queue_us, 0, sizeof(st->on_queue_us));
+	memset(&st->batch, 0, sizeof(st->batch));
+}
+
+/* What is monitored: of the last few and of many; blank while there is none. */
+static void
+show_average(struct ctl_row *r, const char *keyword, const struct mqaverage *a)
+{
+	char text[64] = "";
+
+	if (a->n > 0)
+		(void)snprintf(
+		    text, sizeof(text), "%.0f,%.0f", a->few, a->many);
+	ctl_row_text(r, keyword, text);
 }
 
 static void
@@ -127,9 +143,13 @@ show_l_to_r(struct ctl_row *r, const struct shown *s)
 		ctl_row_uint(r, "LSTSEQNO", info->last_number);
 	ctl_row_text(r, "MCASTAT", info->pid != 0 ? "RUNNING" : "NOT RUNNING");
 	ctl_row_text(r, "MCAUSER", info->user);
-	ctl_row_uint(r, "MSGS", info->msgs);
 	if (s->moves)
+		ctl_row_text(r, "MONCHL", info->monitor);
+	ctl_row_uint(r, "MSGS", info->msgs);
+	if (s->moves) {
+		show_average(r, "NETTIME", &info->rtt_us);
 		ctl_row_text(r, "NPMSPEED", info->npm_speed);
+	}
 	if (s->dials)
 		ctl_row_uint(r, "RETRYIN", (info->retry_in_ms + 999) / 1000);
 	if (s->moves) {
@@ -160,12 +180,15 @@ show_s_to_z(struct ctl_row *r, const struct shown *s)
 	ctl_row_text(r, "SSLPEER", info->partner_name);
 	ctl_row_text(r, "STATUS", info->state);
 	ctl_row_text(r, "STOPREQ", info->stop_asked ? "YES" : "NO");
-	if (s->moves)
-		ctl_row_text(r, "SUBSTATE", info->substate);
-	if (s->sends) {
-		ctl_row_text(r, "XMITQ", info->xmitq);
-		ctl_row_uint(r, "XQMSGSA", s->stream.waiting);
-	}
+	if (!s->moves)
+		return;
+	ctl_row_text(r, "SUBSTATE", info->substate);
+	show_average(r, "XBATCHSZ", s->sends ? &s->stream.batch : &info->unit);
+	if (!s->sends)
+		return;
+	ctl_row_text(r, "XMITQ", info->xmitq);
+	ctl_row_uint(r, "XQMSGSA", s->stream.waiting);
+	show_average(r, "XQTIME", &s->stream.on_queue_us);
 }
 
 static void

@@ -274,6 +274,8 @@ engine_queue_status(
 	    object_find(e->objects, MQATTR_QLOCAL, name);
 	const struct entry *oldest;
 	const struct queue *q;
+	uint64_t age_us;
+	bool here;
 
 	if (o == NULL)
 		return MQI_E_UNKNOWN_OBJECT;
@@ -288,9 +290,8 @@ engine_queue_status(
 	ret->last_get_ms = q->last_get_ms;
 	ret->damaged = q->damaged;
 	oldest = queue_oldest(q);
-	if (oldest != NULL && oldest->m.put_ms != 0 &&
-	    e->wall_us / 1000 > oldest->m.put_ms)
-		ret->oldest_age_ms = e->wall_us / 1000 - oldest->m.put_ms;
+	if (oldest != NULL && msg_age(e, &oldest->m, &age_us, &here))
+		ret->oldest_age_ms = age_us / 1000;
 	return MQI_OK;
 }
 
@@ -325,6 +326,8 @@ engine_stream_status(
 		return MQI_OK;
 	memcpy(ret->sender, st->sender->s->who.channel, sizeof(ret->sender));
 	ret->in_flight = st->sender->ahead_msgs;
+	ret->on_queue_us = st->monitor.on_queue_us;
+	ret->batch = st->monitor.batch;
 	MQ_INVARIANT(ret->in_flight <= ret->waiting);
 	ret->waiting -= ret->in_flight;
 	return MQI_OK;

@@ -20,6 +20,7 @@
 
 #include <mq/mqi.h>
 
+#include "base/average.h"
 #include "base/ref.h"
 #include "proto/attr.h"
 #include "qmgr/engine/authority.h"
@@ -360,12 +361,18 @@ struct engine_stream_status {
 	 * has not acknowledged */
 	char sender[MQI_CHANNEL_NAME_LEN + 1];
 	uint64_t in_flight;
-	uint64_t waiting; /* messages that nobody was given */
+	struct mqaverage on_queue_us; /* of messages that it was given */
+	struct mqaverage batch;       /* messages acknowledged at once */
+	uint64_t waiting;             /* messages that nobody was given */
 };
 
 /* Errors: UNKNOWN_OBJECT, XMIT_Q_USAGE. */
 MQ_MUST_CHECK enum mqi_err engine_stream_status(const struct engine *e,
     const char *queue, struct engine_stream_status *ret);
+
+/* How much is to be measured of a channel, by its MONCHL and the queue
+ * manager's: "OFF", "LOW", "MEDIUM" or "HIGH". */
+const char *engine_channel_monitor(const struct engine *e, const char *channel);
 
 typedef void (*engine_position_fn)(
     void *arg, const struct record_position *position);

@@ -23,6 +23,7 @@
 #include "proto/local.h"
 #include "qmgr/engine/authorize.h"
 #include "qmgr/engine/engine.h"
+#include "qmgr/engine/monitor.h"
 #include "qmgr/engine/object.h"
 #include "qmgr/engine/position.h"
 #include "qmgr/engine/route.h"
@@ -94,7 +95,7 @@ struct msg {
 	uint32_t backout_count;
 	uint8_t msg_id[MQI_ID_LEN];
 	uint8_t correl_id[MQI_ID_LEN];
-	uint64_t put_ms;      /* wall; 0: not known */
+	uint64_t put_us;      /* engine.clock_us; 0: not known */
 	uint64_t deadline_ms; /* engine.clock_us; 0: never expires */
 	struct mqref *head;   /* msg_keep_head() */
 	bool coa;             /* asks for a report when it has arrived, */
@@ -501,9 +502,10 @@ LIST_HEAD(session_list, engine_session);
 struct stream {
 	struct record_stream state;
 	uint64_t handed;
-	uint64_t discarded;    /* nothing at or below it is left */
-	struct handle *sender; /* NULL: nobody sends */
-	bool dirty;            /* acked moved since the last STREAM record */
+	uint64_t discarded;     /* nothing at or below it is left */
+	struct handle *sender;  /* NULL: nobody sends */
+	struct monitor monitor; /* since it was opened */
+	bool dirty;             /* acked moved since the last STREAM record */
 	TAILQ_ENTRY(stream) link;
 	struct queue *q;
 };

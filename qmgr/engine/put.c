@@ -292,14 +292,14 @@ put_stamp(struct put *p)
 	p->m.deadline_ms = st.deadline_ms;
 	p->m.coa = st.coa;
 	p->m.cod = st.cod;
-	p->m.put_ms = p->e->wall_us / 1000;
+	p->m.put_us = p->e->clock_us;
 	memcpy(p->m.msg_id, st.msg_id, MQI_ID_LEN);
 	memcpy(p->m.correl_id, st.correl_id, MQI_ID_LEN);
 	if (done->kind == ENGINE_PUTS_DONE)
 		return MQI_OK;
 	done->u.put.priority = st.priority;
 	done->u.put.persistent = st.persistent;
-	done->u.put.put_time_ms = p->m.put_ms;
+	done->u.put.put_time_ms = p->e->wall_us / 1000;
 	memcpy(done->u.put.msg_id, st.msg_id, MQI_ID_LEN);
 	return MQI_OK;
 }

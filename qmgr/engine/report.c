@@ -102,7 +102,7 @@ report_stamp(struct report *r, struct msg *m, uint8_t *ret_rank)
 		m->body_crc = mqcrc32c(0, p, m->body_len);
 		m->persistent = st.persistent;
 		m->priority = st.priority;
-		m->put_ms = e->wall_us / 1000;
+		m->put_us = e->clock_us;
 		memcpy(m->msg_id, st.set_msg_id ? st.msg_id : info.msg_id,
 		    MQI_ID_LEN);
 		memcpy(m->correl_id, info.correl_id, MQI_ID_LEN);

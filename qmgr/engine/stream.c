@@ -262,6 +262,7 @@ engine_stream_open(
 	q->open_exclusive = true;
 	q->told_work = false;
 	st->sender = h;
+	monitor_begin(&st->monitor, e, s->who.channel);
 	stream_show(st, &info);
 	r.handle = h->id;
 	r.u.stream = &info;
@@ -365,6 +366,7 @@ stream_take(struct getter *g, struct entry *x)
 		h->stream_previous = x->place.seq;
 		if (st->handed < x->place.seq)
 			st->handed = x->place.seq;
+		monitor_handed(&st->monitor, h->s->e, &x->m);
 	}
 	deliver_start(d);
 }
@@ -504,6 +506,7 @@ engine_stream_ack(struct engine *e, struct engine_session *s, uint32_t handle,
     uint64_t number)
 {
 	struct handle *h = stream_handle(s, handle);
+	uint32_t n = 0;
 	struct stream *st;
 	struct entry *x;
 
@@ -521,7 +524,9 @@ engine_stream_ack(struct engine *e, struct engine_session *s, uint32_t handle,
 		h->ahead_msgs--;
 		h->ahead_bytes -= x->m.body_len;
 		(void)entry_remove(x, 0);
+		n++;
 	}
+	monitor_acked(&st->monitor, n);
 	stream_discards(h->q);
 	if (h->reader != NULL && h->reader->where == GETTER_NOWHERE)
 		getter_start(h->reader);

@@ -387,6 +387,66 @@ test_a_put_that_is_refused(void **state)
 	await(f, 1, "CURMSGS", "0");
 }
 
+/* "recent,longer"; *ret_many: the second one. */
+static double
+average(struct fixture *f, int at, const char *keyword, double *ret_many)
+{
+	char is[VALUE_LEN];
+	double few;
+	int used = 0;
+
+	value_of(f, at, keyword, is);
+	if (sscanf(is, "%lf,%lf%n", &few, ret_many, &used) != 2 ||
+	    is[used] != '\0')
+		fail_msg("%s is '%s'", keyword, is);
+	return few;
+}
+
+static void
+test_what_is_monitored(void **state)
+{
+	static const char *const monitored[] = {
+	    "NETTIME", "XBATCHSZ", "XQTIME"};
+	struct fixture *f = *state;
+	double few, many;
+
+	come_to_rest(f);
+	for (unsigned i = 0; i < 2 * MQ_ARRAY_LEN(monitored) - 1; i++)
+		expect(f, (int)i % 2, monitored[i / 2], "");
+	expect(f, 0, "MONCHL", "OFF");
+	expect(f, 1, "MONCHL", "OFF");
+	/* by the queue manager's, for both */
+	qm_mqsc(&f->qm[0], "ALTER QMGR MONCHL(HIGH)\n");
+	qm_mqsc(&f->qm[1], "ALTER QMGR MONCHL(LOW)\n");
+	expect(f, 0, "MONCHL", "OFF");
+	qm_mqsc(&f->qm[0], "STOP CHANNEL(C)\n");
+	await(f, 0, "STATUS", "STOPPED");
+	expect(f, 0, "MONCHL", "HIGH");
+	put(f, 10, 10);
+	(void)poll(NULL, 0, 200); /* they grow older */
+	qm_mqsc(&f->qm[0], "START CHANNEL(C)\n");
+	await_number(f, 0, "LSTSEQNO", 0);
+	await_number(f, 1, "LSTSEQNO", 0);
+	expect(f, 0, "MONCHL", "HIGH");
+	expect(f, 1, "MONCHL", "LOW");
+	for (int i = 0; i < 2; i++) {
+		few = average(f, i, "NETTIME", &many);
+		assert_true(few >= 1 && few < 10e6);
+		assert_true(many >= 1 && many < 10e6);
+		/* all ten at once, or in a few groups */
+		few = average(f, i, "XBATCHSZ", &many);
+		assert_true(few >= 1 && few <= 10);
+	}
+	few = average(f, 0, "XQTIME", &many);
+	assert_true(few >= 200e3 && few < 60e6);
+	assert_true(many >= 200e3 && many < 60e6);
+	/* by its own */
+	restart_with(f, "MONCHL(OFF)");
+	come_to_rest(f);
+	for (unsigned i = 0; i < 2 * MQ_ARRAY_LEN(monitored) - 1; i++)
+		expect(f, (int)i % 2, monitored[i / 2], "");
+}
+
 /* A socket that listens and accepts nothing; *ret_filler fills its backlog. */
 static int
 listen_deaf(int *ret_port, int *ret_filler)
@@ -484,6 +544,7 @@ main(void)
 	    T(test_a_connection_that_takes_no_more),
 	    T(test_a_stopped_channel_leaves_messages),
 	    T(test_a_put_that_is_refused),
+	    T(test_what_is_monitored),
 	    T(test_a_partner_that_does_not_answer_a_heartbeat),
 	    T(test_a_partner_that_cannot_be_reached),
 	    T(test_an_application_by_tls),

@@ -258,6 +258,8 @@ agents_each_channel(const struct agents *a, agents_info_fn fn, void *arg)
 	fn(arg, &info);
 	(void)snprintf(info.name, sizeof(info.name), "C.D");
 	(void)snprintf(info.substate, sizeof(info.substate), "MQGET");
+	(void)snprintf(info.monitor, sizeof(info.monitor), "HIGH");
+	mqaverage_add(&info.rtt_us, 77);
 	(void)snprintf(info.protocol, sizeof(info.protocol), "TLSv1.2");
 	info.state = "RUNNING";
 	info.pid = 77;
@@ -463,6 +465,9 @@ engine_stream_status(
 	    ret->bound_identity, sizeof(ret->bound_identity), "CN=QM2");
 	(void)snprintf(ret->sender, sizeof(ret->sender), "C.D");
 	ret->in_flight = 4;
+	mqaverage_add(&ret->on_queue_us, 1500);
+	mqaverage_add(&ret->batch, 10);
+	mqaverage_add(&ret->batch, 21);
 	ret->waiting = 30;
 	return MQI_OK;
 }

@@ -452,6 +452,12 @@ test_status_rows_have_what_was_asked_for(void **state)
 		"CHANNEL=C.D CHLTYPE=SDR CURMSGS=4 INDOUBT=YES "
 		"MCASTAT=RUNNING SECPROT=TLSV12 SUBSTATE=MQGET "
 		"XQMSGSA=30\n-> OK\n"},
+	    /* blank, of a channel that does not have the queue just now */
+	    {"def ql(X) usage(xmitq); dis chs(*) monchl nettime xbatchsz "
+	     "xqtime",
+		"-> OK\nCHANNEL=A.B CHLTYPE=SDR MONCHL= NETTIME= XBATCHSZ= "
+		"XQTIME=\nCHANNEL=C.D CHLTYPE=SDR MONCHL=HIGH NETTIME=77,77 "
+		"XBATCHSZ=16,16 XQTIME=1500,1500\n-> OK\n"},
 	    {"dis chs(Z)", "-> UNKNOWN_OBJECT CHSTATUS(Z) not found: an "
 			   "inactive channel has none\n"},
 	    {"dis chs(*) bogus",
