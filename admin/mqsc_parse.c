@@ -59,6 +59,7 @@ static const struct word nouns[] = {
     {"QLOCAL", "QL", MQCTL_QLOCAL},
     {"QALIAS", "QA", MQCTL_QALIAS},
     {"QREMOTE", "QR", MQCTL_QREMOTE},
+    {"QMODEL", "QM", MQCTL_QMODEL},
     {"QUEUE", "Q", MQCTL_QUEUE},
     {"CHANNEL", "CHL", MQCTL_CHANNEL},
     {"LISTENER", "LSTR", MQCTL_LISTENER},

@@ -336,6 +336,12 @@ take_inquire_ok(struct mqcall *call, const struct mqframe *f)
 	return err;
 }
 
+const char *
+mqi_queue_name(const mqi_queue *queue)
+{
+	return queue->info.resolved_name;
+}
+
 enum mqi_err
 mqi_inquire(mqi_queue *queue, struct mqi_queue_info *ret_info)
 {

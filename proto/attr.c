@@ -39,6 +39,7 @@ static const char *const object_names[MQATTR_OBJECT_MAX + 1] = {
     [MQATTR_QLOCAL] = "QLOCAL",
     [MQATTR_QALIAS] = "QALIAS",
     [MQATTR_QREMOTE] = "QREMOTE",
+    [MQATTR_QMODEL] = "QMODEL",
     [MQATTR_CHANNEL] = "CHANNEL",
     [MQATTR_LISTENER] = "LISTENER",
     [MQATTR_AUTHREC] = "AUTHREC",

@@ -32,9 +32,10 @@ enum mqattr_object {
 	MQATTR_CHLAUTH = 8,
 	MQATTR_NAMELIST = 9,
 	MQATTR_PROCESS = 10,
+	MQATTR_QMODEL = 11,
 };
 
-#define MQATTR_OBJECT_MAX 10
+#define MQATTR_OBJECT_MAX 11
 
 /* Values of CHLTYPE in the order of its words, as bits of
  * mqattr_def.chltypes. */
@@ -141,7 +142,8 @@ enum mqattr_chltype {
 	X(161, NAMCOUNT)                                              \
 	X(170, BOTHRESH)                                              \
 	X(171, BOQNAME)                                               \
-	X(172, CAPEXPRY)
+	X(172, CAPEXPRY)                                              \
+	X(173, DEFTYPE)
 
 enum mqattr {
 

@@ -26,13 +26,15 @@
 #define QL MQ_BIT(MQATTR_QLOCAL)
 #define QA MQ_BIT(MQATTR_QALIAS)
 #define QR MQ_BIT(MQATTR_QREMOTE)
+#define MODEL MQ_BIT(MQATTR_QMODEL)
+#define QLM (QL | MODEL) /* what holds messages, or makes what does */
 #define CH MQ_BIT(MQATTR_CHANNEL)
 #define LS MQ_BIT(MQATTR_LISTENER)
 #define AR MQ_BIT(MQATTR_AUTHREC)
 #define CA MQ_BIT(MQATTR_CHLAUTH)
 #define NL MQ_BIT(MQATTR_NAMELIST)
 #define PR MQ_BIT(MQATTR_PROCESS)
-#define QUEUES (QL | QA | QR)
+#define QUEUES (QLM | QA | QR)
 #define ALL (QM | QUEUES | CH | LS | NL | PR)
 
 #define SDR MQ_BIT(MQATTR_SDR)
@@ -58,6 +60,9 @@ static const char *const words_chltype[] = {
 static const char *const words_control[] = {
     "MANUAL", "QMGR", "STARTONLY", NULL};
 static const char *const words_defsopt[] = {"SHARED", "EXCL", NULL};
+static const char *const words_deftype[] = {
+    "PREDEFINED", "TEMPDYN", "PERMDYN", NULL};
+static const char *const words_deftype_model[] = {"TEMPDYN", "PERMDYN", NULL};
 static const char *const words_enttype[] = {"PRINCIPAL", "GROUP", NULL};
 static const char *const words_auto[] = {"AUTO", NULL};
 static const char *const words_monchl[] = {
@@ -122,9 +127,9 @@ const struct mqattr_def mqattr_table[] = {
 	"KB of messages in one unit of work of the other end; 0: no limit"),
     INT(BATCHSZ, 1, 9999, "50", CH, MSGS,
 	"messages that one unit of work of the receiver may cover"),
-    NAME(BOQNAME, QL, 0,
+    NAME(BOQNAME, QLM, 0,
 	"where messages go that were backed out BOTHRESH times; blank: DEADQ"),
-    INT(BOTHRESH, 0, MANY, "0", QL, 0,
+    INT(BOTHRESH, 0, MANY, "0", QLM, 0,
 	"a message backed out so often goes to BOQNAME; 0: it stays"),
     ROW(CAPEXPRY, INT, 0, MANY, words_nolimit, "NOLIMIT", false, QUEUES, 0,
 	"tenths of a second that a message put through it lives at most"),
@@ -156,6 +161,12 @@ const struct mqattr_def mqattr_table[] = {
 	"persistence of messages put with none of their own"),
     WORD(DEFSOPT, words_defsopt, "SHARED", QL, 0,
 	"how the queue is opened for input as the queue defines"),
+    WORD(DEFSOPT, words_defsopt, "EXCL", MODEL, 0,
+	"how the queue is opened for input as the queue defines"),
+    WORD(DEFTYPE, words_deftype_model, "TEMPDYN", MODEL, 0,
+	"TEMPDYN: ends with the handle that made it; PERMDYN: stays"),
+    ROW(DEFTYPE, WORD, 0, 0, words_deftype, "PREDEFINED", true, QL, 0,
+	"whether it was defined, or made by opening a model queue"),
     NAME(DEFXMITQ, QM, 0,
 	"transmission queue for queue managers without their own"),
     TEXT(DESCR, 64, ALL | CA, EVERY, "a comment"),
@@ -165,12 +176,13 @@ const struct mqattr_def mqattr_table[] = {
     WORD(ENTTYPE, words_enttype, "PRINCIPAL", AR, 0,
 	"whether that is a user or a group of users"),
     TEXT(ENVRDATA, 128, PR, 0, "arguments that follow the trigger's"),
-    WORD(GET, words_able, "ENABLED", QL | QA, 0, "whether messages may be got"),
+    WORD(
+	GET, words_able, "ENABLED", QLM | QA, 0, "whether messages may be got"),
     INT(HBINT, 1, 999999, "5", CH, EVERY,
 	"seconds between heartbeats on an idle channel (IBM MQ: 300)"),
     INT(HOPLIMIT, 1, 255, "16", QM, 0,
 	"queue managers that a message may pass through"),
-    NAME(INITQ, QL, 0, "where trigger messages are put"),
+    NAME(INITQ, QLM, 0, "where trigger messages are put"),
     TEXT(IPADDR, 48, LS, 0, "address to listen on; blank: all"),
     INT_RO(IPPROCS, QL, "handles open for input"),
     ROW(KAINT, INT, -1, 99999, words_auto, "AUTO", false, CH, EVERY,
@@ -179,12 +191,12 @@ const struct mqattr_def mqattr_table[] = {
     INT(LONGRTY, 0, MANY, "999999999", CH, DIALS,
 	"attempts to connect after the short ones have failed"),
     INT(LONGTMR, 0, MANY, "1200", CH, DIALS, "seconds between those attempts"),
-    INT(MAXDEPTH, 0, MANY, "5000", QL, 0, "messages that the queue may hold"),
+    INT(MAXDEPTH, 0, MANY, "5000", QLM, 0, "messages that the queue may hold"),
     INT(MAXINST, 0, MANY, "999999999", CH, SVRCONN,
 	"applications that may be connected at once"),
     INT(MAXINSTC, 0, MANY, "999999999", CH, SVRCONN,
 	"applications of one address that may be connected at once"),
-    INT(MAXMSGL, 0, MQI_MAX_BODY, "4194304", QM | QL | CH, EVERY,
+    INT(MAXMSGL, 0, MQI_MAX_BODY, "4194304", QM | QLM | CH, EVERY,
 	"bytes of the longest message"),
     INT(MAXUMSGS, 1, MANY, "10000", QM, 0,
 	"messages that a unit may put and get; some 14,000 puts fit in one"),
@@ -199,7 +211,7 @@ const struct mqattr_def mqattr_table[] = {
 	"attempts to put a message that was refused"),
     INT(MRTMR, 0, MANY, "1000", CH, TAKES,
 	"milliseconds between those attempts"),
-    WORD(MSGDLVSQ, words_msgdlvsq, "PRIORITY", QL, 0,
+    WORD(MSGDLVSQ, words_msgdlvsq, "PRIORITY", QLM, 0,
 	"order of delivery; transmission queues are always FIFO"),
     INT_RO(NAMCOUNT, NL, "names in it"),
     TEXT(NAMES, MQATTR_NAMES_LEN, NL, 0, "the names, at most 256, with commas"),
@@ -209,7 +221,7 @@ const struct mqattr_def mqattr_table[] = {
 	"the type of the objects on which they are given"),
     INT_RO(OPPROCS, QL, "handles open for output"),
     INT(PORT, 1, 65535, "1414", LS, 0, "TCP port to listen on"),
-    NAME(PROCESS, QL, 0, "what trigger messages say is to be started"),
+    NAME(PROCESS, QLM, 0, "what trigger messages say is to be started"),
     TEXT(PROFILE, MQI_NAME_LEN, AR, 0,
 	"the objects: a name, in which ?, * and ** stand for others"),
     WORD(PUT, words_able, "ENABLED", QUEUES, 0, "whether messages may be put"),
@@ -223,6 +235,7 @@ const struct mqattr_def mqattr_table[] = {
 	"queue at the other queue manager; blank: queue-manager alias"),
     NAME(RQMNAME, QR, 0, "the other queue manager"),
     FLAG(SHARE, "YES", QL, "more than one handle may be open for input"),
+    FLAG(SHARE, "NO", MODEL, "more than one handle may be open for input"),
     INT(SHORTRTY, 0, MANY, "10", CH, DIALS, "first attempts to connect"),
     INT(SHORTTMR, 0, MANY, "60", CH, DIALS, "seconds between those attempts"),
     WORD(SSLCAUTH, words_sslcauth, "REQUIRED", CH, SVR | TAKES | SVRCONN,
@@ -238,15 +251,15 @@ const struct mqattr_def mqattr_table[] = {
     ROW(STOPREQ, WORD, 0, 0, words_yes_no, "NO", true, CH, EVERY,
 	"whether a person has stopped the channel and not started it since"),
     NAME(TARGET, QA, 0, "queue that the alias stands for"),
-    TEXT(TRIGDATA, 64, QL, 0, "passed on in trigger messages"),
-    INT(TRIGDPTH, 1, MANY, "1", QL, 0,
+    TEXT(TRIGDATA, 64, QLM, 0, "passed on in trigger messages"),
+    INT(TRIGDPTH, 1, MANY, "1", QLM, 0,
 	"TRIGTYPE(DEPTH): messages that set the trigger off"),
-    FLAG(TRIGGER, "NO", QL, "whether trigger messages are put"),
+    FLAG(TRIGGER, "NO", QLM, "whether trigger messages are put"),
     INT(TRIGINT, 0, MANY, "999999999", QM, 0,
 	"ms after which a message on a queue with others triggers FIRST again"),
-    INT(TRIGMPRI, 0, MQI_MAX_PRIORITY, "0", QL, 0,
+    INT(TRIGMPRI, 0, MQI_MAX_PRIORITY, "0", QLM, 0,
 	"priority below which a message triggers nothing"),
-    WORD(TRIGTYPE, words_trigtype, "FIRST", QL, 0,
+    WORD(TRIGTYPE, words_trigtype, "FIRST", QLM, 0,
 	"what triggers: the first message, each one, or TRIGDPTH of them"),
     WORD(TRPTYPE, words_trptype, "TCP", CH | LS, EVERY, "transport"),
     WORD(TYPE, words_chlauth, "SSLPEERMAP", CA, 0,

@@ -41,6 +41,7 @@ static const char *const noun_names[MQCTL_NOUN_MAX + 1] = {
     [MQCTL_QLOCAL] = "QLOCAL",
     [MQCTL_QALIAS] = "QALIAS",
     [MQCTL_QREMOTE] = "QREMOTE",
+    [MQCTL_QMODEL] = "QMODEL",
     [MQCTL_QUEUE] = "QUEUE",
     [MQCTL_CHANNEL] = "CHANNEL",
     [MQCTL_LISTENER] = "LISTENER",

@@ -56,9 +56,10 @@ enum mqctl_noun {
 	MQCTL_SECURITY = 14, /* has no name */
 	MQCTL_NAMELIST = 15,
 	MQCTL_PROCESS = 16,
+	MQCTL_QMODEL = 17,
 };
 
-#define MQCTL_NOUN_MAX 16
+#define MQCTL_NOUN_MAX 17
 
 /* flags of a command */
 #define MQCTL_REPLACE 0x1u

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "qmgr/qmgr_impl.h"
 
+#define DEFAULT_MODEL "SYSTEM.DEFAULT.MODEL.QUEUE"
 #define DEAD_LETTER_QUEUE "SYSTEM.DEAD.LETTER.QUEUE"
 
 static void
@@ -66,6 +67,24 @@ create_queue(struct engine *e, const struct new_queue *q, uint64_t wall_us)
 	return err;
 }
 
+/* What a program opens that wants a queue of its own, for replies. */
+static enum mqi_err
+create_default_model(struct engine *e, uint64_t wall_us)
+{
+	struct mqattr_set *s = mqattr_set_new(MQATTR_QMODEL);
+	uint64_t pos;
+	enum mqi_err err;
+
+	if (s == NULL)
+		return MQI_E_NO_MEMORY;
+	set_times(s, wall_us);
+	mqattr_set_own(
+	    s, MQATTR_ID_DESCR, "what DEFINE QMODEL takes its attributes from");
+	err = engine_object_set(e, MQATTR_QMODEL, DEFAULT_MODEL, s, &pos);
+	mqattr_set_free(s);
+	return err;
+}
+
 static enum mqi_err
 create_qmgr(struct engine *e, const char *name, uint64_t wall_us)
 {
@@ -100,6 +119,8 @@ create_objects(struct engine *e, const char *name, uint64_t wall_us)
 	MQ_PRE(!create_is_done(e, name));
 	for (size_t i = 0; i < MQ_ARRAY_LEN(queues) && err == MQI_OK; i++)
 		err = create_queue(e, &queues[i], wall_us);
+	if (err == MQI_OK)
+		err = create_default_model(e, wall_us);
 	if (err == MQI_OK)
 		err = create_qmgr(e, name, wall_us);
 	return err;

@@ -24,7 +24,7 @@
 #include "qmgr/ctl_int.h"
 #include "qmgr/qmgr.h"
 
-#define MAX_TYPES 3
+#define MAX_TYPES 4
 
 enum filter_op {
 	OP_NONE,
@@ -59,7 +59,8 @@ want_types(struct wanted *w, enum mqctl_noun noun)
 		w->types[0] = MQATTR_QLOCAL;
 		w->types[1] = MQATTR_QALIAS;
 		w->types[2] = MQATTR_QREMOTE;
-		w->n_types = 3;
+		w->types[3] = MQATTR_QMODEL;
+		w->n_types = 4;
 	} else {
 		w->types[0] = ctl_noun_type(noun);
 		w->n_types = 1;
@@ -294,6 +295,7 @@ row_head(struct ctl_row *r, const struct engine_object *o, const char *name)
 	case MQATTR_QLOCAL:
 	case MQATTR_QALIAS:
 	case MQATTR_QREMOTE:
+	case MQATTR_QMODEL:
 		ctl_row_text(r, "QUEUE", name);
 		ctl_row_text(r, "TYPE", mqattr_object_name(o->type));
 		break;

@@ -154,7 +154,10 @@ const char *mqi_qmgr_name(const mqi_conn *conn);
 #define MQI_OO_ALTERNATE_USER_AUTHORITY 0x1000u /* mqi_open_with() */
 
 /* Opens a queue.
- * object: the queue's name (1 to 48 bytes).  object_qmgr: the queue manager
+ * object: the queue's name (1 to 48 bytes).  If it is that of a model queue
+ * (QMODEL), a queue of the program's own is made, whose name mqi_queue_name()
+ * tells; a temporary one ends with this handle, and after a reconnection it is
+ * another one.  object_qmgr: the queue manager
  * that has it; NULL or "": this one decides.  options: MQI_OO_ values, at
  * least one; at most one of the three for input.
  * Errors: UNKNOWN_OBJECT, UNKNOWN_OBJECT_Q_MGR, UNKNOWN_REMOTE_Q_MGR,
@@ -199,6 +202,12 @@ MQI_CHECK enum mqi_err mqi_open_with(mqi_conn *conn, const char *object,
  * by itself or with the connection, not by a close), and it may not be called
  * from the handle's own handler. */
 enum mqi_err mqi_close(mqi_queue *queue);
+
+/* The name of the local queue that the handle leads to: of what was made by a
+ * model, or behind an alias; for a queue elsewhere, the name that it has there.
+ * Ownership: the library's, valid until mqi_close() or mqi_reconnect().
+ * Never blocks. */
+const char *mqi_queue_name(const mqi_queue *queue);
 
 struct mqi_queue_info {
 	char name[MQI_NAME_LEN + 1];          /* as opened */

@@ -468,6 +468,7 @@ engine_turn_end(struct engine *e)
 		trigger_flush(e);
 		report_flush(e);
 	} while (!TAILQ_EMPTY(&e->due));
+	dynamic_flush(e);
 	queue_trim_all(e);
 	if (e->quiescing && !TAILQ_EMPTY(&e->dirty_streams))
 		stream_flush_dirty(e);

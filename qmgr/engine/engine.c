@@ -200,6 +200,7 @@ engine_alloc(const struct engine_config *config, const struct engine_ops *ops,
 	TAILQ_INIT(&e->batches);
 	TAILQ_INIT(&e->touched);
 	TAILQ_INIT(&e->trims);
+	TAILQ_INIT(&e->doomed);
 	TAILQ_INIT(&e->wait_applied);
 	TAILQ_INIT(&e->dirty_streams);
 	TAILQ_INIT(&e->offers);
@@ -236,6 +237,7 @@ engine_new(const struct engine_config *config, const struct engine_ops *ops,
 	engine_make_qmgr(e);
 	authorize_begin(e);
 	engine_begin_epoch(e);
+	dynamic_delete_old(e);
 	*ret_engine = e;
 	return MQI_OK;
 }

@@ -221,6 +221,9 @@ struct queue {
 	uint64_t uncommitted_gets; /* locked, or removed and not yet sent */
 	uint64_t last_put_ms;
 	uint64_t last_get_ms;
+	bool is_dynamic;
+	bool is_doomed; /* temporary, its maker is gone: goes when unused */
+	TAILQ_ENTRY(queue) doomed;
 	bool poison_stays; /* the log was told that there is no place for it */
 	bool damaged;
 	uint32_t damage_reports; /* getters to be told 2101 */
@@ -392,6 +395,7 @@ struct handle {
 	bool input;
 	bool exclusive;
 	bool closed;
+	bool made_queue; /* q is temporary, and ends with this */
 	bool async_failed;
 	struct stamp_memory *stamped; /* the last put, or NULL */
 	struct getter_owned getters;
@@ -580,6 +584,8 @@ struct engine {
 	uint64_t object_changes;        /* how often */
 	struct entry_list_head touched; /* by touch */
 	struct queue_list trims;
+	struct queue_list doomed; /* by their `doomed` */
+	uint32_t n_dynamic;       /* queues that models made */
 	struct wait_applied_list wait_applied;
 	struct all_loads loads;
 	struct getter_timer_tree timers;
@@ -862,6 +868,22 @@ bool session_dead_letters(
 void session_mute(struct engine_session *s);
 bool session_is_full(const struct engine_session *s);
 void session_resume(struct engine_session *s);
+
+/* ---- dynamic.c ---- */
+
+/* The model queue that an open names, or NULL. */
+const struct engine_object *dynamic_model(
+    const struct engine *e, const char *object, const char *qmgr);
+/* Makes a queue by the model, and where it leads.  Errors: TOO_BIG: there are
+ * too many. */
+MQ_MUST_CHECK enum mqi_err dynamic_make(struct engine *e,
+    const struct engine_object *model, struct route *ret_route);
+bool dynamic_is_temporary(const struct engine_object *queue);
+/* Nobody may open it or put any more; it goes when nobody has it open. */
+void dynamic_doom(struct queue *q);
+void dynamic_flush(struct engine *e);
+/* Temporary queues of before do not outlive a start. */
+void dynamic_delete_old(struct engine *e);
 
 /* ---- engine.c ---- */
 

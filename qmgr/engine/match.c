@@ -203,6 +203,8 @@ getter_refusal(const struct getter *g)
 		return MQI_OK;
 	if (g->q->e->quiescing)
 		return MQI_E_Q_MGR_STOPPING;
+	if (g->q->is_doomed)
+		return MQI_E_Q_DELETED;
 	return g->q->attr.get_ok ? MQI_OK : MQI_E_GET_INHIBITED;
 }
 

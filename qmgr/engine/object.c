@@ -46,13 +46,13 @@ node_cmp(const struct object_node *a, const struct object_node *b)
 MQ_RB_GENERATE(object_tree, object_node, link, node_cmp)
 
 static const enum mqattr_object queue_types[] = {
-    MQATTR_QLOCAL, MQATTR_QALIAS, MQATTR_QREMOTE};
+    MQATTR_QLOCAL, MQATTR_QALIAS, MQATTR_QREMOTE, MQATTR_QMODEL};
 
 static bool
 is_queue_type(enum mqattr_object type)
 {
 	return type == MQATTR_QLOCAL || type == MQATTR_QALIAS ||
-	       type == MQATTR_QREMOTE;
+	       type == MQATTR_QREMOTE || type == MQATTR_QMODEL;
 }
 
 struct object_table *

@@ -212,6 +212,8 @@ put_check_queue(const struct handle *h, const struct engine_put *req)
 		return MQI_E_NOT_OPEN_FOR_OUTPUT;
 	/* only open units may go on: who puts without one would keep us for
 	 * ever */
+	if (q->is_doomed)
+		return MQI_E_Q_DELETED;
 	if (e->stopping || (e->quiescing && req->unit == 0))
 		return MQI_E_Q_MGR_STOPPING;
 	if (!q->attr.put_ok ||

@@ -466,6 +466,9 @@ queue_new(struct engine *e, uint64_t id, const struct engine_object *object)
 	TAILQ_INIT(&q->readers);
 	TAILQ_INIT(&q->watchers);
 	queue_refresh(q);
+	q->is_dynamic =
+	    !mqattr_is(object->attrs, MQATTR_ID_DEFTYPE, "PREDEFINED");
+	e->n_dynamic += q->is_dynamic;
 	HASH_ADD(hh, e->queues, id, sizeof(q->id), q);
 	return q;
 }
@@ -499,8 +502,11 @@ queue_free(struct queue *q)
 	queue_empty(q);
 	if (q->trim_queued)
 		TAILQ_REMOVE(&e->trims, q, trim);
+	if (q->is_doomed)
+		TAILQ_REMOVE(&e->doomed, q, doomed);
 	q->stream = stream_free(q->stream);
 	q->trigger = trigger_free(q->trigger);
+	e->n_dynamic -= q->is_dynamic;
 	HASH_DEL(e->queues, q);
 	free(q);
 	return NULL;

@@ -193,8 +193,11 @@ local_name(struct resolver *r, const char *object)
 		return to_local(r, q);
 	case MQATTR_QALIAS:
 		return alias(r, q);
-	default:
+	case MQATTR_QREMOTE:
 		return remote_definition(r, q);
+	default:
+		/* a model queue: only an open by its name makes something */
+		return MQI_E_UNKNOWN_OBJECT;
 	}
 }
 

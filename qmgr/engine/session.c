@@ -171,6 +171,8 @@ handle_close(struct handle *h)
 		q->open_exclusive = false;
 	if ((h->options & MQI_OO_OUTPUT) != 0)
 		q->open_output--;
+	if (h->made_queue)
+		dynamic_doom(q);
 	HASH_DEL(h->s->handles, h);
 	h->s->recent = NULL;
 	h->s->n_handles--;
@@ -235,6 +237,8 @@ open_handle(struct engine_session *s, const struct route *route,
 	struct handle *h;
 
 	MQ_INVARIANT(q != NULL);
+	if (q->is_doomed)
+		return MQI_E_Q_DELETED;
 	if (s->n_handles >= ENGINE_MAX_HANDLES)
 		return MQI_E_RESOURCE_PROBLEM;
 	h = handle_new(s, q);
@@ -250,6 +254,24 @@ open_handle(struct engine_session *s, const struct route *route,
 	if ((options & MQI_OO_OUTPUT) != 0)
 		q->open_output++;
 	*ret_handle = h;
+	return MQI_OK;
+}
+
+static enum mqi_err
+open_model(struct engine_session *s, const struct engine_object *model,
+    uint32_t options, struct handle **ret_handle)
+{
+	struct route route;
+	enum mqi_err err;
+
+	if (s->n_handles >= ENGINE_MAX_HANDLES)
+		return MQI_E_RESOURCE_PROBLEM;
+	err = dynamic_make(s->e, model, &route);
+	if (err != MQI_OK)
+		return err;
+	err = open_handle(s, &route, options, ret_handle);
+	MQ_INVARIANT(err == MQI_OK); /* nobody else knows it yet */
+	(*ret_handle)->made_queue = dynamic_is_temporary(route.queue);
 	return MQI_OK;
 }
 
@@ -290,6 +312,7 @@ open_for(struct engine_session *s, uint32_t id, const char *object,
 	const struct engine_identity *who = &s->who;
 	enum mqi_err err = open_check_options(e, options);
 	char why[OPEN_WHY_LEN] = "";
+	const struct engine_object *model;
 	struct handle *h = NULL;
 	struct route route;
 
@@ -297,17 +320,21 @@ open_for(struct engine_session *s, uint32_t id, const char *object,
 	    (user != NULL) !=
 		((options & MQI_OO_ALTERNATE_USER_AUTHORITY) != 0))
 		err = MQI_E_OPTIONS;
-	if (err == MQI_OK)
+	model = dynamic_model(e, object, qmgr);
+	if (err == MQI_OK && model == NULL)
 		err = route_resolve(
 		    e->objects, e->config.name, object, qmgr, options, &route);
 	if (err == MQI_OK && user != NULL) {
 		err = authorize_alternate(s, user, &other, why, sizeof(why));
 		who = &other;
 	}
+	if (model != NULL)
+		route = (struct route){.judged = model};
 	if (err == MQI_OK)
 		err = authorize_open(s, who, &route, options, why, sizeof(why));
 	if (err == MQI_OK)
-		err = open_handle(s, &route, options, &h);
+		err = model != NULL ? open_model(s, model, options, &h)
+				    : open_handle(s, &route, options, &h);
 	if (err != MQI_OK) {
 		open_refuse(s, id, err, why);
 		return;

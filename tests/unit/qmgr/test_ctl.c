@@ -41,8 +41,12 @@ test_define_then_display_shows_what_was_given_and_defaults(void **state)
 	    {"def ql(A) noshare; dis ql(A) share",
 		"-> OK\nQUEUE=A TYPE=QLOCAL SHARE=NO\n-> OK\n"},
 	    {"def qa(A) target(B); dis q(A)",
-		"-> OK\nQUEUE=A TYPE=QALIAS DEFPRTY=0 DEFPSIST=NO DESCR= "
-		"GET=ENABLED PUT=ENABLED TARGET=B\n-> OK\n"},
+		"-> OK\nQUEUE=A TYPE=QALIAS CAPEXPRY=NOLIMIT DEFPRTY=0 "
+		"DEFPSIST=NO DESCR= GET=ENABLED PUT=ENABLED TARGET=B\n"
+		"-> OK\n"},
+	    {"def qm(M) deftype(permdyn); dis q(M) deftype share defsopt",
+		"-> OK\nQUEUE=M TYPE=QMODEL DEFSOPT=EXCL DEFTYPE=PERMDYN "
+		"SHARE=NO\n-> OK\n"},
 	    {"def qa(A) targq(B); dis qa(A) target",
 		"-> OK\nQUEUE=A TYPE=QALIAS TARGET=B\n-> OK\n"},
 	    {"def qr(A) rname(B) rqmname(QM2) xmitq(X); "
