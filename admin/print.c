@@ -138,9 +138,11 @@ put_message(FILE *out, const struct print_message *m)
 static bool
 is_number(const char *keyword)
 {
-	static const char *const counters[] = {"BATCHES", "BYTES", "CONNS",
-	    "CURSEQNO", "JOBNAME", "LONGRTS", "LSTSEQNO", "MSGAGE", "MSGS",
-	    "PID", "RETRYIN", "SCRUBFND", "SHORTRTS", "UNCOM"};
+	static const char *const counters[] = {"BATCHES", "BUFSRCVD",
+	    "BUFSSENT", "BYTES", "BYTSRCVD", "BYTSSENT", "COMPRATE", "CONNS",
+	    "CURMSGS", "CURRLOG", "CURSEQNO", "JOBNAME", "LONGRTS", "LSTSEQNO",
+	    "MSGAGE", "MSGS", "PID", "RECLOG", "RETRYIN", "SCRUBFND",
+	    "SHORTRTS", "UNCOM", "XQMSGSA"};
 	for (size_t i = 0; i < MQ_ARRAY_LEN(counters); i++)
 		if (strcmp(counters[i], keyword) == 0)
 			return true;

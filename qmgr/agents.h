@@ -96,7 +96,8 @@ struct agents_info {
 	char name[MQI_NAME_LEN + 1];
 	const char *state;   /* "RUNNING", ... */
 	const char *chltype; /* "SDR", ...; listeners: "" */
-	int pid;             /* 0: no process */
+	int pid;             /* 0: no process, or none that is seen here */
+	bool is_alive;       /* there is a process */
 	uint64_t msgs;
 	uint64_t bytes;
 	uint64_t batches;

@@ -338,7 +338,7 @@ show_definition(
 	i->xmitq = o != NULL && mqattr_set_has(o->attrs, MQATTR_ID_XMITQ)
 		       ? mqattr_text(o->attrs, MQATTR_ID_XMITQ)
 		       : "";
-	if (i->pid == 0 && !g->is_listener)
+	if (!i->is_alive && !g->is_listener)
 		agents_monitor(a, i); /* as it would begin now */
 	i->stop_asked =
 	    chan_state(&g->machine) == CHAN_STOPPING ||
@@ -354,6 +354,7 @@ show_agent(
 
 	i.state = chan_state_name(&g->machine);
 	i.pid = process_pid(&g->process);
+	i.is_alive = g->process.alive;
 	show_definition(a, g, &i);
 	i.short_retries_left = g->machine.short_left;
 	i.long_retries_left = g->machine.long_left;
@@ -372,6 +373,7 @@ show_channel(
 		struct agents_info i = guest->info;
 
 		i.state = chan_state_name(&guest->machine);
+		i.is_alive = true;
 		show_definition(a, g, &i);
 		fn(arg, &i);
 	}

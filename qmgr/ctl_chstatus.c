@@ -141,7 +141,7 @@ show_l_to_r(struct ctl_row *r, const struct shown *s)
 	ctl_row_time(r, "LSTMSGDA", "LSTMSGTI", info->last_msg_ms);
 	if (s->moves)
 		ctl_row_uint(r, "LSTSEQNO", info->last_number);
-	ctl_row_text(r, "MCASTAT", info->pid != 0 ? "RUNNING" : "NOT RUNNING");
+	ctl_row_text(r, "MCASTAT", info->is_alive ? "RUNNING" : "NOT RUNNING");
 	ctl_row_text(r, "MCAUSER", info->user);
 	if (s->moves)
 		ctl_row_text(r, "MONCHL", info->monitor);

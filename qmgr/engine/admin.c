@@ -328,7 +328,7 @@ engine_stream_status(
 	ret->in_flight = st->sender->ahead_msgs;
 	ret->on_queue_us = st->monitor.on_queue_us;
 	ret->batch = st->monitor.batch;
-	MQ_INVARIANT(ret->in_flight <= ret->waiting);
-	ret->waiting -= ret->in_flight;
+	ret->waiting =
+	    q->depth > ret->in_flight ? q->depth - ret->in_flight : 0;
 	return MQI_OK;
 }

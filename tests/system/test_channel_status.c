@@ -326,7 +326,7 @@ test_a_partner_that_does_not_answer_a_heartbeat(void **state)
 {
 	struct fixture *f = *state;
 
-	restart_with(f, "HBINT(3)");
+	restart_with(f, "HBINT(4)");
 	come_to_rest(f);
 	signal_receiver(f, SIGSTOP);
 	await(f, 0, "SUBSTATE", "HEARTBEAT");

@@ -258,6 +258,31 @@ test_json_of_a_display_has_typed_objects(void **state)
 }
 
 static void
+test_json_of_status_has_numbers_where_they_are(void **state)
+{
+	static const char *const numbers[] = {
+	    "BUFSSENT", "BYTSRCVD", "CURMSGS", "JOBNAME", "XQMSGSA"};
+	static const char *const texts[] = {"CHANNEL", "NETTIME", "INDOUBT"};
+	struct fixture f;
+
+	(void)state;
+	begin(&f, true, MQCTL_DISPLAY, MQCTL_CHSTATUS);
+	row(&f, "CHANNEL", "5", "BUFSSENT", "1", "BYTSRCVD", "2", "CURMSGS",
+	    "0", "INDOUBT", "NO", "JOBNAME", "3", "NETTIME", "12,15", "XQMSGSA",
+	    "7", NULL);
+	print_result(f.p, &f.cmd, MQI_OK, "");
+	json_t *o = load(&f);
+	json_t *first = json_array_get(json_object_get(o, "objects"), 0);
+	for (size_t i = 0; i < MQ_ARRAY_LEN(numbers); i++)
+		assert_true(
+		    json_is_integer(json_object_get(first, numbers[i])));
+	for (size_t i = 0; i < MQ_ARRAY_LEN(texts); i++)
+		assert_true(json_is_string(json_object_get(first, texts[i])));
+	json_decref(o);
+	end(&f);
+}
+
+static void
 test_json_of_failures_says_why(void **state)
 {
 	(void)state;
@@ -311,6 +336,7 @@ main(void)
 	    cmocka_unit_test(test_summary_counts_as_runmqsc_does),
 	    cmocka_unit_test(test_messages_have_ids_of_ibm_with_their_letters),
 	    cmocka_unit_test(test_json_of_a_display_has_typed_objects),
+	    cmocka_unit_test(test_json_of_status_has_numbers_where_they_are),
 	    cmocka_unit_test(test_json_of_failures_says_why),
 	    cmocka_unit_test(test_json_survives_text_that_is_not_utf8),
 	};

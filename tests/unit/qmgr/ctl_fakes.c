@@ -262,7 +262,7 @@ agents_each_channel(const struct agents *a, agents_info_fn fn, void *arg)
 	mqaverage_add(&info.rtt_us, 77);
 	(void)snprintf(info.protocol, sizeof(info.protocol), "TLSv1.2");
 	info.state = "RUNNING";
-	info.pid = 77;
+	info.is_alive = true;
 	fn(arg, &info);
 }
 
