@@ -825,9 +825,9 @@ void unit_abandon(struct engine_session *s, uint32_t id);
 /* A get waits in it, or does so no more. */
 void unit_count_getter(struct engine_session *s, uint32_t id, bool more);
 void unit_add_put(struct unit *u, struct queue *q, uint8_t rank, struct msg *m);
-/* Backs out and frees. */
 /* Its puts vanish and its gets return; it stays, dead. */
 void unit_back_out(struct engine_session *s, struct unit *u);
+/* Backs out and frees. */
 void unit_free(struct engine_session *s, struct unit *u);
 
 /* ---- readahead.c ---- */
@@ -838,33 +838,16 @@ void ahead_lock(struct handle *h, struct entry *x);
 /* Everything unacknowledged returns. */
 void ahead_return_all(struct handle *h, bool count);
 
-/* ---- stream.c ---- */
-
-bool stream_is_claimed(const struct queue *q);
-void stream_work(struct queue *q);      /* has messages: tells who sends */
-void stream_work_all(struct engine *e); /* at the start */
-void stream_take(struct getter *g, struct entry *x);
-void stream_discards(struct queue *q); /* removes what is acknowledged */
-void stream_close(struct handle *h);
-/* The unit that was to remove what the handle holds has ended.  removed: what
- * comes next leaves only when pos is durable. */
-void stream_unit_ended(
-    struct engine_session *s, uint32_t handle, bool removed, uint64_t pos);
-void stream_flush_dirty(struct engine *e);
-struct stream *stream_free(struct stream *st);
-void stream_restart(struct stream *st); /* a new epoch */
-void stream_catalog(struct engine *e, const struct record_stream *v);
-
 /* ---- session.c ---- */
 
 struct handle *handle_find(struct engine_session *s, uint32_t id);
 struct handle *handle_new(struct engine_session *s, struct queue *q);
 void handle_close(struct handle *h);
 void handle_unref(struct handle *h); /* one delivery less */
-/* Says and takes nothing any more. */
 /* A channel's agent opens or has opened the dead-letter queue. */
 bool session_dead_letters(
     const struct engine_session *s, const struct route *r);
+/* Says and takes nothing any more. */
 void session_mute(struct engine_session *s);
 bool session_is_full(const struct engine_session *s);
 void session_resume(struct engine_session *s);
@@ -897,5 +880,6 @@ void engine_refresh(struct engine *e); /* the queue manager's attributes */
 void engine_check(const struct engine *e);
 
 #include "qmgr/engine/report.h"
+#include "qmgr/engine/stream.h"
 
 #endif
