@@ -86,8 +86,9 @@ static const struct {
 	  "getresgid getgroups getrandom uname sysinfo"},
     {ALL, "rt_sigaction rt_sigprocmask rt_sigreturn sigreturn rt_sigpending "
 	  "rt_sigtimedwait sigaltstack restart_syscall exit exit_group"},
-    {ALL, "seccomp"}, /* a narrower filter */
-    {CONNECTS, "connect bind"},
+    {LOADS, "seccomp"}, /* a narrower filter */
+    {CONNECTS, "connect"},
+    {SET(SANDBOX_DIALLING), "bind"}, /* of AF_NETLINK, by the resolver */
     {LOADS, "mmap mmap2 mprotect"},
     {STARTS, "accept4 accept socketpair execve wait4 waitid kill dup dup2 "
 	     "dup3 pipe vfork arch_prctl set_tid_address prlimit64 getrlimit"},

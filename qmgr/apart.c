@@ -16,7 +16,9 @@
  * Failure: nobody serves: the start fails, with a sentence that says what to
  * do, and is tried again as any other; at once when somebody comes.  Who
  * serves goes: all that it ran counts as ended, and their sessions are closed,
- * so that none holds what the next one needs.
+ * so that none holds what the next one needs.  Who serves and does nothing, for
+ * 10 s after a start or 5 s after SIGKILL, is sent away, so that another one
+ * may come.
  */
 #include "qmgr/apart.h"
 
@@ -108,6 +110,12 @@ on_kill(struct process *p, int signum)
 	struct apart *a = p->where;
 	char text[16];
 
+	turn_begin(a->qm);
+	if (signum == 0) {
+		session_refuse(a->session, MQI_E_STATE,
+		    "mca serve does not do what it is told");
+		return;
+	}
 	(void)snprintf(text, sizeof(text), "%d", signum);
 	order(a, "signal", p, &(struct pair){"signal", text}, 1);
 }

@@ -105,6 +105,7 @@ process_start_elsewhere(struct process *p, process_signal_fn kill)
 	p->over = false;
 	p->pid = 0;
 	p->uid = 0;
+	uv_timer_start(&p->timer, on_timer, PROCESS_START_MS, 0);
 }
 
 void
@@ -113,6 +114,8 @@ process_is(struct process *p, int pid, unsigned uid)
 	MQ_PRE(p->alive && p->kill != NULL);
 	p->pid = pid;
 	p->uid = uid;
+	if (p->step == PROCESS_RUN)
+		uv_timer_stop(&p->timer);
 }
 
 static void
@@ -180,7 +183,7 @@ process_end(struct process *p, enum process_step step)
 		give_signal(p, SIGTERM);
 	if (step == PROCESS_KILL)
 		give_signal(p, SIGKILL);
-	else
+	if (step != PROCESS_KILL || p->kill != NULL)
 		uv_timer_start(&p->timer, on_timer, PROCESS_STEP_MS, 0);
 }
 
@@ -189,6 +192,11 @@ on_timer(uv_timer_t *t)
 {
 	struct process *p = t->data;
 
-	process_end(
-	    p, p->step == PROCESS_ORDERED ? PROCESS_TERM : PROCESS_KILL);
+	/* nothing was heard of it, though it was ordered, or killed */
+	if (p->kill != NULL &&
+	    (p->step == PROCESS_RUN || p->step == PROCESS_KILL))
+		p->kill(p, 0);
+	else
+		process_end(p,
+		    p->step == PROCESS_ORDERED ? PROCESS_TERM : PROCESS_KILL);
 }

@@ -23,6 +23,7 @@ enum process_step {
 };
 
 #define PROCESS_STEP_MS 5000u
+#define PROCESS_START_MS 10000u /* until one elsewhere must have begun */
 
 /* It has ended and been reaped; status is its exit status, or signal is not
  * 0.  It may be started again from within. */
@@ -32,7 +33,9 @@ typedef void (*process_ended_fn)(void *arg, int64_t status, int signal);
 #define PROCESS_LOST (-1)
 
 struct process;
-/* Gives a signal to one that runs elsewhere. */
+/* Gives a signal to one that runs elsewhere; 0: nothing was heard of it for too
+ * long after it was ordered or killed, and `kill` sees to it that it counts as
+ * lost. */
 typedef void (*process_signal_fn)(struct process *p, int signum);
 
 struct process {

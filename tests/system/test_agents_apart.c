@@ -575,6 +575,23 @@ test_remote_applications_are_served(void **state)
 	OK(mqi_disconnect(remote));
 }
 
+static void
+test_one_that_hangs_is_sent_away(void **state)
+{
+	(void)state;
+	messages_flow();
+	assert_int_equal(kill(serve[0].pid, SIGSTOP), 0);
+	qm_mqsc(&qm[0], "STOP CHANNEL(C) MODE(TERMINATE)\n");
+	await_log(&qm[0].proc, 1, "session.refused", "does not do");
+	await_saying(&qm[0], "DISPLAY CHSTATUS(C) ALL", "STATUS(STOPPED)");
+	proc_kill9(&serve[0]);
+	await_none(&qm[0], "dial");
+	start_serve(0);
+	await_log(&qm[0].proc, 3, "apart.begin", AGENTS);
+	qm_mqsc(&qm[0], "START CHANNEL(C)\n");
+	messages_flow();
+}
+
 static int
 end_of(const char *user, int i)
 {
@@ -715,6 +732,7 @@ main(void)
 	    cmocka_unit_test(
 		test_the_end_of_mca_serve_ends_its_agents_and_is_recovered),
 	    cmocka_unit_test(test_remote_applications_are_served),
+	    cmocka_unit_test(test_one_that_hangs_is_sent_away),
 	    cmocka_unit_test(test_nobody_else_can_be_it),
 	    cmocka_unit_test(test_many_agents_may_come_at_once),
 	    cmocka_unit_test(

@@ -333,8 +333,9 @@ static void
 test_a_filter_can_be_narrowed(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < KINDS; i++)
-		assert_int_equal(try_in(all[i], narrow_it), ENOSYS);
+	/* by those that have a next one */
+	assert_int_equal(try_in(SANDBOX_LISTENER, narrow_it), ENOSYS);
+	assert_int_equal(try_in(SANDBOX_DIALLING, narrow_it), ENOSYS);
 }
 
 static void
