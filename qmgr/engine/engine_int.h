@@ -11,11 +11,11 @@
 #ifndef MQ_ENGINE_ENGINE_INT_H
 #define MQ_ENGINE_ENGINE_INT_H
 
-#include <sys/queue.h>
 #include <uthash.h>
 
 #include "base/loglimit.h"
 #include "base/pool.h"
+#include "base/tailq.h"
 #include "base/tree.h"
 #include "proto/desc.h"
 #include "proto/dlh.h"
@@ -28,14 +28,6 @@
 #include "qmgr/engine/position.h"
 #include "qmgr/engine/route.h"
 #include "qmgr/engine/trigger.h"
-
-/* glibc's <sys/queue.h> has no such loop */
-#ifndef TAILQ_FOREACH_SAFE
-#define TAILQ_FOREACH_SAFE(var, head, field, next)                  \
-	for ((var) = TAILQ_FIRST(head);                             \
-	     (var) != NULL && ((next) = TAILQ_NEXT(var, field), 1); \
-	     (var) = (next))
-#endif
 
 #define ENGINE_SEQ_BITS 40u
 #define ENGINE_LAZY_US 10000u /* removals wait this long for company */
