@@ -22,9 +22,9 @@
 #include "mca/run_put.h"
 #include "mca/window.h"
 
-/* More than a window and the longest message: the partner asks for answers and
- * does not read them. */
-#define STALLED_BYTES 268435456u
+/* More than messages alone lead to, which stop at LINK_HIGH_WATER: the partner
+ * asks for answers and does not read them. */
+#define STALLED_BYTES (4 * LINK_HIGH_WATER)
 
 static struct {
 	struct run_channel *rc;

@@ -127,9 +127,11 @@ new_ssl_ctx(const struct mqcipher *lets)
 	SSL_CTX_set_options(c,
 	    SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
 	SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
+	/* a read goes on behind a record that is not data: what follows it is
+	 * in our buffer, and no socket will tell of it */
 	SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE |
-				SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	SSL_CTX_clear_mode(c, SSL_MODE_AUTO_RETRY);
+				SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+				SSL_MODE_AUTO_RETRY);
 	SSL_CTX_set_verify(
 	    c, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 	SSL_CTX_set_verify_depth(c, 4);
