@@ -24,9 +24,9 @@ list_files() {
 		done
 }
 
-# Makes what is missing present: tools, headers, libraries.
+# need_deps [--long]: makes what is missing present: tools, headers, libraries.
 need_deps() {
-	"$TOP/tools/install-deps" || exit 1
+	"$TOP/tools/install-deps" "$@" || exit 1
 }
 
 # How many compilers and tests run at once.

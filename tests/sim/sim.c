@@ -323,7 +323,8 @@ static void
 next_round(struct sim *s)
 {
 	s->healing = false;
-	s->checker = (checker_free(s->checker), checker_new(NULL));
+	(void)checker_free(s->checker);
+	s->checker = checker_new(NULL);
 	s->n_judged += s->n_msgs;
 	s->n_msgs = 1;
 	sim_apps_retell(s);
