@@ -849,8 +849,7 @@ void session_resume(struct engine_session *s);
 /* The model queue that an open names, or NULL. */
 const struct engine_object *dynamic_model(
     const struct engine *e, const char *object, const char *qmgr);
-/* Makes a queue by the model, and where it leads.  Errors: TOO_BIG: there are
- * too many. */
+/* Makes a queue by the model, and where it leads.  Errors: TOO_BIG. */
 MQ_MUST_CHECK enum mqi_err dynamic_make(struct engine *e,
     const struct engine_object *model, struct route *ret_route);
 bool dynamic_is_temporary(const struct engine_object *queue);
