@@ -23,7 +23,8 @@ struct pair {
 /* Both run; QM2 has a listener, TCP, at qm[1].port and the queue IN, QM1 the
  * transmission queue QM2. */
 void pair_init(struct pair *p);
-/* As a cmocka fixture: state is a struct pair alone, malloc'd. */
+/* As a cmocka fixture: state is a struct pair, malloc'd; the second also takes
+ * a fixture that begins with one. */
 int pair_setup(void **state);
 int pair_teardown(void **state);
 void pair_fini(struct pair *p);

@@ -32,7 +32,7 @@
 #define DEAD_QUEUE "SYSTEM.DEAD.LETTER.QUEUE"
 
 struct fixture {
-	struct pair p;
+	struct pair p; /* the first: pair_teardown() */
 	uint64_t seed;
 	/* the application that puts */
 	atomic_bool stop;
@@ -58,16 +58,6 @@ setup(void **state)
 	    &f->p, "QM1.QM2", "MRRTY(2) MRTMR(300) MAXMSGL(104857600)");
 	pair_sender(&f->p, "QM1.QM2", "MAXMSGL(104857600)");
 	*state = f;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	pair_fini(&f->p);
-	free(f);
 	return 0;
 }
 
@@ -530,7 +520,7 @@ test_a_receiver_restored_from_a_backup_is_refused_with_both_sides(void **state)
 int
 main(void)
 {
-#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, pair_teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_nothing_is_lost_doubled_or_reordered_by_kill_9),
 	    TEST(test_a_hung_receiver_is_replaced),

@@ -31,7 +31,7 @@
 #define N_CROWD 40
 
 struct fixture {
-	struct pair p;
+	struct pair p; /* the first: pair_teardown() */
 	char why[MQTLS_WHY_LEN];
 };
 
@@ -75,16 +75,6 @@ setup(void **state)
 	pair_channel(&f->p, "QM1.QM2");
 	*state = f;
 	real_one_works(f);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	pair_fini(&f->p);
-	free(f);
 	return 0;
 }
 
@@ -450,5 +440,5 @@ main(void)
 	    TEST(test_a_silent_crowd_is_sent_away_after_ten_seconds),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, pair_teardown);
 }

@@ -44,7 +44,7 @@
 #define LIMIT_S 20
 
 struct fixture {
-	struct pair p;
+	struct pair p; /* the first: pair_teardown() */
 };
 
 /* A connection of the hostile one. */
@@ -92,16 +92,6 @@ setup(void **state)
 	pair_channel(&f->p, "QM1.QM2");
 	*state = f;
 	other_one_works(f);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	pair_fini(&f->p);
-	free(f);
 	return 0;
 }
 
@@ -586,5 +576,5 @@ main(void)
 	    TEST(test_one_without_a_certificate_gets_as_far_as_sslcauth_lets),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, pair_teardown);
 }

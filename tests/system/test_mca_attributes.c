@@ -211,7 +211,7 @@ test_delivery_retries_come_before_the_dead_letter_queue(void **state)
 	began = test_now_ms();
 	qm_mqsc(&p->qm[0], "START CHANNEL(C)\n");
 	pair_wait_depth(p, 1, DEAD_QUEUE, 1);
-	assert_true(test_now_ms() - began >= 3 * 300);
+	assert_true(test_now_ms() - began >= 3 * UINT64_C(300));
 }
 
 int
