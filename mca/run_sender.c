@@ -325,6 +325,7 @@ copy_stream(const struct mqlocal_stream_ok *ok)
 	memcpy(me.stream.bound_qmid, ok->bound_qmid, 16);
 	(void)snprintf(me.stream.bound_identity,
 	    sizeof(me.stream.bound_identity), "%s", ok->bound_identity);
+	me.stream.bound_acked = ok->bound_acked;
 }
 
 enum mqi_err

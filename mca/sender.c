@@ -112,10 +112,12 @@ bind_stream(struct sender *s)
 	if (memcmp(st->bound_qmid, s->c.partner.qmid, 16) == 0 &&
 	    strcmp(st->bound_identity, s->def.identity) == 0)
 		return true;
-	s->rebound = memcmp(st->bound_qmid, s->c.partner.qmid, 16) != 0;
 	err = s->io.bind(s->io.arg, s->c.partner.qmid, s->def.identity);
-	if (err == MQI_OK)
+	if (err == MQI_OK) {
+		if (memcmp(st->bound_qmid, s->c.partner.qmid, 16) != 0)
+			st->bound_acked = st->acked;
 		return true;
+	}
 	channel_hex(s->c.partner.qmid, is);
 	channel_hex(st->bound_qmid, was);
 	channel_fail(&s->c, err, st->acked, 0,
@@ -155,14 +157,16 @@ judge_hello(void *arg, char *text)
 }
 
 /* Whether the partner's position is one that our own history can have led to;
- * else what is wrong. */
+ * else what is wrong.  What was acknowledged before the stream was bound to it
+ * it need not have; since then, its own acknowledgements say what it has. */
 static const char *
 judge(const struct sender *s, const struct mqchan_resume *r)
 {
 	const struct sender_stream *st = &s->stream;
+	uint64_t least = st->acked > st->bound_acked ? st->acked : 0;
 
 	if (r->position == 0)
-		return s->rebound || st->acked == 0
+		return least == 0
 			   ? NULL
 			   : "the partner does not know the stream, but has "
 			     "acknowledged messages of it: its store was "
@@ -172,14 +176,10 @@ judge(const struct sender *s, const struct mqchan_resume *r)
 		return "the partner's position was numbered in an incarnation "
 		       "that is not in this stream's history: this store was "
 		       "restored from a backup or copied";
-	/* after RESOLVE CHANNEL, or with a partner from before, its own
-	 * position alone says what it has */
-	if (s->rebound)
-		return NULL;
 	if (r->position > st->handed)
 		return "the partner's position is beyond what was handed out: "
 		       "this store was restored from a backup or copied";
-	if (r->position < st->acked)
+	if (r->position < least)
 		return "the partner's position is behind what it has "
 		       "acknowledged: its store was restored from a backup";
 	return NULL;

@@ -66,6 +66,7 @@ struct sender_stream {
 	uint64_t handed;        /* highest number handed out; UINT64_MAX: any */
 	uint8_t bound_qmid[16]; /* zeros: not bound */
 	char bound_identity[CHANNEL_IDENTITY_LEN];
+	uint64_t bound_acked; /* acknowledged before it was bound to it */
 };
 
 struct sender_msg {
@@ -95,7 +96,6 @@ struct sender {
 	uint64_t sent;    /* last number sent whole, or the position */
 	uint64_t busy_ms; /* when there was something to do last */
 	uint64_t stop_ms; /* when it was told to stop */
-	bool rebound;     /* the stream had another partner before */
 	bool asked;       /* STREAM was sent */
 	bool called_back; /* the partner was told that this end dials */
 	/* the message under way */

@@ -450,7 +450,7 @@ static const struct field stream_remove_fields[] = {
 };
 TABLE_CODEC(stream_remove, STREAM_REMOVE)
 
-/* then a list of incarnations */
+/* then a list of incarnations, and bound_acked unless it is 0 */
 static const struct field stream_ok_fields[] = {
     U32(stream_ok, handle),
     ID(stream_ok, stream),
@@ -475,6 +475,8 @@ mqlocal_encode_stream_ok(
 		mqbuf_put(b, inc->id, sizeof(inc->id));
 		mqbuf_put_u64(b, inc->first);
 	}
+	if (v->bound_acked != 0)
+		mqbuf_put_u64(b, v->bound_acked);
 	mqframe_end(b, start, 0);
 }
 
@@ -496,6 +498,11 @@ mqlocal_decode_stream_ok(const struct mqframe *f, struct mqlocal_stream_ok *ret)
 
 		mqreader_copy(&r, inc->id, sizeof(inc->id));
 		inc->first = mqreader_u64(&r);
+	}
+	if (!r.err && mqreader_left(&r) > 0) {
+		v.bound_acked = mqreader_u64(&r);
+		if (v.bound_acked == 0)
+			return MQI_E_PROTOCOL;
 	}
 	err = mqreader_done(&r);
 	if (!err)

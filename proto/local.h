@@ -89,8 +89,9 @@ enum mqlocal_type {
 /* ---- session ---- */
 
 /* Feature bits of HELLO and HELLO_OK.  A side uses what both sent. */
-#define MQLOCAL_FEATURE_PUTS_OK UINT64_C(0x1) /* PUT_BRIEF and PUTS_OK */
-#define MQLOCAL_FEATURE_OPEN_AS UINT64_C(0x2) /* OPEN_AS */
+#define MQLOCAL_FEATURE_PUTS_OK UINT64_C(0x1)      /* PUT_BRIEF and PUTS_OK */
+#define MQLOCAL_FEATURE_OPEN_AS UINT64_C(0x2)      /* OPEN_AS */
+#define MQLOCAL_FEATURE_BOUND_ACKED UINT64_C(0x10) /* in STREAM_OK */
 
 struct mqlocal_hello {
 	/* u32 magic comes first */
@@ -336,9 +337,13 @@ struct mqlocal_stream_ok {
 	uint32_t handle;
 	uint8_t stream[MQI_STREAM_ID_LEN];
 	uint64_t acked;  /* highest number known to be acknowledged */
-	uint64_t handed; /* highest number handed out; after a start: any */
+	uint64_t handed; /* highest number ever handed out; after a start: any
+			  */
 	uint8_t bound_qmid[16]; /* zeros: not bound yet */
 	char bound_identity[256 + 1];
+	/* what was acknowledged when it was bound to that partner, which need
+	 * not have it; needs its feature */
+	uint64_t bound_acked;
 	uint32_t n_incarnations; /* oldest first */
 	struct mqlocal_incarnation incarnations[MQLOCAL_MAX_INCARNATIONS];
 };

@@ -74,7 +74,8 @@ hello_answer(struct session *s, const struct mqlocal_hello *h)
 	    .version = h->version_max < MQLOCAL_VERSION ? h->version_max
 							: MQLOCAL_VERSION,
 	    .features = h->features &
-			(MQLOCAL_FEATURE_PUTS_OK | MQLOCAL_FEATURE_OPEN_AS),
+			(MQLOCAL_FEATURE_PUTS_OK | MQLOCAL_FEATURE_OPEN_AS |
+			    MQLOCAL_FEATURE_BOUND_ACKED),
 	    .max_msg_len = (uint32_t)mqattr_int(o->attrs, MQATTR_ID_MAXMSGL),
 	};
 
@@ -198,6 +199,7 @@ hello_take(struct session *s, const struct mqframe *f, const char **ret_why)
 		s->is_agents_own = h.user[0] == '\0' && h.channel[0] == '\0';
 	}
 	s->takes_puts_ok = (h.features & MQLOCAL_FEATURE_PUTS_OK) != 0;
+	s->takes_bound_acked = (h.features & MQLOCAL_FEATURE_BOUND_ACKED) != 0;
 	s->is_client = hello_is_for_client(s, &h);
 	who.is_agent = s->is_agent && !s->is_client;
 	hello_open(s, &who);

@@ -120,26 +120,35 @@ encode_position(const struct engine_reply *r, struct mqbuf *b)
 }
 
 static void
+encode_stream(
+    const struct engine_reply *r, bool takes_bound_acked, struct mqbuf *b)
+{
+	struct mqlocal_stream_ok v = *r->u.stream;
+
+	if (!takes_bound_acked)
+		v.bound_acked = 0;
+	mqlocal_encode_stream_ok(b, r->id, &v);
+}
+
+static void
 encode_small(const struct engine_reply *r, struct mqbuf *b)
 {
 	if (r->kind == ENGINE_INQUIRED) {
 		struct mqlocal_inquire_ok v = {.info = *r->u.info};
 
 		mqlocal_encode_inquire_ok(b, r->id, &v);
-	} else if (r->kind == ENGINE_READY) {
+	} else {
 		struct mqlocal_ready v = {
 		    .handle = r->handle, .ready = r->u.ready};
 
+		MQ_PRE(r->kind == ENGINE_READY);
 		mqlocal_encode_ready(b, r->id, &v);
-	} else {
-		MQ_PRE(r->kind == ENGINE_STREAM);
-		mqlocal_encode_stream_ok(b, r->id, r->u.stream);
 	}
 }
 
 void
-reply_encode(
-    const struct engine_reply *r, struct mqbuf *b, struct reply_tail *ret_tail)
+reply_encode(const struct engine_reply *r, bool takes_bound_acked,
+    struct mqbuf *b, struct reply_tail *ret_tail)
 {
 	*ret_tail = (struct reply_tail){.ref = NULL};
 	switch (r->kind) {
@@ -169,8 +178,10 @@ reply_encode(
 		break;
 	case ENGINE_INQUIRED:
 	case ENGINE_READY:
-	case ENGINE_STREAM:
 		encode_small(r, b);
+		break;
+	case ENGINE_STREAM:
+		encode_stream(r, takes_bound_acked, b);
 		break;
 	}
 }

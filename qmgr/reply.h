@@ -16,8 +16,9 @@ struct reply_tail {
 	size_t len;
 };
 
-/* Appends the reply's frame to b (check b->err), all but the tail. */
-void reply_encode(
-    const struct engine_reply *r, struct mqbuf *b, struct reply_tail *ret_tail);
+/* Appends the reply's frame to b (check b->err), all but the tail.
+ * takes_bound_acked: the session has the feature. */
+void reply_encode(const struct engine_reply *r, bool takes_bound_acked,
+    struct mqbuf *b, struct reply_tail *ret_tail);
 
 #endif

@@ -54,10 +54,11 @@ struct session {
 	bool is_owners;   /* of the queue manager's owner, or root */
 	bool is_stranger; /* neither that nor of who runs the agents */
 	bool is_agent;
-	bool is_agents_own; /* on behalf of nobody */
-	bool serves;        /* runs agents apart */
-	bool is_client;     /* an agent's, for an application elsewhere */
-	bool takes_puts_ok; /* the feature */
+	bool is_agents_own;     /* on behalf of nobody */
+	bool serves;            /* runs agents apart */
+	bool is_client;         /* an agent's, for an application elsewhere */
+	bool takes_puts_ok;     /* the feature */
+	bool takes_bound_acked; /* the feature */
 	struct mqsock_peer peer;
 	uint64_t accepted_ms;
 	char app_name[28 + 1];

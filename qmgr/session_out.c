@@ -116,7 +116,7 @@ session_reply(void *ctx, void *session_cookie, const struct engine_reply *r)
 		return;
 	}
 	mqbuf_reset(&qm->scratch);
-	reply_encode(r, &qm->scratch, &tail);
+	reply_encode(r, s->takes_bound_acked, &qm->scratch, &tail);
 	if (append(s, &tail) != MQI_OK || outq_end_reply(&s->out) != MQI_OK)
 		s->doomed = true;
 }

@@ -497,7 +497,8 @@ LIST_HEAD(session_list, engine_session);
 
 struct stream {
 	struct record_stream state;
-	uint64_t handed;
+	uint64_t handed;        /* may be in doubt up to it */
+	uint64_t given;         /* to whomever, ever */
 	uint64_t discarded;     /* nothing at or below it is left */
 	struct handle *sender;  /* NULL: nobody sends */
 	struct monitor monitor; /* since it was opened */

@@ -80,8 +80,8 @@ stream_catalog(struct engine *e, const struct record_stream *v)
 void
 stream_restart(struct stream *st)
 {
-	st->handed = stream_is_bound(st) ? st->q->e->epoch << ENGINE_SEQ_BITS
-					 : st->state.acked;
+	st->given = st->q->e->epoch << ENGINE_SEQ_BITS;
+	st->handed = stream_is_bound(st) ? st->given : st->state.acked;
 }
 
 static uint64_t
@@ -203,9 +203,10 @@ stream_show(const struct stream *st, struct mqlocal_stream_ok *ret)
 	ret->handle = st->sender->id;
 	memcpy(ret->stream, r->stream, sizeof(ret->stream));
 	ret->acked = r->acked;
-	ret->handed = st->handed;
+	ret->handed = st->given;
 	memcpy(ret->bound_qmid, r->bound_qmid, 16);
 	strcpy(ret->bound_identity, r->bound_identity);
+	ret->bound_acked = r->bound_acked;
 	ret->n_incarnations = r->n_incarnations;
 	for (uint32_t i = 0; i < r->n_incarnations; i++) {
 		memcpy(ret->incarnations[i].id, r->incarnations[i].id, 16);
@@ -314,6 +315,8 @@ engine_stream_bind(struct engine *e, struct engine_session *s, uint32_t id,
 		return;
 	}
 	if (!same) {
+		if (memcmp(rec->bound_qmid, qmid, 16) != 0)
+			rec->bound_acked = rec->acked;
 		memcpy(rec->bound_qmid, qmid, 16);
 		(void)snprintf(rec->bound_identity, sizeof(rec->bound_identity),
 		    "%s", identity);
@@ -366,6 +369,8 @@ stream_take(struct getter *g, struct entry *x)
 		h->stream_previous = x->place.seq;
 		if (st->handed < x->place.seq)
 			st->handed = x->place.seq;
+		if (st->given < x->place.seq)
+			st->given = x->place.seq;
 		monitor_handed(&st->monitor, h->s->e, &x->m);
 	}
 	deliver_start(d);
@@ -495,6 +500,8 @@ stream_set_acked(struct stream *st, uint64_t number)
 	if (number <= st->state.acked)
 		return;
 	st->state.acked = number;
+	if (st->handed < number)
+		st->handed = number;
 	if (!st->dirty) {
 		st->dirty = true;
 		TAILQ_INSERT_TAIL(&e->dirty_streams, st, link);
@@ -514,8 +521,8 @@ engine_stream_ack(struct engine *e, struct engine_session *s, uint32_t handle,
 	if (h == NULL)
 		return;
 	st = h->q->stream;
-	if (number > st->handed)
-		number = st->handed;
+	if (number > st->given)
+		number = st->given;
 	/* what a former sender handed out may be what is held now */
 	if (h->stream_held != 0 && number >= h->stream_held)
 		number = h->stream_held - 1;
@@ -567,6 +574,7 @@ engine_stream_resolve(
 		return MQI_OK;
 	if (commit) {
 		stream_set_acked(st, st->handed);
+		st->state.bound_acked = st->state.acked;
 		stream_discards(q);
 	} else {
 		memset(st->state.bound_qmid, 0, 16);
@@ -597,6 +605,7 @@ engine_stream_reset(struct engine *e, const char *queue, uint64_t *ret_pos)
 	memset(r, 0, sizeof(*r));
 	stream_name(q->stream);
 	q->stream->handed = 0;
+	q->stream->given = 0;
 	q->stream->discarded = 0;
 	*ret_pos = q->pos = stream_write(q->stream);
 	return MQI_OK;

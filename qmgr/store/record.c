@@ -22,7 +22,8 @@
  *   META           STR name, BYTES value
  *   STREAM         u64 queue id, 16 stream, u64 acknowledged, 16 bound QMID,
  *                  STR bound identity, u32 number, each 16 incarnation and
- *                  u64 first number
+ *                  u64 first number; then, unless it is 0, u64 acknowledged
+ *                  at the bind
  *   RESTORE        KEY, u64 body id, u32 backout count
  *   PURGE          u64 queue id
  *
@@ -320,6 +321,8 @@ record_encode_stream(
 		mqbuf_put(b, v->incarnations[i].id, 16);
 		mqbuf_put_u64(b, v->incarnations[i].first);
 	}
+	if (v->bound_acked != 0)
+		mqbuf_put_u64(b, v->bound_acked);
 	end_fields(b, start, RECORD_STREAM, unit);
 }
 
@@ -427,7 +430,11 @@ read_stream(struct mqreader *r, struct record_stream *v)
 		mqreader_copy(r, v->incarnations[i].id, 16);
 		v->incarnations[i].first = mqreader_u64(r);
 	}
-	return true;
+	v->bound_acked = 0;
+	if (mqreader_left(r) == 0)
+		return true;
+	v->bound_acked = mqreader_u64(r);
+	return v->bound_acked != 0;
 }
 
 static bool

@@ -155,6 +155,9 @@ struct record_stream {
 	uint64_t acked;
 	uint8_t bound_qmid[16];
 	char bound_identity[256 + 1];
+	/* acknowledged when it was bound to that partner, or counted so by a
+	 * person: the partner need not have it */
+	uint64_t bound_acked;
 	uint32_t n_incarnations; /* <= 64 */
 
 	struct {

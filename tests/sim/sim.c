@@ -93,6 +93,8 @@ faults(struct sim *s)
 	}
 	if (happens(s, s->rates.cut))
 		sim_link_cut_any(s);
+	if (happens(s, s->rates.resolve))
+		sim_qm_resolve(qm, sim_roll(s, s->n_qms));
 	if (s->n_qms > 1 && happens(s, s->rates.partition)) {
 		unsigned i = sim_roll(s, s->n_qms - (s->triangle ? 0 : 1));
 		unsigned j = (i + 1) % s->n_qms;
@@ -215,6 +217,7 @@ choose_rates(struct sim *s)
 	s->rates.kill_agent = some_rate(s, 20);
 	s->rates.partition = some_rate(s, 12);
 	s->rates.cut = some_rate(s, 20);
+	s->rates.resolve = some_rate(s, 200);
 }
 
 static void

@@ -186,6 +186,8 @@ void sim_compare(struct sim_qm *qm);
 void sim_qm_start(struct sim_qm *qm);
 bool sim_qm_is_up(const struct sim_qm *qm);
 void sim_qm_step(struct sim_qm *qm);
+/* A person backs out what is in doubt towards partner `to`, if nobody sends. */
+void sim_qm_resolve(struct sim_qm *qm, unsigned to);
 /* Steps until nothing moves. */
 void sim_qm_settle(struct sim_qm *qm);
 uint64_t sim_qm_depth(const struct sim_qm *qm, const char *queue);
@@ -229,7 +231,7 @@ uint32_t sim_identify(struct sim *s, const void *desc, uint32_t desc_len,
 
 struct sim_rates { /* of 10,000 steps */
 	unsigned crash, power, flush, room, kill_app, kill_agent, partition,
-	    cut;
+	    cut, resolve;
 };
 
 struct sim {
@@ -265,7 +267,7 @@ struct sim {
 	bool failed;
 	char why[512];
 	/* what the seed has led to */
-	unsigned crashes, kills, cuts, audits, channels;
+	unsigned crashes, kills, cuts, audits, channels, resolved;
 };
 
 unsigned sim_roll(struct sim *s, unsigned n); /* 0..n-1 */

@@ -298,6 +298,7 @@ copy_stream(const struct mqlocal_stream_ok *ok, struct sender_stream *ret)
 	memcpy(ret->bound_qmid, ok->bound_qmid, 16);
 	(void)snprintf(ret->bound_identity, sizeof(ret->bound_identity), "%s",
 	    ok->bound_identity);
+	ret->bound_acked = ok->bound_acked;
 }
 
 /* ---- life ---- */

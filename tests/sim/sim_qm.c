@@ -438,6 +438,26 @@ sim_qm_mend(struct sim_qm *qm)
 }
 
 void
+sim_qm_resolve(struct sim_qm *qm, unsigned to)
+{
+	const char *xmitq = qm->sim->qms[to].name;
+	uint64_t pos;
+	enum mqi_err err;
+
+	if (!sim_qm_is_up(qm) || qm->xmitq_ids[to] == 0)
+		return;
+	err = engine_stream_resolve(qm->e, xmitq, false, &pos);
+	if (err == MQI_E_OBJECT_IN_USE)
+		return;
+	if (err != MQI_OK)
+		sim_fail(qm->sim, "%s: the stream to %s is not resolved: %s",
+		    qm->name, xmitq, mqi_strerror(err));
+	qm->sim->resolved++;
+	SIM_TRACE(qm->sim, "%s: what is in doubt to %s is backed out", qm->name,
+	    xmitq);
+}
+
+void
 sim_qm_fini(struct sim_qm *qm)
 {
 	sim_conn_cut_all(qm, false);

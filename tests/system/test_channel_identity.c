@@ -581,6 +581,27 @@ test_what_a_person_counts_as_delivered_is_not_sent_again(void **state)
 	expect(f, 2, "three");
 }
 
+/* The new partner takes nothing at first, and the channel ends before it has
+ * acknowledged anything. */
+static void
+test_cut_before_the_new_partner_acknowledges_is_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	leave_in_doubt(f);
+	take_over(f);
+	mqsc(f, 2,
+	    "ALTER QLOCAL(IN) PUT(DISABLED)\n"
+	    "ALTER CHANNEL(A) CHLTYPE(RCVR) MRRTY(0)\n");
+	define_sender(f, "A", 2);
+	resolve(f, "BACKOUT");
+	wait_status(&f->qm[0], "A", "RETRYING", "puts are inhibited");
+	mqsc(f, 2, "ALTER QLOCAL(IN) PUT(ENABLED)\n");
+	wait_for_depth(f, 0, "QM2", 0);
+	expect(f, 1, "one");
+	expect(f, 2, "two");
+}
+
 static void
 test_transmission_queue_in_doubt_is_not_deleted(void **state)
 {
@@ -639,6 +660,7 @@ main(void)
 	    TEST(test_channel_under_another_name_goes_on_where_it_was),
 	    TEST(test_another_partner_needs_the_doubt_resolved),
 	    TEST(test_what_a_person_counts_as_delivered_is_not_sent_again),
+	    TEST(test_cut_before_the_new_partner_acknowledges_is_nothing),
 	    TEST(test_transmission_queue_in_doubt_is_not_deleted),
 	    TEST(test_second_sender_of_a_queue_waits_for_the_first),
 	};

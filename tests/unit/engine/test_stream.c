@@ -369,6 +369,106 @@ test_resolve_commit_removes_and_backout_sends_again(void **state)
 	    engine_stream_resolve(rig.e, "Q", true, &pos), MQI_E_XMIT_Q_USAGE);
 }
 
+/* The partner need not have what was acknowledged before it was bound, however
+ * often the queue manager starts meanwhile; what it was ever given stays
+ * known. */
+static void
+test_what_was_acknowledged_at_the_bind_is_kept(void **state)
+{
+	struct rig_reply *k;
+	uint64_t pos, n, n1, n2;
+	uint32_t h;
+
+	(void)state;
+	make_x(3);
+	h = start_sender(2, 0);
+	n = next_message("m0", 0);
+	n1 = next_message("m1", n);
+	engine_stream_ack(rig.e, rig.sessions[1].s, h, n);
+	rig_settle(&rig);
+	n2 = next_message("m2", n1);
+	rig_disconnect(&rig, 1);
+	rig_forget_replies(&rig, 1);
+	rig_connect(&rig, 1);
+	k = stream_open(1);
+	assert_int_equal(k->stream.bound_acked, 0);
+	assert_int_equal(k->stream.handed, n2);
+	rig_disconnect(&rig, 1);
+	assert_int_equal(
+	    engine_stream_resolve(rig.e, "X", false, &pos), MQI_OK);
+	rig_forget_replies(&rig, 1);
+	rig_connect(&rig, 1);
+	k = stream_open(1);
+	assert_int_equal(k->stream.handed, n2);
+	h = k->r.handle;
+	assert_int_equal(stream_bind(1, h, other_partner), MQI_OK);
+	rig_restart(&rig);
+	rig_forget_replies(&rig, 1);
+	rig_connect(&rig, 1);
+	k = stream_open(1);
+	assert_int_equal(k->stream.bound_acked, n);
+	assert_int_equal(k->stream.acked, n);
+	/* another certificate of the same partner changes nothing */
+	engine_stream_ack(rig.e, rig.sessions[1].s, k->r.handle, n1);
+	h = ++rig.last_id;
+	engine_stream_bind(
+	    rig.e, rig.sessions[1].s, h, k->r.handle, other_partner, "CN=NEW");
+	(void)rig_result(&rig, 1, h);
+	rig_disconnect(&rig, 1);
+	rig_forget_replies(&rig, 1);
+	rig_connect(&rig, 1);
+	k = stream_open(1);
+	assert_int_equal(k->stream.bound_acked, n);
+	assert_int_equal(k->stream.acked, n1);
+}
+
+/* A partner that has had more than it had acknowledged, after BACKOUT. */
+static void
+test_the_partners_word_is_taken_after_backout(void **state)
+{
+	uint64_t pos, n, n1;
+	uint32_t h;
+
+	(void)state;
+	make_x(3);
+	(void)start_sender(2, 0);
+	n = next_message("m0", 0);
+	n1 = next_message("m1", n);
+	rig_disconnect(&rig, 1);
+	assert_int_equal(
+	    engine_stream_resolve(rig.e, "X", false, &pos), MQI_OK);
+	rig_forget_replies(&rig, 1);
+	rig_connect(&rig, 1);
+	h = stream_open(1)->r.handle;
+	assert_int_equal(stream_bind(1, h, partner), MQI_OK);
+	engine_stream_ack(rig.e, rig.sessions[1].s, h, n1 + 100);
+	rig_settle(&rig);
+	assert_int_equal(depth_of_x(), 1);
+	rig_disconnect(&rig, 1);
+	rig_forget_replies(&rig, 1);
+	rig_connect(&rig, 1);
+	assert_int_equal(stream_open(1)->stream.acked, n1);
+}
+
+static void
+test_a_partner_need_not_have_what_a_person_has_committed(void **state)
+{
+	struct rig_reply *k;
+	uint64_t pos, n;
+
+	(void)state;
+	make_x(2);
+	(void)start_sender(1, 0);
+	n = next_message("m0", 0);
+	rig_disconnect(&rig, 1);
+	assert_int_equal(engine_stream_resolve(rig.e, "X", true, &pos), MQI_OK);
+	rig_forget_replies(&rig, 1);
+	rig_connect(&rig, 1);
+	k = stream_open(1);
+	assert_int_equal(k->stream.acked, n);
+	assert_int_equal(k->stream.bound_acked, n);
+}
+
 static void
 test_reset_begins_a_new_stream_without_what_was_acknowledged(void **state)
 {
@@ -779,6 +879,9 @@ main(void)
 	    T(test_stream_bound_to_one_partner_refuses_another_while_in_doubt),
 	    T(test_stream_gives_nothing_before_it_is_bound),
 	    T(test_resolve_commit_removes_and_backout_sends_again),
+	    T(test_what_was_acknowledged_at_the_bind_is_kept),
+	    T(test_the_partners_word_is_taken_after_backout),
+	    T(test_a_partner_need_not_have_what_a_person_has_committed),
 	    T(test_reset_begins_a_new_stream_without_what_was_acknowledged),
 	    T(test_stream_work_is_told_when_nobody_sends),
 	    T(test_stream_goes_on_when_gets_are_enabled_again),

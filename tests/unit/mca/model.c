@@ -122,6 +122,8 @@ source_bind(void *arg, const uint8_t qmid[16], const char *identity)
 
 	if (m->bind_result != MQI_OK)
 		return m->bind_result;
+	if (memcmp(m->bound, qmid, 16) != 0)
+		m->bound_acked = m->acked;
 	memcpy(m->bound, qmid, 16);
 	strcpy(m->identity, identity);
 	return MQI_OK;
@@ -320,6 +322,7 @@ model_source_stream(struct model_source *m, struct sender_stream *ret)
 	ret->handed = m->handed;
 	memcpy(ret->bound_qmid, m->bound, 16);
 	strcpy(ret->bound_identity, m->identity);
+	ret->bound_acked = m->bound_acked;
 	m->reading = false;
 	m->held = 0;
 	m->in_unit = m->committing = false;

@@ -43,6 +43,7 @@ struct model_source {
 	uint64_t acked;
 	uint64_t handed;
 	uint8_t bound[16];
+	uint64_t bound_acked;
 	char identity[CHANNEL_IDENTITY_LEN];
 	struct mqchan_stream history;
 	enum mqi_err bind_result;

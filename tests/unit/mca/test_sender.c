@@ -243,23 +243,34 @@ test_only_positions_of_our_history_are_believed(void **state)
 		uint8_t incarnation;
 		bool rebound, good;
 		const char *text;
+		uint64_t bound_acked;
 	} cases[] = {
-	    {0, 0, 0, 0, false, true, ""},
-	    {0, UINT64_MAX, 0, 0, false, true, ""},
-	    {5, 20, 5, 1, false, true, ""},
-	    {5, 20, 20, 1, false, true, ""},
-	    {5, 120, 110, 2, false, true, ""},
-	    {5, UINT64_MAX, 99, 1, false, true, ""},
-	    {5, 20, 0, 0, false, false, "restored or replaced"},
-	    {5, 20, 4, 1, false, false, "its store was restored"},
-	    {5, 20, 21, 1, false, false, "beyond what was handed out"},
-	    {5, 200, 110, 1, false, false, "not in this stream's history"},
-	    {5, 200, 50, 2, false, false, "not in this stream's history"},
-	    {5, 200, 110, 3, false, false, "not in this stream's history"},
-	    {5, 20, 0, 0, true, true, ""},
-	    {5, 20, 3, 1, true, true, ""},
-	    {5, 5, 9, 1, true, true, ""}, /* after RESOLVE ... BACKOUT */
-	    {5, 20, 3, 7, true, false, "not in this stream's history"},
+	    {0, 0, 0, 0, false, true, "", 0},
+	    {0, UINT64_MAX, 0, 0, false, true, "", 0},
+	    {5, 20, 5, 1, false, true, "", 0},
+	    {5, 20, 20, 1, false, true, "", 0},
+	    {5, 120, 110, 2, false, true, "", 0},
+	    {5, UINT64_MAX, 99, 1, false, true, "", 0},
+	    {5, 20, 0, 0, false, false, "restored or replaced", 0},
+	    {5, 20, 4, 1, false, false, "its store was restored", 0},
+	    {5, 20, 21, 1, false, false, "beyond what was handed out", 0},
+	    {5, 200, 110, 1, false, false, "not in this stream's history", 0},
+	    {5, 200, 50, 2, false, false, "not in this stream's history", 0},
+	    {5, 200, 110, 3, false, false, "not in this stream's history", 0},
+	    {5, 20, 0, 0, true, true, "", 0},
+	    {5, 20, 3, 1, true, true, "", 0},
+	    {5, 20, 9, 1, true, true, "", 0}, /* after RESOLVE ... BACKOUT */
+	    {5, 20, 3, 7, true, false, "not in this stream's history", 0},
+	    {5, 20, 21, 1, true, false, "beyond what was handed out", 0},
+	    /* bound by a connection that was cut */
+	    {5, 20, 0, 0, false, true, "", 5},
+	    {5, 20, 3, 1, false, true, "", 5},
+	    {5, 20, 9, 1, false, true, "", 5},
+	    {5, 20, 21, 1, false, false, "beyond what was handed out", 5},
+	    /* since then it has acknowledged 6 */
+	    {6, 20, 6, 1, false, true, "", 5},
+	    {6, 20, 0, 0, false, false, "restored or replaced", 5},
+	    {6, 20, 5, 1, false, false, "its store was restored", 5},
 	};
 	struct fixture *f = *state;
 
@@ -267,6 +278,7 @@ test_only_positions_of_our_history_are_believed(void **state)
 		sender_fini(&f->s);
 		f->source.acked = cases[i].acked;
 		f->source.handed = cases[i].handed;
+		f->source.bound_acked = cases[i].bound_acked;
 		memset(f->source.bound, 0, 16);
 		f->source.bound[0] = cases[i].rebound ? 9 : 2;
 		strcpy(f->source.identity, "CN=QM2");

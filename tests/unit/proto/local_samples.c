@@ -309,6 +309,22 @@ sample_stream_ok(struct mqbuf *b)
 }
 
 static void
+sample_stream_ok_bound_acked(struct mqbuf *b)
+{
+	static const struct mqlocal_stream_ok v = {.handle = 27,
+	    .stream = ID16(0xd0),
+	    .acked = 28,
+	    .handed = 29,
+	    .bound_qmid = ID16(0xe0),
+	    .bound_identity = "CN=QM2,O=Example",
+	    .bound_acked = 26,
+	    .n_incarnations = 1,
+	    .incarnations = {{.id = ID16(0x10), .first = 1}}};
+
+	mqlocal_encode_stream_ok(b, 1021, &v);
+}
+
+static void
 sample_stream_bind(struct mqbuf *b)
 {
 	static const struct mqlocal_stream_bind v = {
@@ -483,6 +499,7 @@ const struct local_sample local_samples[] = {
     {"unit_position", MQLOCAL_UNIT_POSITION, sample_unit_position},
     {"stream_open", MQLOCAL_STREAM_OPEN, sample_stream_open},
     {"stream_ok", MQLOCAL_STREAM_OK, sample_stream_ok},
+    {"stream_ok_bound_acked", MQLOCAL_STREAM_OK, sample_stream_ok_bound_acked},
     {"stream_bind", MQLOCAL_STREAM_BIND, sample_stream_bind},
     {"stream_ack", MQLOCAL_STREAM_ACK, sample_stream_ack},
     {"stream_credit", MQLOCAL_STREAM_CREDIT, sample_stream_credit},

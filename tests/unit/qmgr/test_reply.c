@@ -28,7 +28,7 @@ encode(const struct engine_reply *r, struct whole *w)
 	size_t used;
 
 	mqbuf_init(&w->b, 1 << 20);
-	reply_encode(r, &w->b, &tail);
+	reply_encode(r, true, &w->b, &tail);
 	if (tail.ref != NULL)
 		mqbuf_put(&w->b, tail.ref->data + tail.offset, tail.len);
 	assert_int_equal(w->b.err, MQI_OK);
@@ -230,6 +230,35 @@ test_small_replies_keep_their_values(void **state)
 }
 
 static void
+test_what_was_acknowledged_at_the_bind_needs_the_feature(void **state)
+{
+	struct mqlocal_stream_ok old, now,
+	    v = {.handle = 1, .acked = 9, .bound_acked = 7};
+	struct engine_reply r = {
+	    .kind = ENGINE_STREAM, .id = 3, .u.stream = &v};
+	struct reply_tail tail;
+	struct mqframe f;
+	struct mqbuf b;
+	size_t used, used_too;
+
+	(void)state;
+	mqbuf_init(&b, 1000);
+	reply_encode(&r, false, &b, &tail);
+	reply_encode(&r, true, &b, &tail);
+	assert_int_equal(mqframe_parse(b.data, b.len, &f, &used), MQFRAME_OK);
+	assert_int_equal(mqlocal_decode_stream_ok(&f, &old), MQI_OK);
+	assert_int_equal(
+	    mqframe_parse(b.data + used, b.len - used, &f, &used_too),
+	    MQFRAME_OK);
+	assert_int_equal(mqlocal_decode_stream_ok(&f, &now), MQI_OK);
+	assert_int_equal(old.acked, 9);
+	assert_int_equal(old.bound_acked, 0);
+	assert_int_equal(now.bound_acked, 7);
+	assert_int_equal(used_too, used + 8);
+	mqbuf_fini(&b);
+}
+
+static void
 test_external_bytes_are_sent_as_they_are(void **state)
 {
 	struct reply_tail tail;
@@ -240,7 +269,7 @@ test_external_bytes_are_sent_as_they_are(void **state)
 
 	(void)state;
 	mqbuf_init(&b, 100);
-	reply_encode(&r, &b, &tail);
+	reply_encode(&r, true, &b, &tail);
 	assert_int_equal(b.len, 0);
 	assert_ptr_equal(tail.ref, ref);
 	assert_int_equal(tail.offset, 0);
@@ -262,6 +291,8 @@ main(void)
 		test_message_that_does_not_fit_has_its_descriptor_alone),
 	    cmocka_unit_test(test_piece_sends_the_bytes_that_are_its),
 	    cmocka_unit_test(test_small_replies_keep_their_values),
+	    cmocka_unit_test(
+		test_what_was_acknowledged_at_the_bind_needs_the_feature),
 	    cmocka_unit_test(test_external_bytes_are_sent_as_they_are),
 	};
 

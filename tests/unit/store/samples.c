@@ -293,11 +293,34 @@ check_stream(const struct record *r)
 	assert_int_equal(v->queue_id, 12);
 	assert_memory_equal(v->stream, "stream-of-16-by", 16);
 	assert_int_equal(v->acked, 1000);
+	assert_int_equal(v->bound_acked, 0);
 	assert_memory_equal(v->bound_qmid, "qmid-of-16-byte", 16);
 	assert_string_equal(v->bound_identity, "CN=QM2");
 	assert_int_equal(v->n_incarnations, 2);
 	assert_memory_equal(v->incarnations[0].id, "incarnation-one", 16);
 	assert_int_equal(v->incarnations[1].first, 900);
+}
+
+static void
+encode_stream_bound_acked(struct mqbuf *b)
+{
+	struct record_stream v = {.queue_id = 12,
+	    .acked = 1000,
+	    .bound_qmid = "qmid-of-16-byte",
+	    .bound_identity = "CN=QM2",
+	    .bound_acked = 950,
+	    .n_incarnations = 1,
+	    .incarnations = {{.id = "incarnation-one", .first = 1}}};
+
+	record_encode_stream(b, 0, &v);
+}
+
+static void
+check_stream_bound_acked(const struct record *r)
+{
+	assert_int_equal(r->u.stream.acked, 1000);
+	assert_int_equal(r->u.stream.bound_acked, 950);
+	assert_int_equal(r->u.stream.n_incarnations, 1);
 }
 
 static void
@@ -355,6 +378,7 @@ const struct sample samples[] = {
     SAMPLE(release, RELEASE, 0),
     SAMPLE(meta, META, 0),
     SAMPLE(stream, STREAM, 0),
+    SAMPLE(stream_bound_acked, STREAM, 0),
     SAMPLE(restore, RESTORE, 0),
     SAMPLE(purge, PURGE, 0),
 };
