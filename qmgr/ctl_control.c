@@ -196,31 +196,17 @@ ctl_resolve_channel(struct ctl *c)
 	return MQI_OK;
 }
 
-/* RESET CHANNEL SEQNUM(1): at the end with the messages a new stream begins,
- * which the partner has nothing of. */
-enum mqi_err
-ctl_reset_channel(struct ctl *c)
+/* A new stream begins, which the partner has nothing of. */
+static enum mqi_err
+reset_stream(struct ctl *c, const struct engine_object *o)
 {
 	static const char *const options[] = {"SEQNUM", NULL};
-	const struct engine_object *o =
-	    engine_object_find(c->engine, MQATTR_CHANNEL, c->cmd->name);
 	enum mqi_err err = ctl_only_options(c, options);
 	struct engine_stream_status st = {.acked = 0};
-	const char *seqnum = ctl_option(c, "SEQNUM"), *queue;
+	const char *queue;
 
 	if (err != MQI_OK)
 		return err;
-	if (o == NULL)
-		return control_result(c, MQI_E_UNKNOWN_CHANNEL, "");
-	if (seqnum != NULL && strcmp(seqnum, "1") != 0)
-		return ctl_fail(c, MQI_E_ATTRIBUTE,
-		    "SEQNUM(%.64s) is not valid: a stream begins with 1",
-		    seqnum);
-	if (!mqattr_set_has(o->attrs, MQATTR_ID_XMITQ))
-		return ctl_fail(c, MQI_E_OBJECT_TYPE,
-		    "CHANNEL(%s) takes messages: it is reset at the end that "
-		    "has them",
-		    c->cmd->name);
 	queue = mqattr_text(o->attrs, MQATTR_ID_XMITQ);
 	(void)!engine_stream_status(c->engine, queue, &st);
 	if (st.in_doubt && !st.is_sending && !(c->cmd->flags & MQCTL_FORCE))
@@ -245,6 +231,30 @@ ctl_reset_channel(struct ctl *c)
 	    " and handed out up to %" PRIu64,
 	    st.acked, st.handed);
 	return MQI_OK;
+}
+
+/* RESET CHANNEL SEQNUM(1): where a stream begins, at either end. */
+enum mqi_err
+ctl_reset_channel(struct ctl *c)
+{
+	static const char *const options[] = {
+	    "SEQNUM", "STREAM", "RQMID", "LSTSEQNO", NULL};
+	const struct engine_object *o =
+	    engine_object_find(c->engine, MQATTR_CHANNEL, c->cmd->name);
+	enum mqi_err err = ctl_only_options(c, options);
+	const char *seqnum = ctl_option(c, "SEQNUM");
+
+	if (err != MQI_OK)
+		return err;
+	if (o == NULL)
+		return control_result(c, MQI_E_UNKNOWN_CHANNEL, "");
+	if (seqnum != NULL && strcmp(seqnum, "1") != 0)
+		return ctl_fail(c, MQI_E_ATTRIBUTE,
+		    "SEQNUM(%.64s) is not valid: a stream begins with 1",
+		    seqnum);
+	if (mqattr_set_has(o->attrs, MQATTR_ID_XMITQ))
+		return reset_stream(c, o);
+	return ctl_reset_position(c, o);
 }
 
 enum mqi_err

@@ -98,6 +98,8 @@ enum mqi_err ctl_start_channel(struct ctl *c); /* ctl_control.c */
 enum mqi_err ctl_stop_channel(struct ctl *c);
 enum mqi_err ctl_resolve_channel(struct ctl *c);
 enum mqi_err ctl_reset_channel(struct ctl *c);
+/* Of a channel that takes messages. */
+enum mqi_err ctl_reset_position(struct ctl *c, const struct engine_object *o);
 enum mqi_err ctl_start_listener(struct ctl *c);
 enum mqi_err ctl_stop_listener(struct ctl *c);
 enum mqi_err ctl_ping_qmgr(struct ctl *c);

@@ -381,6 +381,13 @@ typedef void (*engine_position_fn)(
 void engine_each_position(
     const struct engine *e, engine_position_fn fn, void *arg);
 
+/* Forgets the position of a partner's stream by a person's word, who has seen
+ * that it is `number`.  Errors: UNKNOWN_OBJECT, OBJECT_IN_USE (a receiver has
+ * it open), POSITION_MOVED (it is another). */
+MQ_MUST_CHECK enum mqi_err engine_position_forget(struct engine *e,
+    const char *partner, const uint8_t stream[16], uint64_t number,
+    uint64_t *ret_pos);
+
 /* Moves or forgets a stream's unacknowledged messages by a person's word.
  * commit: they count as delivered and go; else the binding is dropped and they
  * are sent again to whomever it is bound next.  Errors: UNKNOWN_OBJECT,

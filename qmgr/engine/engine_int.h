@@ -541,6 +541,7 @@ struct engine {
 	struct queue *queues;
 	struct session_list sessions;
 	struct position *positions;
+	uint64_t last_fence; /* of those that were forgotten in this run */
 	struct body *bodies;
 	uint8_t qmid[16];
 	bool has_qmid;

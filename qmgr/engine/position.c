@@ -10,7 +10,9 @@
  *
  * A stream that was first seen under one certificate identity is refused under
  * another (NOT_CURRENT).  Positions of one certificate, of one user, or of one
- * partner of the owner's, are bounded; a row goes only by a person's command.
+ * partner of the owner's, are bounded; a row goes only by a person's command,
+ * with POSITION's fence 0.  Fences of one key rise nevertheless: a new row
+ * begins above every forgotten one of this run, and no holder outlives a run.
  *
  * Whose a position is stands in its identity: a certificate's name, which only
  * agents give; "user:NAME" of the user whose application made it; none, of the
@@ -180,6 +182,7 @@ engine_position_open(struct engine *e, struct engine_session *s, uint32_t id,
 	if (p == NULL) {
 		p = position_new(e, req->partner, req->stream);
 		strcpy(p->state.identity, req->identity);
+		p->state.fence = e->last_fence;
 	}
 	p->state.fence++;
 	p->holder = s;
@@ -215,6 +218,29 @@ position_move(struct engine_session *s, uint32_t unit,
 	if (memcmp(req->incarnation, no_incarnation, 16) != 0)
 		memcpy(p->state.incarnation, req->incarnation, 16);
 	position_write(s->e, unit, p);
+}
+
+enum mqi_err
+engine_position_forget(struct engine *e, const char *partner,
+    const uint8_t stream[16], uint64_t number, uint64_t *ret_pos)
+{
+	struct position *p = position_find(e, partner, stream);
+
+	if (p == NULL)
+		return MQI_E_UNKNOWN_OBJECT;
+	if (p->holder != NULL)
+		return MQI_E_OBJECT_IN_USE;
+	if (p->state.position != number)
+		return MQI_E_POSITION_MOVED;
+	if (e->last_fence < p->state.fence)
+		e->last_fence = p->state.fence;
+	p->state.fence = 0;
+	p->state.position = 0;
+	position_write(e, 0, p);
+	*ret_pos = p->pos;
+	HASH_DEL(e->positions, p);
+	free(p);
+	return MQI_OK;
 }
 
 void

@@ -118,6 +118,7 @@ struct record_release {
 	uint64_t body_id;
 };
 
+/* fence 0: it is forgotten. */
 struct record_position {
 	char partner[MQI_NAME_LEN + 1];
 	uint8_t stream[16];

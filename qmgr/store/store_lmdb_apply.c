@@ -408,6 +408,18 @@ apply_small(struct lmdb_writer *w, enum lmdb_db db, const struct record *r,
 }
 
 static enum mqi_err
+apply_position(
+    struct lmdb_writer *w, const struct record *r, const uint8_t *bytes)
+{
+	uint8_t key[SCHEMA_SMALL_KEY];
+	size_t len = schema_small_key(r, key);
+
+	if (r->u.position.fence == 0)
+		return lmdb_del(w, DB_POSITIONS, lmdb_val(key, len));
+	return apply_small(w, DB_POSITIONS, r, bytes);
+}
+
+static enum mqi_err
 apply_object(
     struct lmdb_writer *w, const struct record *r, const uint8_t *bytes)
 {
@@ -481,7 +493,7 @@ lmdb_writer_record(void *ctx, const struct record *r, const uint8_t *bytes)
 		(void)store_meta_epoch(&r->u.meta, &w->epoch);
 		return apply_small(w, DB_META, r, bytes);
 	case RECORD_POSITION:
-		return apply_small(w, DB_POSITIONS, r, bytes);
+		return apply_position(w, r, bytes);
 	case RECORD_STREAM:
 		return apply_small(w, DB_STREAMS, r, bytes);
 	case RECORD_PREPARE:

@@ -270,6 +270,10 @@ apply_value(struct mem_state *st, const struct record *r, const uint8_t *bytes)
 		value_key_add(&like, &at, r->u.position.stream, 16);
 		value_key_add(&like, &at, r->u.position.partner,
 		    strlen(r->u.position.partner));
+		if (r->u.position.fence == 0) {
+			value_remove(st, &like);
+			return MQI_OK;
+		}
 		break;
 	case RECORD_STREAM:
 		value_key_add(&like, &at, &r->u.stream.queue_id, 8);

@@ -163,6 +163,7 @@ struct sim_qm {
 	bool work[SIM_QMS];          /* a sender is wanted */
 	uint64_t positions[SIM_QMS]; /* durable */
 	uint64_t fences[SIM_QMS];
+	uint64_t forgotten[SIM_QMS]; /* the highest position that was */
 	unsigned crashes;
 	bool bad_flush; /* the next flush will fail */
 	bool widen;     /* the queues, when it is up */
@@ -186,7 +187,9 @@ void sim_compare(struct sim_qm *qm);
 void sim_qm_start(struct sim_qm *qm);
 bool sim_qm_is_up(const struct sim_qm *qm);
 void sim_qm_step(struct sim_qm *qm);
-/* A person backs out what is in doubt towards partner `to`, if nobody sends. */
+/* A person backs out what is in doubt towards partner `to`, if nobody sends;
+ * and, if that has told all that it has, has its position forgotten there: it
+ * is as new as another one. */
 void sim_qm_resolve(struct sim_qm *qm, unsigned to);
 /* Steps until nothing moves. */
 void sim_qm_settle(struct sim_qm *qm);
@@ -267,7 +270,7 @@ struct sim {
 	bool failed;
 	char why[512];
 	/* what the seed has led to */
-	unsigned crashes, kills, cuts, audits, channels, resolved;
+	unsigned crashes, kills, cuts, audits, channels, resolved, forgotten;
 };
 
 unsigned sim_roll(struct sim *s, unsigned n); /* 0..n-1 */

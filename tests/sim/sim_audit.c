@@ -32,7 +32,8 @@ check_stream(struct sim *s, struct sim_qm *from, const struct sim_qm *to)
 
 	if (engine_stream_status(from->e, to->name, &st) != MQI_OK)
 		return;
-	if (st.acked > to->positions[from->index])
+	if (st.acked > to->positions[from->index] &&
+	    st.acked > to->forgotten[from->index])
 		sim_fail(s,
 		    "%s has discarded up to %llu, but %s has only %llu "
 		    "durably",

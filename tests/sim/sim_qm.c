@@ -32,6 +32,11 @@ note_position(struct sim_qm *qm, const struct record_position *v)
 		channel_hex(s->qms[i].qmid, hex);
 		if (strcmp(hex, v->partner) != 0)
 			continue;
+		if (v->fence == 0) {
+			qm->forgotten[i] = qm->positions[i];
+			qm->positions[i] = qm->fences[i] = 0;
+			continue;
+		}
 		if (v->position < qm->positions[i] || v->fence < qm->fences[i])
 			sim_fail(s, "%s: the position of %s went back",
 			    qm->name, s->qms[i].name);
@@ -437,6 +442,31 @@ sim_qm_mend(struct sim_qm *qm)
 	qm->widen = true;
 }
 
+/* The position at `there` of what is sent from here, if all that it has is
+ * acknowledged, durably. */
+static void
+forget_position(struct sim_qm *qm, struct sim_qm *there)
+{
+	struct engine_stream_status st;
+	uint64_t pos;
+	char hex[33];
+
+	if (qm->bad_flush || !sim_qm_is_up(there) ||
+	    engine_stream_status(qm->e, there->name, &st) != MQI_OK ||
+	    st.acked == 0 || st.acked != there->positions[qm->index])
+		return;
+	sim_qm_settle(qm);
+	qm->sim->now_us += 20000;
+	sim_qm_settle(qm);
+	channel_hex(qm->qmid, hex);
+	if (engine_position_forget(there->e, hex, st.stream, st.acked, &pos) !=
+	    MQI_OK)
+		return;
+	qm->sim->forgotten++;
+	SIM_TRACE(qm->sim, "%s: the position of %s is forgotten", there->name,
+	    qm->name);
+}
+
 void
 sim_qm_resolve(struct sim_qm *qm, unsigned to)
 {
@@ -455,6 +485,8 @@ sim_qm_resolve(struct sim_qm *qm, unsigned to)
 	qm->sim->resolved++;
 	SIM_TRACE(qm->sim, "%s: what is in doubt to %s is backed out", qm->name,
 	    xmitq);
+	if (sim_roll(qm->sim, 2) == 0)
+		forget_position(qm, &qm->sim->qms[to]);
 }
 
 void

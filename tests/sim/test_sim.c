@@ -43,7 +43,8 @@ struct told {
 	uint64_t seed;
 	uint64_t runs, failures, first_failure;
 	uint64_t random; /* where the sequence of all runs ended */
-	uint64_t steps, msgs, crashes, kills, cuts, audits, channels, resolved;
+	uint64_t steps, msgs, crashes, kills, cuts, audits, channels, resolved,
+	    forgotten;
 	uint64_t now_us, slowest_us; /* of the worlds' time */
 	char why[512];
 };
@@ -72,6 +73,7 @@ add(struct told *t, const struct sim *s)
 	t->audits += s->audits;
 	t->channels += s->channels;
 	t->resolved += s->resolved;
+	t->forgotten += s->forgotten;
 }
 
 /* Until one fails. */
@@ -132,15 +134,15 @@ tell(const struct told *t)
 {
 	print_message("%llu seeds, %llu s of their time, %llu steps: "
 		      "%llu messages, %llu crashes, %llu kills, %llu cuts, "
-		      "%llu channels, %llu resolved, %llu audits; all flowed "
-		      "%llu ms after "
-		      "the last fault\n",
+		      "%llu channels, %llu resolved, %llu forgotten, "
+		      "%llu audits; all flowed %llu ms after the last fault\n",
 	    (unsigned long long)t->runs,
 	    (unsigned long long)t->now_us / 1000000,
 	    (unsigned long long)t->steps, (unsigned long long)t->msgs,
 	    (unsigned long long)t->crashes, (unsigned long long)t->kills,
 	    (unsigned long long)t->cuts, (unsigned long long)t->channels,
-	    (unsigned long long)t->resolved, (unsigned long long)t->audits,
+	    (unsigned long long)t->resolved, (unsigned long long)t->forgotten,
+	    (unsigned long long)t->audits,
 	    (unsigned long long)t->slowest_us / 1000);
 }
 

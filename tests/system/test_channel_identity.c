@@ -592,7 +592,7 @@ test_cut_before_the_new_partner_acknowledges_is_nothing(void **state)
 	take_over(f);
 	mqsc(f, 2,
 	    "ALTER QLOCAL(IN) PUT(DISABLED)\n"
-	    "ALTER CHANNEL(A) CHLTYPE(RCVR) MRRTY(0)\n");
+	    "ALTER CHANNEL(A) CHLTYPE(RCVR) MRRTY(0) USEDLQ(NO)\n");
 	define_sender(f, "A", 2);
 	resolve(f, "BACKOUT");
 	wait_status(&f->qm[0], "A", "RETRYING", "puts are inhibited");

@@ -221,6 +221,69 @@ test_position_errors(void **state)
 	assert_int_equal(unit_position(0, 4, 0, 8, 9), MQI_E_OPTIONS);
 }
 
+/* Not while somebody holds it, and not by a number that is not the one kept;
+ * and whoever held it stays fenced. */
+static void
+test_forgotten_position_begins_anew_above_its_fences(void **state)
+{
+	uint32_t h = open_q(0);
+	uint64_t pos, fence;
+
+	(void)state;
+	(void)position_open(0, "");
+	assert_int_equal(rig_put(&rig, 0, h, 4, "one"), MQI_OK);
+	assert_int_equal(unit_position(0, 4, 0, 0, 10), MQI_OK);
+	fence = position_open(1, "")->r.u.position.fence;
+	assert_int_equal(engine_position_forget(rig.e, "P", stream_id, 0, &pos),
+	    MQI_E_OBJECT_IN_USE);
+	rig_disconnect(&rig, 1);
+	assert_int_equal(engine_position_forget(rig.e, "P", stream_id, 1, &pos),
+	    MQI_E_POSITION_MOVED);
+	assert_int_equal(engine_position_forget(rig.e, "O", stream_id, 0, &pos),
+	    MQI_E_UNKNOWN_OBJECT);
+	assert_int_equal(
+	    engine_position_forget(rig.e, "P", stream_id, 0, &pos), MQI_OK);
+	assert_true(pos > 0);
+	/* the first holder is still there, with its fence and from 0 */
+	assert_int_equal(rig_commit(&rig, 0, 4), MQI_E_FENCED);
+	rig_connect(&rig, 1);
+	assert_true(position_open(1, "")->r.u.position.fence > fence);
+	assert_int_equal(rig_put(&rig, 0, h, 5, "one"), MQI_OK);
+	assert_int_equal(unit_position(0, 5, 1, 0, 10), MQI_OK);
+	assert_int_equal(rig_commit(&rig, 0, 5), MQI_E_FENCED);
+	assert_int_equal(
+	    rig_get(&rig, 0, h, 0, NULL, 0), MQI_E_NO_MSG_AVAILABLE);
+}
+
+static void
+count_positions(void *arg, const struct record_position *p)
+{
+	(void)p;
+	(*(unsigned *)arg)++;
+}
+
+static void
+test_forgotten_position_stays_so_and_makes_room(void **state)
+{
+	unsigned n = 0;
+	uint64_t pos;
+
+	(void)state;
+	(void)position_open(0, "");
+	rig_disconnect(&rig, 0);
+	rig_advance_ms(&rig, 20);
+	assert_int_equal(
+	    engine_position_forget(rig.e, "P", stream_id, 0, &pos), MQI_OK);
+	engine_each_position(rig.e, count_positions, &n);
+	assert_int_equal(n, 0);
+	rig_advance_ms(&rig, 20);
+	rig_restart(&rig);
+	engine_each_position(rig.e, count_positions, &n);
+	assert_int_equal(n, 0);
+	rig_connect(&rig, 0);
+	assert_int_equal(position_open(0, "")->r.u.position.position, 0);
+}
+
 static void
 test_position_fence_is_durable_before_it_is_told(void **state)
 {
@@ -250,6 +313,8 @@ main(void)
 	    T(test_positions_of_one_certificate_are_bounded_whatever_it_claims),
 	    T(test_position_of_another_incarnation_is_refused_if_one_is_named),
 	    T(test_position_errors),
+	    T(test_forgotten_position_begins_anew_above_its_fences),
+	    T(test_forgotten_position_stays_so_and_makes_room),
 	    T(test_position_fence_is_durable_before_it_is_told),
 	};
 

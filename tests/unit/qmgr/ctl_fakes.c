@@ -478,6 +478,26 @@ engine_each_position(const struct engine *e, engine_position_fn fn, void *arg)
 	struct record_position p = {.partner = "QM0", .position = 77};
 	(void)e;
 	fn(arg, &p);
+	for (unsigned i = 1; i <= ctl_fakes.partners; i++) {
+		p = (struct record_position){
+		    .position = 70 + i, .stream = {0x5a}, .identity = "CN=QM1"};
+		(void)snprintf(p.partner, sizeof(p.partner), "%032x", i);
+		fn(arg, &p);
+	}
+}
+
+enum mqi_err
+engine_position_forget(struct engine *e, const char *partner,
+    const uint8_t stream[16], uint64_t number, uint64_t *ret_pos)
+{
+	(void)e;
+	(void)stream;
+	(void)number;
+	if (ctl_fakes.queue_open)
+		return MQI_E_OBJECT_IN_USE;
+	asked("forget", partner);
+	*ret_pos = 47;
+	return MQI_OK;
 }
 
 void

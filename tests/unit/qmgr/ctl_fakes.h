@@ -22,6 +22,7 @@ struct ctl_fakes {
 	char asked[1024];           /* "start channel A;" ... */
 	uint64_t depth;             /* of every queue */
 	bool queue_open;            /* every queue is */
+	unsigned partners;          /* positions of stream 5a00.. */
 	uint8_t *reply;             /* the last one, whole frames; malloc'd */
 	size_t reply_len;
 	uint64_t reply_pos;

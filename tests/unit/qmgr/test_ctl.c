@@ -26,6 +26,8 @@
 #define SDR                                                    \
 	"def chl(S) chltype(sdr) xmitq(X) conname('h(1414)') " \
 	"sslpeer('CN=QM2')"
+/* of 16 bytes */
+#define HEX30 "5a0000000000000000000000000000"
 #define RCVR "def chl(R) chltype(rcvr) sslpeer('CN=QM2')"
 
 static void
@@ -395,8 +397,15 @@ test_start_and_stop_are_handed_to_the_agents(void **state)
 		"-> OK\n-> ATTRIBUTE ACTION(COMMIT) or ACTION(BACKOUT) is "
 		"required\n"},
 	    {RCVR "; reset chl(R) seqnum(1)",
-		"-> OK\n-> OBJECT_TYPE CHANNEL(R) takes messages: it is reset "
-		"at the end that has them\n"},
+		"-> OK\n-> ATTRIBUTE CHANNEL(R) takes messages: STREAM says of "
+		"which stream the position is forgotten; DISPLAY CHSTATUS(*) "
+		"SAVED shows them\n"},
+	    {RCVR "; reset chl(R) stream(" HEX30 "00)",
+		"-> OK\n-> UNKNOWN_OBJECT no position is kept of STREAM(" HEX30
+		"00)\n"},
+	    {SDR "; reset chl(S) stream(00)",
+		"-> OK\n-> ATTRIBUTE STREAM is not a parameter of RESET "
+		"CHANNEL\n"},
 	    {"reset chl(NO)", "-> UNKNOWN_CHANNEL CHANNEL(NO) not found\n"},
 	    {SDR "; reset chl(S) seqnum(7)",
 		"-> OK\n-> ATTRIBUTE SEQNUM(7) is not valid: a stream begins "
@@ -498,6 +507,56 @@ test_status_rows_have_what_was_asked_for(void **state)
 	CHECK(rows);
 }
 
+/* By the number that is kept, and by nothing else. */
+static void
+test_a_position_is_forgotten_by_its_number(void **state)
+{
+#define RESET "reset chl(R) seqnum(1) stream(" HEX30 "00)"
+
+	static const struct {
+		unsigned partners;
+		bool open;
+		const char *script, *want;
+	} rows[] = {
+	    {1, false, RESET,
+		"-> POSITION_MOVED messages up to 71 of this stream of "
+		"00000000000000000000000000000001 (CN=QM1) have arrived: say "
+		"LSTSEQNO(71) to forget it\n"},
+	    {1, false, RESET " lstseqno(7)",
+		"-> POSITION_MOVED messages up to 71 of this stream of "
+		"00000000000000000000000000000001 (CN=QM1) have arrived: say "
+		"LSTSEQNO(71) to forget it\n"},
+	    {1, true, RESET " lstseqno(71)",
+		"-> OBJECT_IN_USE a receiver takes messages of this stream: "
+		"stop it first\n"},
+	    {2, false, RESET " lstseqno(71)",
+		"-> ATTRIBUTE 2 partners have STREAM(" HEX30
+		"00): RQMID says which\n"},
+	    {2, false,
+		RESET " lstseqno(71) rqmid(00000000000000000000000000000001)",
+		"-> OK the position 71 is forgotten: what the partner still "
+		"has of that stream would come anew; RESOLVE CHANNEL there "
+		"says what has arrived\n"},
+	};
+
+	char *out = malloc(OUT_LEN);
+
+	(void)state;
+	for (size_t i = 0; i < MQ_ARRAY_LEN(rows); i++) {
+		ctl_fakes_init();
+		ctl_script_run(RCVR, out);
+		ctl_fakes.partners = rows[i].partners;
+		ctl_fakes.queue_open = rows[i].open;
+		ctl_script_run(rows[i].script, out);
+		assert_string_equal(out, rows[i].want);
+		assert_string_equal(ctl_fakes.asked,
+		    i < 4 ? "" : "forget 00000000000000000000000000000001;");
+		ctl_fakes_fini();
+	}
+	free(out);
+#undef RESET
+}
+
 static void
 test_answers_leave_when_the_change_is_durable(void **state)
 {
@@ -576,6 +635,7 @@ main(void)
 		test_delete_takes_the_type_named_and_nothing_in_use),
 	    cmocka_unit_test(test_start_and_stop_are_handed_to_the_agents),
 	    cmocka_unit_test(test_status_rows_have_what_was_asked_for),
+	    cmocka_unit_test(test_a_position_is_forgotten_by_its_number),
 	    cmocka_unit_test(test_answers_leave_when_the_change_is_durable),
 	    cmocka_unit_test(test_an_answer_that_is_too_long_is_refused_whole),
 	    cmocka_unit_test(test_bytes_that_are_no_command_are_answered),
