@@ -357,6 +357,7 @@ flag_of(enum mqctl_verb verb, const char *keyword, bool *ret_known)
 	    {"FORCE", MQCTL_FORCE, MQCTL_DEFINE},
 	    {"FORCE", MQCTL_FORCE, MQCTL_ALTER},
 	    {"FORCE", MQCTL_FORCE, MQCTL_RESET},
+	    {"FORCE", MQCTL_FORCE, MQCTL_RESOLVE},
 	    {"PURGE", MQCTL_PURGE, MQCTL_DELETE},
 	    {"NOPURGE", 0, MQCTL_DELETE},
 	    {"ALL", MQCTL_ALL, MQCTL_DISPLAY},

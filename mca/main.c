@@ -4,6 +4,7 @@
  *
  *   mca dial     --qmgr QM --channel NAME
  *   mca ping     --qmgr QM --channel NAME
+ *   mca ask      --qmgr QM --channel NAME
  *   mca listener --qmgr QM --listener NAME
  *   mca answer   --qmgr QM --keys DIR --address A --fd N [--ready-fd N]
  *                [--label LABEL] [--tls12] [--no-cert]
@@ -31,6 +32,7 @@
 static const char usage_text[] =
     "usage: mca dial     --qmgr QM --channel NAME [--root DIR]\n"
     "       mca ping     --qmgr QM --channel NAME [--root DIR]\n"
+    "       mca ask      --qmgr QM --channel NAME [--root DIR]\n"
     "       mca listener --qmgr QM --listener NAME [--root DIR]\n"
     "       mca answer   --qmgr QM --keys DIR --address TEXT --fd N\n"
     "                    [--label LABEL] [--tls12] [--no-cert]\n"
@@ -171,7 +173,8 @@ run_mode(const char *mode, const struct run_args *a)
 	}
 	if (a->go_fd >= 0 && !may_go(a->go_fd))
 		return RUN_FAILED;
-	if (strcmp(mode, "dial") == 0 || strcmp(mode, "ping") == 0)
+	if (strcmp(mode, "dial") == 0 || strcmp(mode, "ping") == 0 ||
+	    strcmp(mode, "ask") == 0)
 		return a->channel != NULL ? run_dial(a)
 					  : usage("--channel is needed");
 	if (strcmp(mode, "listener") == 0)
@@ -188,7 +191,7 @@ run_mode(const char *mode, const struct run_args *a)
 	if (strcmp(mode, "serve") == 0)
 		return a->keys != NULL ? run_serve(a)
 				       : usage("--keys is needed");
-	return usage("the first argument is dial, ping, listener, answer, "
+	return usage("the first argument is dial, ping, ask, listener, answer, "
 		     "clients or serve");
 }
 
@@ -216,6 +219,7 @@ main(int argc, char **argv)
 			return usage("an argument is not valid");
 	}
 	args.ping = strcmp(argv[1], "ping") == 0;
+	args.ask = strcmp(argv[1], "ask") == 0;
 	if (optind != argc - 1)
 		return usage("there is an argument too many");
 	return run_mode(argv[1], &args);

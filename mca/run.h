@@ -34,12 +34,13 @@ struct run_args {
 	const char *channel;  /* dial */
 	const char *listener; /* listener */
 	const char *address;  /* answer: the partner's */
-	/* The directory of the PEM files.  dial, ping, listener: NULL: as the
-	 * queue manager says */
+	/* The directory of the PEM files.  dial, ping, ask, listener: NULL: as
+	 * the queue manager says */
 	const char *keys;
 	const char *label;   /* answer, clients: CERTLABL */
 	const char *program; /* listener, serve: to start others */
 	bool ping;           /* dial: no messages */
+	bool ask;            /* dial: the partner's position alone */
 	int go_fd;           /* not before a byte comes here; -1: at once */
 	/* answer: the accepted socket; clients: the pair that brings them */
 	int fd;

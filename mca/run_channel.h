@@ -105,6 +105,8 @@ void run_sender_def(struct run_channel *rc, const struct mqctl_list *row,
 /* Opens the transmission queue's stream.  Errors: as mqagent_stream_open(). */
 MQ_MUST_CHECK enum mqi_err run_sender_open(
     struct run_channel *rc, const char *xmitq, char *text);
+/* It is another's now; waits for the queue manager to say so. */
+void run_sender_close(void);
 /* Dialled, with the stream open. */
 void run_sender_dialled(const struct sender_def *def);
 /* Judges a HELLO for an accepted machine; xmitq gets the name of the

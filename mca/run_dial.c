@@ -2,7 +2,8 @@
 /*
  * run_dial.c - `mca dial`: the end of a channel that connects to the other:
  * a sender (SDR, SVR with a CONNAME), or a requester (RQSTR).  `mca ping` does
- * the same, but for the messages.
+ * the same, but for the messages; `mca ask` is a sender that has asked for the
+ * partner's position, and sends nothing.
  *
  * Neighbours: run_channel.c has the process; run_sender.c and run_receiver.c
  * the roles.
@@ -107,6 +108,11 @@ take_definition(const struct mqctl_list *row, char *text)
 		    me.rc.name);
 		return MQI_E_CHANNEL_CONFIG;
 	}
+	if (me.requests && me.rc.run.args->ask) {
+		(void)snprintf(text, CHANNEL_TEXT_LEN,
+		    "channel %s takes messages", me.rc.name);
+		return MQI_E_CHANNEL_CONFIG;
+	}
 	if (mqdn_check(me.peer, why) != MQI_OK) {
 		(void)snprintf(text, CHANNEL_TEXT_LEN,
 		    "channel %s needs an SSLPEER that can be read: %.400s",
@@ -164,10 +170,10 @@ static enum mqi_err
 start(char *text)
 {
 	char keys[PATH_MAX], qmgr_label[MQNAME_LABEL_LEN + 1];
-	bool ping = me.rc.run.args->ping;
+	bool ping = me.rc.run.args->ping, ask = me.rc.run.args->ask;
 	int fd = -1;
-	enum mqi_err err = ping ? run_connect(&me.rc.run, "", "", text)
-				: connect_as_user(text);
+	enum mqi_err err = ping || ask ? run_connect(&me.rc.run, "", "", text)
+				       : connect_as_user(text);
 
 	if (err != MQI_OK)
 		return err;
@@ -217,7 +223,9 @@ run_dial(const struct run_args *args)
 	if (err != MQI_OK)
 		run_channel_finish(&me.rc, err, text);
 	status = run_loop(&me.rc.run);
-	if (args->ping)
+	if (args->ask)
+		run_sender_close();
+	if (args->ping || args->ask)
 		run_ping_say(&me.rc);
 	return status;
 }

@@ -36,6 +36,7 @@ static struct {
 	run_sender_hello_fn hello;
 	char xmitq[MQI_NAME_LEN + 1];
 	enum mqi_err stream_gone;
+	bool answered; /* `mca ask`: the partner's position is here */
 } me;
 
 /* ---- requests of the machine ---- */
@@ -66,6 +67,8 @@ static enum mqi_err
 io_bind(void *arg, const uint8_t qmid[16], const char *identity)
 {
 	(void)arg;
+	if (me.rc->run.args->ask)
+		return MQI_E_CHANNEL_INDOUBT; /* only its partner is asked */
 	return mqagent_stream_bind(me.handle, qmid, identity);
 }
 
@@ -73,10 +76,14 @@ static enum mqi_err
 io_credit(void *arg, uint64_t after, uint32_t max_msg_len)
 {
 	const struct channel_options *theirs = &me.sender.c.theirs;
-
-	enum mqi_err err = mqagent_stream_limit(me.handle, max_msg_len);
+	enum mqi_err err;
 
 	(void)arg;
+	if (me.rc->run.args->ask) {
+		me.answered = true;
+		return MQI_OK;
+	}
+	err = mqagent_stream_limit(me.handle, max_msg_len);
 	if (err != MQI_OK)
 		return err;
 	window_init(&me.window, theirs->held_bytes, theirs->held_msgs);
@@ -231,12 +238,27 @@ input(const void *data, size_t len)
 	sender_input(&me.sender, data, len);
 }
 
+/* The queue manager has the partner's word, and nothing was sent. */
+static void
+end_asking(void)
+{
+	char text[CHANNEL_TEXT_LEN];
+
+	me.answered = false;
+	(void)snprintf(text, sizeof(text),
+	    "the partner %s has taken messages up to number %llu",
+	    me.sender.c.partner.qmgr, (unsigned long long)me.sender.sent);
+	channel_close(&me.sender.c, MQI_OK, text);
+}
+
 static bool
 turn(void)
 {
 	enum mqi_err err;
 	bool moved;
 
+	if (me.answered)
+		end_asking();
 	if (me.stream_gone != MQI_OK)
 		channel_fail(&me.sender.c, me.stream_gone, me.sender.sent,
 		    me.sender.acked, "the transmission queue %s is gone: %s",
@@ -349,6 +371,12 @@ run_sender_open(struct run_channel *rc, const char *xmitq, char *text)
 		    mqi_strerror(err));
 	free(ok);
 	return err;
+}
+
+void
+run_sender_close(void)
+{
+	me.handle = mqagent_stream_close(me.handle);
 }
 
 static const struct sender_io io = {.hello = io_hello,

@@ -171,7 +171,8 @@ static int
 spawn(struct child *c, const struct order *o, int go_fd)
 {
 	const struct run_args *a = me.run.args;
-	bool is_ping = strcmp(o->mode, "ping") == 0;
+	bool says_line =
+	    strcmp(o->mode, "ping") == 0 || strcmp(o->mode, "ask") == 0;
 	const char *argv[] = {a->program, o->mode, "--qmgr", a->qmgr, "--keys",
 	    a->keys,
 	    strcmp(o->mode, "listener") == 0 ? "--listener" : "--channel",
@@ -188,7 +189,7 @@ spawn(struct child *c, const struct order *o, int go_fd)
 	    .stdio_count = (int)MQ_ARRAY_LEN(stdio)};
 	int rc;
 
-	if (is_ping) {
+	if (says_line) {
 		/* libuv can fail here for want of memory alone */
 		MQ_INVARIANT(uv_pipe_init(&me.run.loop, &c->out, 0) == 0);
 		c->out.data = c;
@@ -198,8 +199,8 @@ spawn(struct child *c, const struct order *o, int go_fd)
 		    .data.stream = (uv_stream_t *)&c->out};
 	}
 	rc = uv_spawn(&me.run.loop, &c->process, &opts);
-	if (is_ping && (rc != 0 || uv_read_start((uv_stream_t *)&c->out,
-				       on_alloc, on_read) != 0))
+	if (says_line && (rc != 0 || uv_read_start((uv_stream_t *)&c->out,
+					 on_alloc, on_read) != 0))
 		uv_close((uv_handle_t *)&c->out, on_closed);
 	return rc;
 }
@@ -254,7 +255,7 @@ static bool
 is_mode(const char *mode)
 {
 	return strcmp(mode, "dial") == 0 || strcmp(mode, "listener") == 0 ||
-	       strcmp(mode, "ping") == 0;
+	       strcmp(mode, "ping") == 0 || strcmp(mode, "ask") == 0;
 }
 
 static void

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ctl_control.c - START, STOP, PING, RESET, RESOLVE and REFRESH: commands that
- * change what is going on, not what is defined.
+ * ctl_control.c - START, STOP, PING, RESET and REFRESH: commands that change
+ * what is going on, not what is defined.
  *
  * Neighbours: ctl.c calls these; agents.h starts and stops processes; the
- * engine resolves a stream; qmgr.h stops the queue manager.
+ * engine resets a stream; qmgr.h stops the queue manager.
  *
  * Invariants: a command is accepted, not waited for: what it leads to is seen
  * by DISPLAY CHSTATUS or LSSTATUS; IGNSTATE(YES) turns only "it is so already"
@@ -155,47 +155,6 @@ ctl_stop_channel(struct ctl *c)
 	return err == MQI_OK ? keep_stop_request(c, state == 0) : err;
 }
 
-enum mqi_err
-ctl_resolve_channel(struct ctl *c)
-{
-	static const char *const options[] = {"ACTION", NULL};
-	static const char *const actions[] = {"COMMIT", "BACKOUT", NULL};
-	unsigned action = 0;
-	enum mqi_err err = ctl_only_options(c, options);
-	if (err != MQI_OK)
-		return err;
-	if (ctl_option(c, "ACTION") == NULL)
-		return ctl_fail(c, MQI_E_ATTRIBUTE,
-		    "ACTION(COMMIT) or ACTION(BACKOUT) is required");
-	err = option_word(c, "ACTION", actions, &action);
-	if (err != MQI_OK)
-		return err;
-	const struct engine_object *o =
-	    engine_object_find(c->engine, MQATTR_CHANNEL, c->cmd->name);
-	if (o == NULL)
-		return control_result(c, MQI_E_UNKNOWN_CHANNEL, "");
-	if (!mqattr_set_has(o->attrs, MQATTR_ID_XMITQ))
-		return ctl_fail(c, MQI_E_OBJECT_TYPE,
-		    "CHANNEL(%s) is not a sender or server", c->cmd->name);
-	const char *queue = mqattr_text(o->attrs, MQATTR_ID_XMITQ);
-	struct engine_stream_status st = {.acked = 0};
-	(void)!engine_stream_status(c->engine, queue, &st);
-	err = engine_stream_resolve(c->engine, queue, action == 0, &c->pos);
-	if (err == MQI_E_OBJECT_IN_USE)
-		return ctl_fail(
-		    c, err, "CHANNEL(%s) runs: stop it first", c->cmd->name);
-	if (err != MQI_OK)
-		return ctl_fail(c, err, "XMITQ(%s) of CHANNEL(%s): %s", queue,
-		    c->cmd->name, mqi_strerror(err));
-	(void)snprintf(c->text, sizeof(c->text),
-	    action == 0 ? "messages up to number %" PRIu64 " count as delivered"
-			: "messages after number %" PRIu64
-			  " are sent again, to whomever the queue is bound "
-			  "next",
-	    action == 0 ? st.handed : st.acked);
-	return MQI_OK;
-}
-
 /* A new stream begins, which the partner has nothing of. */
 static enum mqi_err
 reset_stream(struct ctl *c, const struct engine_object *o)
@@ -307,7 +266,8 @@ ctl_ping_channel(struct ctl *c)
 		return ctl_fail(c, MQI_E_STATE,
 		    "CHANNEL(%s) is in use: DISPLAY CHSTATUS shows how it is",
 		    name);
-	err = pings_start(qmgr_pings(c->qm), c->session, c->id, name);
+	err = pings_start(
+	    qmgr_pings(c->qm), c->session, c->id, "ping", name, NULL);
 	if (err == MQI_E_RESOURCE_PROBLEM)
 		return ctl_fail(
 		    c, err, "%u pings are under way: try again", PINGS_MAX);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pings.c - the processes of PING CHANNEL (pings.h).
+ * pings.c - the processes of PING CHANNEL and RESOLVE CHANNEL (pings.h).
  *
- * Neighbours: ctl_control.c has the command; mca/run_ping.c is what runs in the
- * process: it writes one line, a reason's number, a tab and a sentence.
+ * Neighbours: ctl_control.c and ctl_resolve.c have the commands; mca/run_dial.c
+ * is what runs in the process: it writes one line, a reason's number, a tab and
+ * a sentence.
  * Invariants: each ping is answered once, when its process has ended and its
  * output is read, unless who asked is gone.
  * Failure: a process that cannot be run, or says nothing, is an answer that
@@ -18,6 +19,7 @@
 
 #include "base/mem.h"
 #include "proto/local.h"
+#include "qmgr/agents.h"
 #include "qmgr/process.h"
 #include "qmgr/qmgr_impl.h"
 
@@ -28,10 +30,12 @@ struct ping {
 	struct pings *owner;
 	struct engine_session *s; /* NULL: nobody waits any more */
 	uint32_t id;
+	struct pings_then then; /* fn NULL: the answer is the process's */
 	struct process process;
 	uv_pipe_t out;
 	bool listening; /* to its output */
 	bool closing;
+	bool holds_work; /* for the queue of then */
 	char line[LINE_LEN];
 	size_t len;
 };
@@ -71,19 +75,25 @@ pings_free(struct pings *ps)
 /* ---- the answer ---- */
 
 static void
-send_answer(const struct ping *p, unsigned reason, const char *text)
+send_answer(const struct ping *p, unsigned reason, const char *said)
 {
 	struct engine *e = p->owner->qm->engine;
 	struct mqlocal_result r = {.reason = reason};
+	char text[PINGS_TEXT_LEN];
+	uint64_t pos = 0;
 	struct mqbuf b;
 	struct mqref *bytes;
 
+	(void)snprintf(text, sizeof(text), "%s", said);
+	if (p->then.fn != NULL)
+		r.reason =
+		    p->then.fn(e, &p->then, (enum mqi_err)reason, text, &pos);
 	(void)snprintf(r.text, sizeof(r.text), "%s", text);
 	mqbuf_init(&b, 2 * sizeof(r.text));
 	mqlocal_encode_result(&b, p->id, &r);
 	bytes = mqref_copy(b.data, b.len);
 	MQ_INVARIANT(bytes != NULL); /* a few hundred bytes */
-	engine_reply_external(e, p->s, p->id, 0, bytes);
+	engine_reply_external(e, p->s, p->id, pos, bytes);
 	mqref_unref(bytes);
 	mqbuf_fini(&b);
 }
@@ -134,6 +144,8 @@ finish(struct ping *p)
 	p->closing = true;
 	if (p->s != NULL)
 		answer(p);
+	if (p->holds_work)
+		agents_work(p->owner->qm->agents, p->then.queue);
 	process_close(&p->process, on_process_closed);
 }
 
@@ -205,7 +217,7 @@ ping_elsewhere(struct ping *p)
 
 enum mqi_err
 pings_start(struct pings *ps, struct engine_session *s, uint32_t id,
-    const char *channel)
+    const char *mode, const char *channel, const struct pings_then *then)
 {
 	bool apart = apart_is_on(ps->qm->apart);
 	enum mqi_err err;
@@ -220,6 +232,8 @@ pings_start(struct pings *ps, struct engine_session *s, uint32_t id,
 	p->owner = ps;
 	p->s = s;
 	p->id = id;
+	if (then != NULL)
+		p->then = *then;
 	TAILQ_INSERT_TAIL(&ps->all, p, link);
 	ps->n++;
 	process_init(&p->process, &ps->qm->loop, on_ended, p);
@@ -228,7 +242,7 @@ pings_start(struct pings *ps, struct engine_session *s, uint32_t id,
 	else
 		ping_here(p);
 	err = apart_start(
-	    ps->qm->apart, ps->mca, &p->process, "ping", channel, &why);
+	    ps->qm->apart, ps->mca, &p->process, mode, channel, &why);
 	if (err != MQI_OK)
 		(void)snprintf(p->line, sizeof(p->line), "%d\t%s",
 		    (int)MQI_E_CHANNEL_NOT_AVAILABLE, why);
@@ -237,6 +251,21 @@ pings_start(struct pings *ps, struct engine_session *s, uint32_t id,
 					    on_alloc, on_read) != 0))
 		uv_close((uv_handle_t *)&p->out, on_out_closed);
 	return MQI_OK;
+}
+
+bool
+pings_hold_work(struct pings *ps, const char *queue)
+{
+	struct ping *p;
+
+	TAILQ_FOREACH (p, &ps->all, link) {
+		if (p->then.fn != NULL && !p->closing &&
+		    strcmp(p->then.queue, queue) == 0) {
+			p->holds_work = true;
+			return true;
+		}
+	}
+	return false;
 }
 
 void

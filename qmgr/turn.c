@@ -264,7 +264,8 @@ op_stream_work(void *ctx, const char *queue)
 {
 	struct qmgr *qm = ctx;
 
-	agents_work(qm->agents, queue);
+	if (!pings_hold_work(qm->pings, queue))
+		agents_work(qm->agents, queue);
 }
 
 static void

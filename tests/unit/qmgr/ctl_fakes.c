@@ -89,12 +89,14 @@ qmgr_pings(const struct qmgr *qm)
 /* Nobody may ping here: an answer would come later. */
 enum mqi_err
 pings_start(struct pings *ps, struct engine_session *s, uint32_t id,
-    const char *channel)
+    const char *mode, const char *channel, const struct pings_then *then)
 {
 	(void)ps;
 	(void)s;
 	(void)id;
-	asked("ping", channel);
+	asked(mode, channel);
+	if (then != NULL)
+		ctl_fakes.then = *then;
 	return MQI_E_RESOURCE_PROBLEM;
 }
 
@@ -458,7 +460,7 @@ engine_stream_status(
 		return MQI_E_UNKNOWN_OBJECT;
 	ret->acked = 5;
 	ret->handed = 9;
-	ret->in_doubt = true;
+	ret->in_doubt = !ctl_fakes.no_doubt;
 	ret->stream[0] = 0x1a;
 	ret->bound_qmid[15] = 2;
 	(void)snprintf(

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "qmgr/engine/engine.h"
+#include "qmgr/pings.h"
 
 struct qmgr;
 
@@ -23,6 +24,8 @@ struct ctl_fakes {
 	uint64_t depth;             /* of every queue */
 	bool queue_open;            /* every queue is */
 	unsigned partners;          /* positions of stream 5a00.. */
+	struct pings_then then;     /* the last one */
+	bool no_doubt;              /* about no stream */
 	uint8_t *reply;             /* the last one, whole frames; malloc'd */
 	size_t reply_len;
 	uint64_t reply_pos;

@@ -26,6 +26,7 @@
 #define SDR                                                    \
 	"def chl(S) chltype(sdr) xmitq(X) conname('h(1414)') " \
 	"sslpeer('CN=QM2')"
+#define SVR "def chl(V) chltype(svr) xmitq(X) sslpeer('CN=QM2')"
 /* of 16 bytes */
 #define HEX30 "5a0000000000000000000000000000"
 #define RCVR "def chl(R) chltype(rcvr) sslpeer('CN=QM2')"
@@ -487,12 +488,20 @@ test_status_rows_have_what_was_asked_for(void **state)
 	    {SDR "; dis chs(S) saved",
 		"-> OK\n-> UNKNOWN_OBJECT CHSTATUS(S) not found: nothing is "
 		"saved\n"},
-	    {"def ql(X) usage(xmitq);" SDR
-	     "; resolve chl(S) action(commit); resolve chl(S) "
+	    {"def ql(X) usage(xmitq);" SDR "; resolve chl(S) action(commit)",
+		"-> OK\n-> OK\n-> RESOURCE_PROBLEM 8 partners are being "
+		"asked: try again\n"},
+	    {"def ql(X) usage(xmitq);" SVR
+	     "; resolve chl(V) action(commit); resolve chl(V) "
 	     "action(backout)",
-		"-> OK\n-> OK\n-> OK messages up to number 9 count as "
-		"delivered\n-> OK messages after number 5 are sent again, to "
-		"whomever the queue is bound next\n"},
+		"-> OK\n-> OK\n-> OK the partner could not be asked (it "
+		"calls, the channel has no CONNAME); messages up to number 9 "
+		"count as delivered\n-> OK the partner could not be asked (it "
+		"calls, the channel has no CONNAME); messages after number 5 "
+		"are sent again, to whomever the queue is bound next\n"},
+	    {SDR "; resolve chl(S) action(maybe)",
+		"-> OK\n-> ATTRIBUTE ACTION(MAYBE) is not valid: it must be "
+		"COMMIT, BACKOUT\n"},
 	    {"dis ls(*) port status",
 		"LISTENER=L PORT=1414 STATUS=RUNNING\n-> OK\n"},
 	    {"def ql(A); def qa(B); dis qs(*) ipprocs lputdate lputtime "
@@ -555,6 +564,68 @@ test_a_position_is_forgotten_by_its_number(void **state)
 	}
 	free(out);
 #undef RESET
+}
+
+/* What the partner says counts before what the person says. */
+static void
+test_resolve_judges_what_the_partner_has_said(void **state)
+{
+	static const struct {
+		const char *action;
+		bool no_doubt;
+		enum mqi_err said;
+		const char *text;
+		enum mqi_err want;
+		const char *want_text, *done;
+	} rows[] = {
+	    {"action(commit)", false, MQI_OK, "it has 5", MQI_E_CHANNEL_INDOUBT,
+		"it has 5: those after it, up to 9, would be lost; START "
+		"CHANNEL sends them, FORCE counts them as delivered all the "
+		"same",
+		""},
+	    {"action(commit) force", false, MQI_OK, "it has 5", MQI_OK,
+		"it has 5; messages up to number 9 count as delivered",
+		"commit X;"},
+	    {"action(commit)", true, MQI_OK, "it has 9", MQI_OK,
+		"it has 9; messages up to number 9 count as delivered",
+		"commit X;"},
+	    {"action(commit)", false, MQI_E_NOT_CURRENT, "no", MQI_OK,
+		"the partner could not be asked (no); messages up to number 9 "
+		"count as delivered",
+		"commit X;"},
+	    {"action(backout)", false, MQI_OK, "it has 5", MQI_OK,
+		"it has 5; messages after number 5 are sent again, to "
+		"whomever the queue is bound next",
+		"backout X;"},
+	};
+
+	char *out = malloc(OUT_LEN), text[PINGS_TEXT_LEN], script[64];
+	uint64_t pos;
+
+	(void)state;
+	for (size_t i = 0; i < MQ_ARRAY_LEN(rows); i++) {
+		ctl_fakes_init();
+		ctl_script_run("def ql(X) usage(xmitq);" SDR, out);
+		(void)snprintf(script, sizeof(script), "resolve chl(S) %s",
+		    rows[i].action);
+		ctl_script_run(script, out);
+		assert_string_equal(ctl_fakes.asked, "ask S;");
+		ctl_fakes.asked[0] = '\0';
+		ctl_fakes.no_doubt = rows[i].no_doubt;
+		strcpy(text, rows[i].text);
+		assert_int_equal(ctl_fakes.then.fn(NULL, &ctl_fakes.then,
+				     rows[i].said, text, &pos),
+		    rows[i].want);
+		assert_string_equal(text, rows[i].want_text);
+		assert_string_equal(ctl_fakes.asked, rows[i].done);
+		/* it is about another queue now */
+		ctl_script_run("alter chl(S) chltype(sdr) xmitq(Y)", out);
+		assert_int_equal(ctl_fakes.then.fn(
+				     NULL, &ctl_fakes.then, MQI_OK, text, &pos),
+		    MQI_E_STATE);
+		ctl_fakes_fini();
+	}
+	free(out);
 }
 
 static void
@@ -636,6 +707,7 @@ main(void)
 	    cmocka_unit_test(test_start_and_stop_are_handed_to_the_agents),
 	    cmocka_unit_test(test_status_rows_have_what_was_asked_for),
 	    cmocka_unit_test(test_a_position_is_forgotten_by_its_number),
+	    cmocka_unit_test(test_resolve_judges_what_the_partner_has_said),
 	    cmocka_unit_test(test_answers_leave_when_the_change_is_durable),
 	    cmocka_unit_test(test_an_answer_that_is_too_long_is_refused_whole),
 	    cmocka_unit_test(test_bytes_that_are_no_command_are_answered),
