@@ -7,7 +7,7 @@
 option(MQ_LONG "Run tests at their full sizes" OFF)
 
 function(mq_test name)
-	cmake_parse_arguments(arg "REMOTE" "LABEL;TIMEOUT" "SOURCES;LINK" ${ARGN})
+	cmake_parse_arguments(PARSE_ARGV 1 arg "REMOTE" "LABEL;TIMEOUT" "SOURCES;LINK")
 	add_executable(${name} ${arg_SOURCES})
 	target_link_libraries(${name} PRIVATE ${arg_LINK} PkgConfig::CMOCKA)
 	set_target_properties(${name} PROPERTIES
