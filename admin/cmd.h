@@ -32,6 +32,7 @@ int cmd_status(int argc, char **argv);
 int cmd_stop(int argc, char **argv);
 int cmd_tls(int argc, char **argv);
 int cmd_trace_route(int argc, char **argv);
+int cmd_trigger_monitor(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 
 /* Writes "mqadmin: ..." on standard error. */

@@ -27,6 +27,8 @@ static const struct {
     {"restore", cmd_restore, "make a queue manager from a backup"},
     {"compact", cmd_compact, "give back disk that a store does not need"},
     {"trace-route", cmd_trace_route, "show the way of a message hop by hop"},
+    {"trigger-monitor", cmd_trigger_monitor,
+	"start programs when trigger messages come"},
     {"tls", cmd_tls, "make and check certificates for channels"},
 };
 
@@ -38,7 +40,7 @@ help(void)
 	    stdout);
 	for (size_t i = 0; i < MQ_ARRAY_LEN(commands); i++)
 		(void)printf(
-		    "  %-12s%s\n", commands[i].name, commands[i].summary);
+		    "  %-17s%s\n", commands[i].name, commands[i].summary);
 	(void)fputs(
 	    "\n'mqadmin SUBCOMMAND --help' says more.\n"
 	    "Queue managers are in --root DIR, else MQ_ROOT, else "

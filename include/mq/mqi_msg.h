@@ -63,6 +63,9 @@ extern "C" {
 #define MQI_FB_EXPIRATION 258u
 #define MQI_FB_COA 259u
 #define MQI_FB_COD 260u
+#define MQI_FB_APPL_CANNOT_BE_STARTED 265u
+#define MQI_FB_TM_ERROR 266u /* no trigger message */
+#define MQI_FB_APPL_TYPE_ERROR 267u
 #define MQI_FB_ACTIVITY 269u
 #define MQI_FB_XMIT_Q_MSG_ERROR 271u
 #define MQI_FB_PAN 275u
