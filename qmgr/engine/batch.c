@@ -106,6 +106,16 @@ batch_appended(struct engine *e)
 	return b->number;
 }
 
+/* One may have been begun for records that were not needed. */
+bool
+batch_nothing_waits(const struct engine *e)
+{
+	const struct batch *b = TAILQ_FIRST(&e->batches);
+
+	return b == NULL ||
+	       (b->len == 0 && TAILQ_NEXT(b, link) == NULL && b != e->flushing);
+}
+
 void
 batch_want(struct engine *e)
 {

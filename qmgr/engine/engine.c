@@ -344,6 +344,6 @@ engine_quiesce(struct engine *e, bool immediate)
 bool
 engine_is_drained(const struct engine *e)
 {
-	return (e->n_units == 0 || e->stopping) && TAILQ_EMPTY(&e->batches) &&
+	return (e->n_units == 0 || e->stopping) && batch_nothing_waits(e) &&
 	       TAILQ_EMPTY(&e->dirty_streams);
 }

@@ -643,6 +643,8 @@ uint64_t batch_appended(struct engine *e);
 uint64_t batch_number(const struct engine *e);
 void batch_want(struct engine *e); /* what was appended must not wait */
 void batch_want_at(struct engine *e, uint64_t pos);
+/* No record is on its way to the disk. */
+bool batch_nothing_waits(const struct engine *e);
 void batch_free_all(struct engine *e);
 
 /* Gives the reply when pos is durable. */

@@ -686,6 +686,25 @@ test_a_persistent_one_is_there_or_not_with_its_cause(void **state)
 	}
 }
 
+/* Of messages that do not persist nothing is written. */
+static void
+test_nothing_waits_for_a_batch_that_stays_empty(void **state)
+{
+	struct fixture *f = *state;
+	struct rig_put p = RIG_PUT(f->q, "m");
+
+	alter(f, "Q", "TRIGTYPE=EVERY");
+	p.persistence = MQI_PERSISTENCE_NO;
+	assert_int_equal(
+	    rig_result(&f->r, 0, rig_ask_put(&f->r, 0, &p)), MQI_OK);
+	rig_advance_ms(&f->r, 1000);
+	assert_int_equal(
+	    rig_result(&f->r, 0, rig_ask_put(&f->r, 0, &p)), MQI_OK);
+	engine_quiesce(f->r.e, false);
+	rig_advance_ms(&f->r, 1000);
+	assert_true(engine_is_drained(f->r.e));
+}
+
 /* ---- objects that go ---- */
 
 static void
@@ -747,6 +766,7 @@ main(void)
 	    T(test_trigger_messages_trigger_nothing),
 	    T(test_it_is_not_seen_before_its_cause_is_durable),
 	    T(test_a_persistent_one_is_there_or_not_with_its_cause),
+	    T(test_nothing_waits_for_a_batch_that_stays_empty),
 	    T(test_a_queue_may_go_with_its_trigger),
 	};
 
