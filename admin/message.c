@@ -27,6 +27,7 @@ static const struct done_row done[] = {
     {MQCTL_DEFINE, MQCTL_CHANNEL, "AMQ8014I", "Channel created."},
     {MQCTL_DEFINE, MQCTL_LISTENER, "AMQ8626I", "Listener created."},
     {MQCTL_DEFINE, MQCTL_NAMELIST, "AMQ8552I", "Namelist created."},
+    {MQCTL_DEFINE, MQCTL_SERVICE, "AMQ8625I", "Service created."},
     {MQCTL_DEFINE, MQCTL_PROCESS, "AMQ8010I", "Process created."},
     {MQCTL_ALTER, MQCTL_QLOCAL, "AMQ8008I", "Queue changed."},
     {MQCTL_ALTER, MQCTL_QALIAS, "AMQ8008I", "Queue changed."},
@@ -35,6 +36,7 @@ static const struct done_row done[] = {
     {MQCTL_ALTER, MQCTL_CHANNEL, "AMQ8016I", "Channel changed."},
     {MQCTL_ALTER, MQCTL_LISTENER, "AMQ8627I", "Listener changed."},
     {MQCTL_ALTER, MQCTL_NAMELIST, "AMQ8551I", "Namelist changed."},
+    {MQCTL_ALTER, MQCTL_SERVICE, "AMQ8622I", "Service changed."},
     {MQCTL_ALTER, MQCTL_PROCESS, "AMQ8012I", "Process changed."},
     {MQCTL_ALTER, MQCTL_QMGR, "AMQ8005I", "Queue manager changed."},
     {MQCTL_DELETE, MQCTL_QLOCAL, "AMQ8007I", "Queue deleted."},
@@ -44,6 +46,7 @@ static const struct done_row done[] = {
     {MQCTL_DELETE, MQCTL_CHANNEL, "AMQ8015I", "Channel deleted."},
     {MQCTL_DELETE, MQCTL_LISTENER, "AMQ8628I", "Listener deleted."},
     {MQCTL_DELETE, MQCTL_NAMELIST, "AMQ8553I", "Namelist deleted."},
+    {MQCTL_DELETE, MQCTL_SERVICE, "AMQ8624I", "Service deleted."},
     {MQCTL_DELETE, MQCTL_PROCESS, "AMQ8011I", "Process deleted."},
     {MQCTL_DISPLAY, MQCTL_QLOCAL, "AMQ8409I", "Display Queue details."},
     {MQCTL_DISPLAY, MQCTL_QALIAS, "AMQ8409I", "Display Queue details."},
@@ -54,6 +57,14 @@ static const struct done_row done[] = {
     {MQCTL_DISPLAY, MQCTL_LISTENER, "AMQ8630I",
 	"Display listener information details."},
     {MQCTL_DISPLAY, MQCTL_NAMELIST, "AMQ8550I", "Display namelist details."},
+    {MQCTL_DISPLAY, MQCTL_SERVICE, "AMQ8629I",
+	"Display service information details."},
+    {MQCTL_DISPLAY, MQCTL_SVSTATUS, "AMQ8632I",
+	"Display service status details."},
+    {MQCTL_START, MQCTL_SERVICE, "AMQ8733I",
+	"Request to start Service accepted."},
+    {MQCTL_STOP, MQCTL_SERVICE, "AMQ8734I",
+	"Request to stop Service accepted."},
     {MQCTL_DISPLAY, MQCTL_PROCESS, "AMQ8407I", "Display Process details."},
     {MQCTL_DISPLAY, MQCTL_QMGR, "AMQ8408I", "Display Queue Manager details."},
     {MQCTL_DISPLAY, MQCTL_QSTATUS, "AMQ8450I", "Display queue status details."},
@@ -110,11 +121,11 @@ static const struct {
     {MQI_E_UNKNOWN_OUTCOME, "AMQ8146E"},
 };
 
-/* What IBM says of a channel or listener in the wrong state. */
+/* What IBM says of a channel, a listener or a service in the wrong state. */
 static const char *
 state_id(const struct mqctl_command *c)
 {
-	if (c->noun == MQCTL_LISTENER)
+	if (c->noun == MQCTL_LISTENER || c->noun == MQCTL_SERVICE)
 		return c->verb == MQCTL_START ? "AMQ8730E" : "AMQ8731W";
 	return c->verb == MQCTL_START ? "AMQ9514E" : "AMQ9533W";
 }

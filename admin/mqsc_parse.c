@@ -72,6 +72,8 @@ static const struct word nouns[] = {
     {"SECURITY", NULL, MQCTL_SECURITY},
     {"NAMELIST", "NL", MQCTL_NAMELIST},
     {"PROCESS", "PRO", MQCTL_PROCESS},
+    {"SERVICE", NULL, MQCTL_SERVICE},
+    {"SVSTATUS", NULL, MQCTL_SVSTATUS},
 };
 
 /* What may stand in a pair of parentheses. */

@@ -46,6 +46,7 @@ static const char *const object_names[MQATTR_OBJECT_MAX + 1] = {
     [MQATTR_CHLAUTH] = "CHLAUTH",
     [MQATTR_NAMELIST] = "NAMELIST",
     [MQATTR_PROCESS] = "PROCESS",
+    [MQATTR_SERVICE] = "SERVICE",
 };
 
 /* Rows by type and number, filled before main() runs, then constant. */

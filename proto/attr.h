@@ -33,9 +33,10 @@ enum mqattr_object {
 	MQATTR_NAMELIST = 9,
 	MQATTR_PROCESS = 10,
 	MQATTR_QMODEL = 11,
+	MQATTR_SERVICE = 12,
 };
 
-#define MQATTR_OBJECT_MAX 11
+#define MQATTR_OBJECT_MAX 12
 
 /* Values of CHLTYPE in the order of its words, as bits of
  * mqattr_def.chltypes. */
@@ -139,6 +140,13 @@ enum mqattr_chltype {
 	X(151, TRIGDPTH)                                              \
 	X(152, TRIGMPRI)                                              \
 	X(153, TRIGINT)                                               \
+	X(154, SERVTYPE)                                              \
+	X(155, STARTCMD)                                              \
+	X(156, STARTARG)                                              \
+	X(157, STOPCMD)                                               \
+	X(158, STOPARG)                                               \
+	X(159, STDOUT)                                                \
+	X(160, STDERR)                                                \
 	X(161, NAMCOUNT)                                              \
 	X(170, BOTHRESH)                                              \
 	X(171, BOQNAME)                                               \

@@ -34,8 +34,9 @@
 #define CA MQ_BIT(MQATTR_CHLAUTH)
 #define NL MQ_BIT(MQATTR_NAMELIST)
 #define PR MQ_BIT(MQATTR_PROCESS)
+#define SV MQ_BIT(MQATTR_SERVICE)
 #define QUEUES (QLM | QA | QR)
-#define ALL (QM | QUEUES | CH | LS | NL | PR)
+#define ALL (QM | QUEUES | CH | LS | NL | PR | SV)
 
 #define SDR MQ_BIT(MQATTR_SDR)
 #define RCVR MQ_BIT(MQATTR_RCVR)
@@ -72,9 +73,10 @@ static const char *const words_monchl_qmgr[] = {
 static const char *const words_msgdlvsq[] = {"PRIORITY", "FIFO", NULL};
 static const char *const words_nolimit[] = {"NOLIMIT", NULL};
 static const char *const words_npmspeed[] = {"FAST", "NORMAL", NULL};
-static const char *const words_objtype[] = {
-    "QMGR", "QUEUE", "CHANNEL", "LISTENER", "NAMELIST", "PROCESS", NULL};
+static const char *const words_objtype[] = {"QMGR", "QUEUE", "CHANNEL",
+    "LISTENER", "NAMELIST", "PROCESS", "SERVICE", NULL};
 static const char *const words_putaut[] = {"DEF", "CTX", NULL};
+static const char *const words_servtype[] = {"COMMAND", "SERVER", NULL};
 static const char *const words_sslcauth[] = {"REQUIRED", "OPTIONAL", NULL};
 static const char *const words_trptype[] = {"TCP", NULL};
 static const char *const words_trigtype[] = {
@@ -149,8 +151,8 @@ const struct mqattr_def mqattr_table[] = {
 	"how messages may be compressed, best first; blank: NONE"),
     TEXT(CONNAME, 264, CH, DIALS,
 	"where the partner listens: host(port), several with commas"),
-    WORD(CONTROL, words_control, "MANUAL", LS, 0,
-	"whether the listener starts and stops with the queue manager"),
+    WORD(CONTROL, words_control, "MANUAL", LS | SV, 0,
+	"whether it starts and stops with the queue manager"),
     TEXT_RO(CRDATE, 10, QM | QUEUES, "date of creation, YYYY-MM-DD"),
     TEXT_RO(CRTIME, 8, QM | QUEUES, "time of creation, hh.mm.ss, GMT"),
     INT_RO(CURDEPTH, QL, "messages on the queue, uncommitted ones too"),
@@ -234,6 +236,8 @@ const struct mqattr_def mqattr_table[] = {
     NAME(RNAME, QR, 0,
 	"queue at the other queue manager; blank: queue-manager alias"),
     NAME(RQMNAME, QR, 0, "the other queue manager"),
+    WORD(SERVTYPE, words_servtype, "COMMAND", SV, 0,
+	"SERVER: one process, watched; COMMAND: one for each START"),
     FLAG(SHARE, "YES", QL, "more than one handle may be open for input"),
     FLAG(SHARE, "NO", MODEL, "more than one handle may be open for input"),
     INT(SHORTRTY, 0, MANY, "10", CH, DIALS, "first attempts to connect"),
@@ -248,6 +252,13 @@ const struct mqattr_def mqattr_table[] = {
 	"directory of the PEM files; blank: ssl in its own directory"),
     TEXT(SSLPEER, MQDN_MAX, CH | CA, EVERY,
 	"pattern that the partner's distinguished name must match"),
+    TEXT(STARTARG, 255, SV, 0, "arguments of STARTCMD"),
+    TEXT(STARTCMD, 255, SV, 0, "path of the program"),
+    TEXT(STDERR, 255, SV, 0, "file for its errors; blank: nowhere"),
+    TEXT(STDOUT, 255, SV, 0, "file for its output; blank: nowhere"),
+    TEXT(STOPARG, 255, SV, 0, "arguments of STOPCMD"),
+    TEXT(STOPCMD, 255, SV, 0,
+	"path of a program that stops it; blank: a signal does"),
     ROW(STOPREQ, WORD, 0, 0, words_yes_no, "NO", true, CH, EVERY,
 	"whether a person has stopped the channel and not started it since"),
     NAME(TARGET, QA, 0, "queue that the alias stands for"),

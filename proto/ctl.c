@@ -54,6 +54,8 @@ static const char *const noun_names[MQCTL_NOUN_MAX + 1] = {
     [MQCTL_SECURITY] = "SECURITY",
     [MQCTL_NAMELIST] = "NAMELIST",
     [MQCTL_PROCESS] = "PROCESS",
+    [MQCTL_SERVICE] = "SERVICE",
+    [MQCTL_SVSTATUS] = "SVSTATUS",
 };
 
 static bool

@@ -57,9 +57,11 @@ enum mqctl_noun {
 	MQCTL_NAMELIST = 15,
 	MQCTL_PROCESS = 16,
 	MQCTL_QMODEL = 17,
+	MQCTL_SERVICE = 18,
+	MQCTL_SVSTATUS = 19,
 };
 
-#define MQCTL_NOUN_MAX 17
+#define MQCTL_NOUN_MAX 19
 
 /* flags of a command */
 #define MQCTL_REPLACE 0x1u

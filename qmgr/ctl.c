@@ -4,8 +4,8 @@
  *
  * Neighbours: session.c hands over the frame's payload; ctl_object.c,
  * ctl_autodefine.c, ctl_authrec.c, ctl_chlauth.c, ctl_display.c, ctl_status.c
- * and ctl_control.c carry out verbs on nouns; the engine sends the answer when
- * what it reveals is durable; admin/mqsc.c made the command.
+ * ctl_service.c and ctl_control.c carry out verbs on nouns; the engine sends
+ * the answer when what it reveals is durable; admin/mqsc.c made the command.
  *
  * Invariants: nothing is carried out without the authority that the table
  * names; every command gets exactly one answer, which ends with one
@@ -53,6 +53,18 @@ static const struct command {
     {MQCTL_DEFINE, MQCTL_NAMELIST, ctl_define, AUTHORITY_NAMELIST,
 	AUTHORITY_CRT},
     {MQCTL_DEFINE, MQCTL_PROCESS, ctl_define, AUTHORITY_PROCESS, AUTHORITY_CRT},
+    /* whoever has such a program run may do what the owner may */
+    {MQCTL_DEFINE, MQCTL_SERVICE, ctl_define, AUTHORITY_QMGR, AUTHORITY_CHG},
+    {MQCTL_ALTER, MQCTL_SERVICE, ctl_alter, AUTHORITY_QMGR, AUTHORITY_CHG},
+    {MQCTL_DELETE, MQCTL_SERVICE, ctl_delete, AUTHORITY_QMGR, AUTHORITY_CHG},
+    {MQCTL_DISPLAY, MQCTL_SERVICE, ctl_display, AUTHORITY_SERVICE,
+	AUTHORITY_DSP},
+    {MQCTL_DISPLAY, MQCTL_SVSTATUS, ctl_svstatus, AUTHORITY_SERVICE,
+	AUTHORITY_DSP},
+    {MQCTL_START, MQCTL_SERVICE, ctl_start_service, AUTHORITY_SERVICE,
+	AUTHORITY_CTRL},
+    {MQCTL_STOP, MQCTL_SERVICE, ctl_stop_service, AUTHORITY_SERVICE,
+	AUTHORITY_CTRL},
     {MQCTL_ALTER, MQCTL_QLOCAL, ctl_alter, AUTHORITY_QUEUE, AUTHORITY_CHG},
     {MQCTL_ALTER, MQCTL_QALIAS, ctl_alter, AUTHORITY_QUEUE, AUTHORITY_CHG},
     {MQCTL_ALTER, MQCTL_QREMOTE, ctl_alter, AUTHORITY_QUEUE, AUTHORITY_CHG},
@@ -300,12 +312,15 @@ ctl_noun_type(enum mqctl_noun noun)
 		return MQATTR_NAMELIST;
 	case MQCTL_PROCESS:
 		return MQATTR_PROCESS;
+	case MQCTL_SERVICE:
+		return MQATTR_SERVICE;
 	case MQCTL_QUEUE:
 	case MQCTL_QSTATUS:
 	case MQCTL_CHSTATUS:
 	case MQCTL_LSSTATUS:
 	case MQCTL_QMSTATUS:
 	case MQCTL_SECURITY:
+	case MQCTL_SVSTATUS:
 		break;
 	}
 	return (enum mqattr_object)0;
@@ -361,7 +376,9 @@ check_authority(struct ctl *c, const struct command *row)
 	    engine_object_find(c->engine, type, name) != NULL)
 		right = AUTHORITY_CHG;
 	err = authorize(c, name, right);
-	if (err == MQI_OK && c->cmd->like[0] != '\0')
+	/* who has it on the queue manager has all */
+	if (err == MQI_OK && c->cmd->like[0] != '\0' &&
+	    row->type != AUTHORITY_QMGR)
 		err = authorize(c, c->cmd->like, AUTHORITY_DSP);
 	return err;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ctl_display.c - DISPLAY of objects: queues of any type, channels, listeners,
- * namelists, processes and the queue manager.
+ * namelists, processes, services and the queue manager.
  *
  * Neighbours: ctl.c calls ctl_display(); rows go to it by ctl_row_end();
  * mqadmin lays them out.
@@ -287,6 +287,7 @@ row_head(struct ctl_row *r, const struct engine_object *o, const char *name)
 	case MQATTR_LISTENER:
 	case MQATTR_NAMELIST:
 	case MQATTR_PROCESS:
+	case MQATTR_SERVICE:
 		ctl_row_text(r, mqattr_object_name(o->type), name);
 		break;
 	case MQATTR_AUTHREC: /* ctl_authrec.c */

@@ -94,6 +94,9 @@ enum mqi_err ctl_qstatus(struct ctl *c); /* ctl_status.c */
 enum mqi_err ctl_lsstatus(struct ctl *c);
 enum mqi_err ctl_qmstatus(struct ctl *c);
 enum mqi_err ctl_chstatus(struct ctl *c);      /* ctl_chstatus.c */
+enum mqi_err ctl_start_service(struct ctl *c); /* ctl_service.c */
+enum mqi_err ctl_stop_service(struct ctl *c);
+enum mqi_err ctl_svstatus(struct ctl *c);
 enum mqi_err ctl_start_channel(struct ctl *c); /* ctl_control.c */
 enum mqi_err ctl_stop_channel(struct ctl *c);
 enum mqi_err ctl_resolve_channel(struct ctl *c);

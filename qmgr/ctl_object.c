@@ -27,6 +27,7 @@
 #include "qmgr/agents.h"
 #include "qmgr/ctl_int.h"
 #include "qmgr/qmgr.h"
+#include "qmgr/services.h"
 
 static const char *
 type_name(const struct ctl *c)
@@ -179,6 +180,25 @@ check_appltype(struct ctl *c, const struct mqattr_set *set)
 	    v);
 }
 
+/* Programs and files are named by whole paths, maybe with an insert first. */
+static enum mqi_err
+check_paths(struct ctl *c, const struct mqattr_set *set)
+{
+	static const enum mqattr paths[] = {MQATTR_ID_STARTCMD,
+	    MQATTR_ID_STOPCMD, MQATTR_ID_STDOUT, MQATTR_ID_STDERR};
+
+	for (size_t i = 0; i < MQ_ARRAY_LEN(paths); i++) {
+		const char *v = mqattr_text(set, paths[i]);
+
+		if (*v == '\0' || *v == '/' || *v == '+')
+			continue;
+		return ctl_fail(c, MQI_E_ATTRIBUTE,
+		    "%s(%s) must be a whole path, or begin with an insert",
+		    mqattr_def(MQATTR_SERVICE, paths[i])->keyword, v);
+	}
+	return MQI_OK;
+}
+
 /* What the table of attributes cannot say of a value. */
 static enum mqi_err
 check_values(struct ctl *c, const struct mqattr_set *set)
@@ -215,6 +235,8 @@ check_values(struct ctl *c, const struct mqattr_set *set)
 		return check_names(c, set);
 	if (mqattr_set_has(set, MQATTR_ID_APPLTYPE))
 		return check_appltype(c, set);
+	if (mqattr_set_has(set, MQATTR_ID_STARTCMD))
+		return check_paths(c, set);
 	return MQI_OK;
 }
 
@@ -306,6 +328,7 @@ define_defaults(const struct ctl *c, enum mqattr_object type)
 	    [MQATTR_LISTENER] = "SYSTEM.DEFAULT.LISTENER.TCP",
 	    [MQATTR_NAMELIST] = "SYSTEM.DEFAULT.NAMELIST",
 	    [MQATTR_PROCESS] = "SYSTEM.DEFAULT.PROCESS",
+	    [MQATTR_SERVICE] = "SYSTEM.DEFAULT.SERVICE",
 	};
 	const struct engine_object *o = NULL;
 	if (names[type] != NULL && strcmp(names[type], c->cmd->name) != 0)
@@ -414,6 +437,8 @@ agent_uses(const struct ctl *c)
 		return agents_channel_in_use(a, c->cmd->name);
 	if (c->cmd->noun == MQCTL_LISTENER)
 		return agents_listener_in_use(a, c->cmd->name);
+	if (c->cmd->noun == MQCTL_SERVICE)
+		return services_in_use(qmgr_services(c->qm), c->cmd->name);
 	return false;
 }
 
@@ -447,6 +472,8 @@ ctl_delete(struct ctl *c)
 		agents_channel_deleted(qmgr_agents(c->qm), c->cmd->name);
 	if (err == MQI_OK && type == MQATTR_LISTENER)
 		agents_listener_deleted(qmgr_agents(c->qm), c->cmd->name);
+	if (err == MQI_OK && type == MQATTR_SERVICE)
+		services_deleted(qmgr_services(c->qm), c->cmd->name);
 	return err;
 }
 

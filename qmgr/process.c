@@ -77,6 +77,13 @@ process_start(struct process *p, char *const argv[], const char **ret_why)
 		stdio[1] = (uv_stdio_container_t){
 		    .flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE,
 		    .data.stream = (uv_stream_t *)p->out};
+	if (p->detached) {
+		opts.flags = UV_PROCESS_DETACHED;
+		for (int i = 0; i < 2; i++)
+			stdio[i + 1] = (uv_stdio_container_t){
+			    .flags = p->fds[i] < 0 ? UV_IGNORE : UV_INHERIT_FD,
+			    .data.fd = p->fds[i]};
+	}
 	MQ_PRE(!p->alive);
 	p->step = PROCESS_RUN;
 	p->alive = true;
@@ -144,6 +151,17 @@ process_may_be_of(const struct process *p, unsigned uid)
 }
 
 /* ---- both ---- */
+
+void
+process_leave(struct process *p)
+{
+	if (!p->alive || uv_is_closing((uv_handle_t *)&p->handle))
+		return;
+	p->status = 0;
+	p->signal = 0;
+	uv_timer_stop(&p->timer);
+	uv_close((uv_handle_t *)&p->handle, on_closed);
+}
 
 int
 process_pid(const struct process *p)

@@ -46,6 +46,8 @@ struct process {
 	int64_t status;
 	int signal;
 	uv_pipe_t *out; /* takes its output; NULL: ours does */
+	bool detached;  /* in a session of its own; fds then count */
+	int fds[2];     /* its output and errors; -1: nowhere */
 	process_ended_fn ended;
 	void *arg;
 
@@ -79,6 +81,8 @@ void process_is(struct process *p, int pid, unsigned uid);
 void process_end_elsewhere(struct process *p, int64_t status, int signal);
 /* Whether a process of that user can be this one. */
 bool process_may_be_of(const struct process *p, unsigned uid);
+/* It runs on without us: `ended` is called as if it had ended. */
+void process_leave(struct process *p);
 int process_pid(const struct process *p); /* 0: not alive */
 /* Goes to this step, if it is not there or beyond yet. */
 void process_end(struct process *p, enum process_step step);

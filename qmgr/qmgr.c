@@ -69,6 +69,7 @@ qmgr_quiesce(struct qmgr *qm)
 	engine_quiesce(qm->engine, qm->immediate);
 	agents_stop_all(qm->agents, qm->immediate);
 	pings_stop(qm->pings);
+	services_stop_all(qm->services);
 	scrub_stop(qm->scrub);
 }
 
@@ -115,6 +116,7 @@ qmgr_close_all(struct qmgr *qm)
 	sessions_close(&qm->sessions);
 	qm->agents = agents_free(qm->agents);
 	qm->pings = pings_free(qm->pings);
+	qm->services = services_free(qm->services);
 	qm->scrub = scrub_free(qm->scrub);
 	qm->apart = apart_free(qm->apart);
 	uv_close((uv_handle_t *)&qm->sigterm, NULL);
@@ -163,6 +165,7 @@ life_open(struct qmgr *qm)
 	mqlog_str(&l, "directory", qm->dir.path);
 	mqlog_end(&l);
 	agents_begin(qm->agents);
+	services_begin(qm->services);
 	scrub_begin(qm->scrub);
 }
 
@@ -184,7 +187,8 @@ static bool
 life_quiesce(struct qmgr *qm)
 {
 	if (!qm->immediate &&
-	    !(engine_is_drained(qm->engine) && agents_all_ended(qm->agents)))
+	    !(engine_is_drained(qm->engine) && agents_all_ended(qm->agents) &&
+		services_have_ended(qm->services)))
 		return false;
 	mqsm_move(&qm->state, QMGR_ENDING);
 	sessions_end_all(&qm->sessions, MQI_E_Q_MGR_STOPPING);
@@ -195,6 +199,7 @@ static bool
 life_end(struct qmgr *qm)
 {
 	if (qm->sessions.n > 0 || !agents_all_ended(qm->agents) ||
+	    !services_have_ended(qm->services) ||
 	    !pings_have_ended(qm->pings) || !scrub_has_ended(qm->scrub) ||
 	    !engine_is_drained(qm->engine))
 		return false;
@@ -273,6 +278,24 @@ find_user(char *user, size_t size)
 		(void)snprintf(user, size, "%u", geteuid());
 }
 
+/* Programs are installed beside the agents. */
+static void
+start_services(struct qmgr *qm, const char *mca)
+{
+	char install[PATH_MAX];
+	char *slash;
+
+	(void)snprintf(install, sizeof(install), "%s", mca);
+	for (int i = 0; i < 2; i++) {
+		slash = strrchr(install, '/');
+		if (slash != NULL)
+			*slash = '\0';
+	}
+	/* as IBM's, which is written with and without a slash behind it */
+	(void)strncat(install, "/", sizeof(install) - strlen(install) - 1);
+	qm->services = services_new(qm, install);
+}
+
 static void
 start_loop(struct qmgr *qm, const struct qmgr_options *opts)
 {
@@ -291,6 +314,7 @@ start_loop(struct qmgr *qm, const struct qmgr_options *opts)
 	sessions_init(&qm->sessions, qm, raise_descriptors());
 	qm->agents = agents_new(qm, mca);
 	qm->pings = pings_new(qm, mca);
+	start_services(qm, mca);
 	free(mca);
 }
 
@@ -437,6 +461,12 @@ struct engine *
 qmgr_engine(struct qmgr *qm)
 {
 	return qm->engine;
+}
+
+struct services *
+qmgr_services(struct qmgr *qm)
+{
+	return qm->services;
 }
 
 struct pings *

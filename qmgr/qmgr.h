@@ -16,6 +16,7 @@
 struct qmgr;
 struct engine;
 struct agents;
+struct services;
 struct pings;
 struct scrub_status;
 
@@ -37,6 +38,7 @@ const char *qmgr_name(const struct qmgr *qm);
 const char *qmgr_dir(const struct qmgr *qm); /* ROOT/<escaped name> */
 struct engine *qmgr_engine(struct qmgr *qm);
 struct agents *qmgr_agents(struct qmgr *qm);
+struct services *qmgr_services(struct qmgr *qm);
 struct pings *qmgr_pings(const struct qmgr *qm);
 const char *qmgr_user(const struct qmgr *qm);    /* the owner's name */
 unsigned qmgr_sessions(const struct qmgr *qm);   /* open ones, agents too */

@@ -24,6 +24,7 @@
 #include "qmgr/qmgr.h"
 #include "qmgr/qmgr_dir.h"
 #include "qmgr/scrub.h"
+#include "qmgr/services.h"
 #include "qmgr/session.h"
 
 /* Bytes read from a socket at once: the fair share of a turn. */
@@ -74,6 +75,7 @@ struct qmgr {
 	struct sessions sessions;
 	struct agents *agents;
 	struct pings *pings;
+	struct services *services;
 	struct apart *apart;  /* NULL before the store is open */
 	struct scrub *scrub;  /* NULL before the store is open */
 	struct mqbuf scratch; /* frames are encoded here */

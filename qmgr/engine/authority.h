@@ -26,9 +26,10 @@ enum authority_type {
 	AUTHORITY_LISTENER,
 	AUTHORITY_NAMELIST,
 	AUTHORITY_PROCESS,
+	AUTHORITY_SERVICE, /* to be shown and controlled only */
 };
 
-#define AUTHORITY_TYPES 6
+#define AUTHORITY_TYPES 7
 
 /* X(NAME, types of object that have it, KIND): in the order of display. */
 #define AUTHORITY_MAP(X)                    \
@@ -41,7 +42,7 @@ enum authority_type {
 	X(CTRL, AUTHORITY_OF_CONTROL, ADM)  \
 	X(CTRLX, AUTHORITY_OF_CHANNEL, ADM) \
 	X(DLT, AUTHORITY_OF_OBJECTS, ADM)   \
-	X(DSP, AUTHORITY_OF_ALL, ADM)       \
+	X(DSP, AUTHORITY_OF_SHOWN, ADM)     \
 	X(GET, AUTHORITY_OF_QUEUE, MQI)     \
 	X(INQ, AUTHORITY_OF_QUEUE, MQI)     \
 	X(PUT, AUTHORITY_OF_QUEUE, MQI)     \

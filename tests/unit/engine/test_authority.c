@@ -49,6 +49,8 @@ test_word_gives_the_rights_that_the_type_of_object_has(void **state)
 	check_words(AUTHORITY_LISTENER, "ALL", "CHG,CRT,CTRL,DLT,DSP");
 	check_words(AUTHORITY_NAMELIST, "ALL", "CHG,CRT,DLT,DSP");
 	check_words(AUTHORITY_PROCESS, "ALL", "CHG,CRT,DLT,DSP");
+	check_words(AUTHORITY_SERVICE, "ALL", "CTRL,DSP");
+	check_words(AUTHORITY_SERVICE, "CHG", NULL);
 	check_words(AUTHORITY_PROCESS, "CTRL", NULL);
 	check_words(AUTHORITY_QUEUE, "CONNECT", NULL);
 	check_words(AUTHORITY_QMGR, "PUT", NULL);

@@ -14,6 +14,7 @@
 #include "qmgr/pings.h"
 #include "qmgr/qmgr.h"
 #include "qmgr/scrub.h"
+#include "qmgr/services.h"
 
 struct ctl_fakes ctl_fakes;
 static struct object_table *table;
@@ -275,6 +276,50 @@ agents_each_listener(const struct agents *a, agents_info_fn fn, void *arg)
 	struct agents_info info = {
 	    .name = "L", .state = "RUNNING", .chltype = "", .port = 1414};
 	fn(arg, &info);
+}
+
+/* ---- services.h ---- */
+
+struct services *
+qmgr_services(struct qmgr *qm)
+{
+	return (struct services *)(void *)qm;
+}
+
+enum mqi_err
+services_start(struct services *s, const char *name)
+{
+	(void)s;
+	return start_or_stop("start service", MQATTR_SERVICE, name, true);
+}
+
+enum mqi_err
+services_stop(struct services *s, const char *name)
+{
+	(void)s;
+	return start_or_stop("stop service", MQATTR_SERVICE, name, false);
+}
+
+bool
+services_in_use(const struct services *s, const char *name)
+{
+	(void)s;
+	return strncmp(name, "BUSY", 4) == 0;
+}
+
+void
+services_deleted(struct services *s, const char *name)
+{
+	(void)s;
+	asked("service deleted", name);
+}
+
+void
+services_each(const struct services *s, services_info_fn fn, void *arg)
+{
+	(void)s;
+	fn(arg, &(struct services_info){
+		    .name = "S", .state = "RUNNING", .pid = 7, .error = "e"});
 }
 
 /* ---- engine.h ---- */

@@ -298,6 +298,36 @@ test_namelists_hold_names_and_processes_programs(void **state)
 }
 
 static void
+test_services_are_defined_started_and_shown(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+	    {"def service(S) startcmd('/bin/x') startarg('-m +QMNAME+') "
+	     "stdout('+MQ_DATA_PATH+/out') servtype(server) control(qmgr); "
+	     "dis service(S)",
+		"-> OK\nSERVICE=S CONTROL=QMGR DESCR= SERVTYPE=SERVER "
+		"STARTARG=-m +QMNAME+ STARTCMD=/bin/x STDERR= "
+		"STDOUT=+MQ_DATA_PATH+/out STOPARG= STOPCMD=\n-> OK\n"},
+	    {"def service(S) startcmd(bin)",
+		"-> ATTRIBUTE STARTCMD(BIN) must be a whole path, or begin "
+		"with an insert\n"},
+	    {"start service(S)", "-> UNKNOWN_OBJECT SERVICE(S) not found\n"},
+	    {"def service(RUNS); start service(RUNS); stop service(RUNS)",
+		"-> OK\n-> STATE SERVICE(RUNS) runs already\n-> OK\n"},
+	    {"def service(S); stop service(S); stop service(S) ignstate(yes)",
+		"-> OK\n-> STATE SERVICE(S) does not run\n-> OK\n"},
+	    {"def service(BUSY); delete service(BUSY)",
+		"-> OK\n-> OBJECT_IN_USE SERVICE(BUSY) is in use: stop it "
+		"first\n"},
+	    {"dis svstatus(*) pid status",
+		"SERVICE=S PID=7 STATUS=RUNNING\n-> OK\n"},
+	    {"dis svstatus(T)", "-> UNKNOWN_OBJECT SVSTATUS(T) not found: only "
+				"a SERVER has one\n"},
+	};
+	CHECK(rows);
+}
+
+static void
 test_a_namelist_has_at_most_256_names(void **state)
 {
 	char *script = calloc(1, 2 * MQATTR_NAMES_LEN);
@@ -701,6 +731,7 @@ main(void)
 		test_the_queue_manager_has_attributes_without_being_defined),
 	    cmocka_unit_test(test_display_walks_all_types_in_order_and_filters),
 	    cmocka_unit_test(test_namelists_hold_names_and_processes_programs),
+	    cmocka_unit_test(test_services_are_defined_started_and_shown),
 	    cmocka_unit_test(test_a_namelist_has_at_most_256_names),
 	    cmocka_unit_test(
 		test_delete_takes_the_type_named_and_nothing_in_use),

@@ -147,11 +147,11 @@ test_authority_records_refuse_what_is_not_right_and_name_it(void **state)
 	static const struct row rows[] = {
 	    {"set authrec profile(A) principal('fred') authadd(put)",
 		"-> ATTRIBUTE OBJTYPE is required: QMGR, QUEUE, CHANNEL, "
-		"LISTENER, NAMELIST or PROCESS\n"},
+		"LISTENER, NAMELIST, PROCESS or SERVICE\n"},
 	    {"set authrec objtype(topic) profile(A) principal('fred') "
 	     "authadd(put)",
 		"-> ATTRIBUTE OBJTYPE(TOPIC) is not valid: it must be one of "
-		"QMGR, QUEUE, CHANNEL, LISTENER, NAMELIST, PROCESS\n"},
+		"QMGR, QUEUE, CHANNEL, LISTENER, NAMELIST, PROCESS, SERVICE\n"},
 	    {"set authrec objtype(queue) principal('fred') authadd(put)",
 		"-> ATTRIBUTE PROFILE is required\n"},
 	    {"set authrec objtype(queue) profile(A**) principal('fred') "
@@ -258,6 +258,18 @@ test_each_command_needs_its_right_on_its_object(void **state)
 	run_with(AUTHORITY_CRT, "alter pro(P) descr('x'); delete nl(N)",
 	    "-> NOT_AUTHORIZED CHG: PROCESS(P)\n"
 	    "-> NOT_AUTHORIZED DLT: NAMELIST(N)\n");
+	/* programs that run as the owner are the owner's affair */
+	run_with(AUTHORITY_CRT | AUTHORITY_CTRL | AUTHORITY_DLT,
+	    "def service(S)", "-> NOT_AUTHORIZED CHG: QMGR(QM1)\n");
+	run_with(AUTHORITY_CHG, "def service(S) startcmd('/bin/x')", "-> OK\n");
+	run_with(AUTHORITY_CRT | AUTHORITY_CTRL | AUTHORITY_DLT,
+	    "alter service(S) startcmd('/bin/y'); delete service(S)",
+	    "-> NOT_AUTHORIZED CHG: QMGR(QM1)\n"
+	    "-> NOT_AUTHORIZED CHG: QMGR(QM1)\n");
+	run_with(AUTHORITY_CHG | AUTHORITY_DSP, "start service(S)",
+	    "-> NOT_AUTHORIZED CTRL: SERVICE(S)\n");
+	run_with(AUTHORITY_CTRL, "start service(S); dis service(S)",
+	    "-> OK\n-> NOT_AUTHORIZED DSP: SERVICE(S)\n");
 	run_with(AUTHORITY_DSP,
 	    "set authrec objtype(qmgr) principal('x') authadd(connect)",
 	    "-> NOT_AUTHORIZED CHG: QMGR(QM1)\n");
