@@ -189,8 +189,8 @@ report_prepare(struct report *r, const struct msg *m, uint32_t option,
 
 /* Who asks for reports that nobody takes does not fill the disk by it. */
 static void
-report_lost(struct engine *e, uint32_t feedback, const struct mqdesc_route *to,
-    enum mqi_err err)
+report_lost(struct engine *e, const char *what, uint32_t feedback,
+    const struct mqdesc_route *to, enum mqi_err err)
 {
 	uint64_t left_out;
 
@@ -200,7 +200,7 @@ report_lost(struct engine *e, uint32_t feedback, const struct mqdesc_route *to,
 		mqlog(MQLOG_WARN, "report.lost",
 		    "%" PRIu64 " more reports have no line here", left_out);
 	mqlog(MQLOG_WARN, "report.lost",
-	    "a report with feedback %u cannot be put on %s at %s: %s", feedback,
+	    "%s with feedback %u cannot be put on %s at %s: %s", what, feedback,
 	    to->queue, to->qmgr, mqi_strerror(err));
 }
 
@@ -222,7 +222,7 @@ report_make(struct engine *e, const struct msg *m, uint32_t option,
 	if (err == MQI_OK || report_to_dead_queue(r, &to, err) == MQI_OK)
 		return report_finish(r);
 	mqbuf_fini(&r->desc);
-	report_lost(r->e, feedback, &to, err);
+	report_lost(r->e, "a report", feedback, &to, err);
 	return false;
 }
 
@@ -285,9 +285,7 @@ report_own(struct queue *q, const struct mqi_md *md, const void *body,
 	if (err == MQI_OK || report_to_dead_queue(r, &to, err) == MQI_OK)
 		return report_finish(r);
 	mqbuf_fini(&r->desc);
-	mqlog(MQLOG_WARN, "message.lost",
-	    "a message of the queue manager's own cannot be put on %s: %s",
-	    to.queue, mqi_strerror(err));
+	report_lost(q->e, "a trigger message", MQI_FB_NONE, &to, err);
 	return false;
 }
 
