@@ -33,6 +33,7 @@
 #include "admin/cmd.h"
 #include "base/args.h"
 #include "base/clock.h"
+#include "base/name.h"
 #include "libmq/agent.h"
 #include "proto/dlh.h"
 #include "proto/tm.h"
@@ -361,7 +362,7 @@ deal_with(struct monitor *m, mqi_unit *unit, const mqi_msg *msg)
 	    mqtm_decode(mqi_msg_body(msg), mqi_msg_len(msg), &tm) != MQI_OK)
 		return give_up(m, unit, msg, MQI_FB_TM_ERROR, "something",
 		    "the message is no trigger message");
-	if (tm.process[0] == '\0')
+	if (!mqname_is_valid(tm.process, MQI_NAME_LEN)) /* nor a pattern */
 		return give_up(m, unit, msg, feedback, tm.queue,
 		    "the trigger message names no process");
 	err = ask_process(m, tm.process, &p, why, sizeof(why));

@@ -9,7 +9,8 @@
  * has at most one run; each process is a run, and at most RUNS_MAX are alive.
  * Happy path: CONTROL(QMGR) starts it, the queue manager's end stops it.
  * Failure: a SERVER that ends otherwise than by status 0 is started again
- * after a second, five times, and then every 30 seconds, until it is stopped;
+ * after a second, five times, and then every 30 seconds, until it is stopped
+ * or has run for a minute;
  * the log says of every end how it was.  If the queue manager is killed, its
  * services run on, and the next start knows nothing of them.
  */
@@ -32,6 +33,7 @@
 #define FAST_RETRIES 5u
 #define FAST_RETRY_MS 1000u
 #define SLOW_RETRY_MS 30000u
+#define LONG_RUN_MS 60000u /* it did well before */
 
 enum service_state { STOPPED, RUNNING, STOPPING, RETRYING };
 
@@ -235,7 +237,10 @@ static void
 server_ended(struct service *v, bool failed)
 {
 	bool again = failed && v->state == RUNNING && !v->owner->stopping;
+	uint64_t now_ms = mqclock_wall_us() / 1000;
 
+	if (v->started_ms != 0 && now_ms > v->started_ms + LONG_RUN_MS)
+		v->failures = 0;
 	v->run = NULL;
 	v->started_ms = 0;
 	v->state = again ? RETRYING : STOPPED;
@@ -349,7 +354,8 @@ services_stop(struct services *s, const char *name)
 
 	if (o == NULL)
 		return MQI_E_UNKNOWN_OBJECT;
-	if (v == NULL && !is_server(o))
+	/* it may have been a SERVER */
+	if ((v == NULL || v->state == STOPPED) && !is_server(o))
 		return run_start(s, o, true, NULL);
 	if (v == NULL || v->state == STOPPED || v->state == STOPPING)
 		return MQI_E_STATE;

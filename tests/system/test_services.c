@@ -263,6 +263,10 @@ test_its_own_command_stops_a_server(void **state)
 	qm_mqsc(&f->qm, "STOP SERVICE(S)\n");
 	wait_for_status(f, "STOPPED", 0);
 	wait_for_end(pid);
+	/* now a command, which has nothing to wait for */
+	qm_mqsc(&f->qm, "ALTER SERVICE(S) SERVTYPE(COMMAND) "
+			"STOPCMD('/bin/echo') STOPARG('x')\nSTOP SERVICE(S)\n");
+	wait_for_text(f, f->out, "\nx\n");
 }
 
 static void

@@ -379,6 +379,11 @@ test_a_forged_message_starts_what_is_defined_and_nothing_else(void **state)
 	mqtm_encode(&tm, body);
 	put_on(f, INIT_QUEUE, body, sizeof(body), "MQTRIG");
 	run_monitor_once(f);
+	/* a name is not a pattern */
+	strcpy(tm.process, "P*");
+	mqtm_encode(&tm, body);
+	put_on(f, INIT_QUEUE, body, sizeof(body), "MQTRIG");
+	expect_dead(f, MQI_FB_APPL_CANNOT_BE_STARTED);
 	text = wait_for_output(f);
 	assert_memory_equal(text, "TMC    2X  ", 11);
 	assert_string_equal(text + MQTM_TEXT_LEN, "\n");
