@@ -431,7 +431,7 @@ test_start_and_stop_are_handed_to_the_agents(void **state)
 		"-> OK\n-> ATTRIBUTE CHANNEL(R) takes messages: STREAM says of "
 		"which stream the position is forgotten; DISPLAY CHSTATUS(*) "
 		"SAVED shows them\n"},
-	    {RCVR "; reset chl(R) stream(" HEX30 "00)",
+	    {RCVR "; reset chl(R) stream('" HEX30 "00')",
 		"-> OK\n-> UNKNOWN_OBJECT no position is kept of STREAM(" HEX30
 		"00)\n"},
 	    {SDR "; reset chl(S) stream(00)",
@@ -550,7 +550,7 @@ test_status_rows_have_what_was_asked_for(void **state)
 static void
 test_a_position_is_forgotten_by_its_number(void **state)
 {
-#define RESET "reset chl(R) seqnum(1) stream(" HEX30 "00)"
+#define RESET "reset chl(R) seqnum(1) stream('" HEX30 "00')"
 
 	static const struct {
 		unsigned partners;
