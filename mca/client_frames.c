@@ -43,6 +43,7 @@ rule_of(enum mqlocal_type type)
 	switch (type) {
 	case MQLOCAL_OPEN:
 	case MQLOCAL_OPEN_AS: /* the user must have the right */
+	case MQLOCAL_OPEN_SELECT:
 	case MQLOCAL_PIECE:
 	case MQLOCAL_CANCEL_GET:
 	case MQLOCAL_COMMIT:

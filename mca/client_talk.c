@@ -31,7 +31,9 @@
 
 /* What the frames that pass may be extended by: others would let in types
  * that the table does not know. */
-#define FEATURES (MQLOCAL_FEATURE_PUTS_OK | MQLOCAL_FEATURE_OPEN_AS)
+#define FEATURES                                             \
+	(MQLOCAL_FEATURE_PUTS_OK | MQLOCAL_FEATURE_OPEN_AS | \
+	    MQLOCAL_FEATURE_SELECT)
 #define STATUS_MS 5000u
 #define MARGIN_MS 1000u
 

@@ -325,6 +325,15 @@ static const struct field open_as_fields[] = {
 };
 TABLE_CODEC(open_as, OPEN_AS)
 
+static const struct field open_select_fields[] = {
+    U32(open_select, options),
+    STR(open_select, object),
+    STR(open_select, qmgr),
+    STR(open_select, user),
+    STR(open_select, selector),
+};
+TABLE_CODEC(open_select, OPEN_SELECT)
+
 static const struct field open_ok_fields[] = {
     U32(open_ok, handle),
     STR(open_ok, resolved_name),

@@ -28,6 +28,7 @@
 #include <mq/mqi.h>
 
 #include "proto/frame.h"
+#include "proto/selector.h"
 
 #define MQLOCAL_MAGIC 0x514d4c53u /* "SLMQ" */
 #define MQLOCAL_VERSION_MIN 1u
@@ -65,6 +66,7 @@
 	X(47, BEAT) /* remote clients, both directions */      \
 	X(56, STREAM_LIMIT)                                    \
 	X(57, STREAM_REMOVE)                                   \
+	X(60, OPEN_SELECT) /* with a selector */               \
 	X(100, HELLO_OK)                                       \
 	X(101, ERROR) /* the session ends */                   \
 	X(102, RESULT)                                         \
@@ -92,6 +94,7 @@ enum mqlocal_type {
 #define MQLOCAL_FEATURE_PUTS_OK UINT64_C(0x1)      /* PUT_BRIEF and PUTS_OK */
 #define MQLOCAL_FEATURE_OPEN_AS UINT64_C(0x2)      /* OPEN_AS */
 #define MQLOCAL_FEATURE_BOUND_ACKED UINT64_C(0x10) /* in STREAM_OK */
+#define MQLOCAL_FEATURE_SELECT UINT64_C(0x40)      /* OPEN_SELECT */
 
 struct mqlocal_hello {
 	/* u32 magic comes first */
@@ -166,6 +169,17 @@ struct mqlocal_open_as {
 	char object[MQI_NAME_LEN + 1];
 	char qmgr[MQI_NAME_LEN + 1];
 	char user[64 + 1];
+};
+
+/* With a selector (proto/selector.h): what the handle gets, browses, reads
+ * ahead and watches are the messages that fit.  user "": the session's own.
+ * Needs its feature bit.  Answered by OPEN_OK. */
+struct mqlocal_open_select {
+	uint32_t options; /* MQI_OO_ */
+	char object[MQI_NAME_LEN + 1];
+	char qmgr[MQI_NAME_LEN + 1];
+	char user[64 + 1];
+	char selector[MQSELECTOR_TEXT_MAX + 1];
 };
 
 struct mqlocal_open_ok {
@@ -412,6 +426,7 @@ MQLOCAL_CODEC(error);
 MQLOCAL_CODEC(result);
 MQLOCAL_CODEC(open);
 MQLOCAL_CODEC(open_as);
+MQLOCAL_CODEC(open_select);
 MQLOCAL_CODEC(open_ok);
 MQLOCAL_CODEC(close);
 MQLOCAL_CODEC(inquire);

@@ -26,6 +26,7 @@ struct request {
 static const struct request requests[] = {
     [MQLOCAL_OPEN] = {request_open, false, ALL},
     [MQLOCAL_OPEN_AS] = {request_open_as, false, ALL},
+    [MQLOCAL_OPEN_SELECT] = {request_open_select, false, ALL},
     [MQLOCAL_CLOSE] = {request_close, false, ALL},
     [MQLOCAL_PUT] = {request_put, false, ALL},
     [MQLOCAL_PIECE] = {request_piece, false, ALL},

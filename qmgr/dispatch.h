@@ -22,6 +22,7 @@ MQ_MUST_CHECK enum mqi_err dispatch(
 /* request_object.c */
 enum mqi_err request_open(struct session *s, const struct mqframe *f);
 enum mqi_err request_open_as(struct session *s, const struct mqframe *f);
+enum mqi_err request_open_select(struct session *s, const struct mqframe *f);
 enum mqi_err request_close(struct session *s, const struct mqframe *f);
 enum mqi_err request_inquire(struct session *s, const struct mqframe *f);
 enum mqi_err request_watch(struct session *s, const struct mqframe *f);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * request_object.c - requests on handles: OPEN, OPEN_AS, CLOSE, INQUIRE, WATCH.
+ * request_object.c - requests on handles: OPEN, OPEN_AS, OPEN_SELECT,
+ * CLOSE, INQUIRE, WATCH.
  *
  * Neighbours: dispatch.c calls these; the engine answers.
  * Happy path: decode, call.
@@ -31,6 +32,17 @@ request_open_as(struct session *s, const struct mqframe *f)
 	if (err == MQI_OK)
 		engine_open_as(s->qm->engine, s->engine, f->id, v.object,
 		    v.qmgr, v.options, v.user);
+	return err;
+}
+
+enum mqi_err
+request_open_select(struct session *s, const struct mqframe *f)
+{
+	struct mqlocal_open_select v;
+	enum mqi_err err = mqlocal_decode_open_select(f, &v);
+
+	if (err == MQI_OK)
+		engine_open_select(s->qm->engine, s->engine, f->id, &v);
 	return err;
 }
 

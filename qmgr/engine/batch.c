@@ -529,6 +529,8 @@ engine_next_tick(const struct engine *e)
 	const struct batch *b = TAILQ_FIRST(&e->batches);
 	uint64_t next = getter_next_deadline(e);
 
+	if (e->n_walking > 0)
+		return e->mono_us;
 	if (b != NULL && e->flushing == NULL && b->len > 0 &&
 	    !batch_store_is_behind(e) && b->since + ENGINE_LAZY_US < next)
 		next = b->since + ENGINE_LAZY_US;

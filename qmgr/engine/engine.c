@@ -17,6 +17,7 @@
 
 #include "base/mem.h"
 #include "qmgr/engine/engine_int.h"
+#include "qmgr/engine/select.h"
 
 #define DEFAULT_WINDOW_ROWS 1024u
 #define DEFAULT_WINDOW_BYTES 1048576u
@@ -206,6 +207,7 @@ engine_alloc(const struct engine_config *config, const struct engine_ops *ops,
 	TAILQ_INIT(&e->offers);
 	TAILQ_INIT(&e->triggers);
 	TAILQ_INIT(&e->due);
+	TAILQ_INIT(&e->walking);
 	mqbuf_init(&e->scratch, SCRATCH_MAX);
 	mqpool_init(&e->entries, sizeof(struct entry), ENGINE_POOL);
 	mqpool_init(&e->deliveries, sizeof(struct delivery), ENGINE_POOL);
@@ -315,6 +317,7 @@ engine_tick(struct engine *e, uint64_t mono_us, uint64_t wall_us)
 	expire_clock(e, mono_us, wall_us);
 	e->mono_us = mono_us;
 	e->wall_us = wall_us;
+	select_tick(e);
 	getter_tick(e);
 }
 

@@ -235,6 +235,7 @@ void engine_authority_changed(struct engine *e);
  */
 
 struct mqlocal_get;
+struct mqlocal_open_select;
 struct mqlocal_stream_ok;
 struct mqlocal_stream_remove;
 struct mqlocal_unit_position;
@@ -245,6 +246,10 @@ void engine_open(struct engine *e, struct engine_session *s, uint32_t id,
 /* As another user, whose rights count and whose name messages carry. */
 void engine_open_as(struct engine *e, struct engine_session *s, uint32_t id,
     const char *object, const char *qmgr, uint32_t options, const char *user);
+/* With a selector: gets, browses, read-ahead and watching see what fits alone.
+ * Its user may be "": nobody else. */
+void engine_open_select(struct engine *e, struct engine_session *s, uint32_t id,
+    const struct mqlocal_open_select *req);
 void engine_close(
     struct engine *e, struct engine_session *s, uint32_t id, uint32_t handle);
 void engine_inquire(

@@ -21,6 +21,7 @@
 #include "proto/dlh.h"
 #include "proto/frame.h"
 #include "proto/local.h"
+#include "proto/selector.h"
 #include "qmgr/engine/authorize.h"
 #include "qmgr/engine/engine.h"
 #include "qmgr/engine/monitor.h"
@@ -89,9 +90,9 @@ struct msg {
 	uint8_t correl_id[MQI_ID_LEN];
 	uint64_t put_us;      /* engine.clock_us; 0: not known */
 	uint64_t deadline_ms; /* engine.clock_us; 0: never expires */
-	struct mqref *head;   /* msg_keep_head() */
-	bool coa;             /* asks for a report when it has arrived, */
-	bool cod;             /* when it has been delivered */
+	struct mqref *head; /* without data: the descriptor, if it can be had */
+	bool coa;           /* asks for a report when it has arrived, */
+	bool cod;           /* when it has been delivered */
 	bool persistent;
 	bool in_store;   /* a PUT record tells the store of it */
 	bool staged;     /* its bytes are in the store in pieces */
@@ -201,8 +202,9 @@ struct queue {
 	struct load *prefix_load;
 	struct getter_list any; /* FIFO */
 	struct getter_id_tree by_id;
-	struct getter_list readers; /* browsers, cursors, streams */
-	uint64_t n_hurried;         /* getters in `any` that do not wait */
+	struct getter_list readers;   /* browsers, cursors, streams */
+	struct getter_list selecting; /* all with a selector: select.c */
+	uint64_t n_hurried;           /* getters in `any` that do not wait */
 	uint32_t n_searching;
 	struct handle_list watchers;
 	uint32_t n_open; /* handles, until their last delivery is sent */
@@ -258,6 +260,7 @@ enum getter_kind {
 	GETTER_BROWSE,
 	GETTER_CURSOR,
 	GETTER_STREAM,
+	GETTER_LOOKOUT, /* of who watches with a selector; takes nothing */
 };
 
 enum getter_where {
@@ -266,6 +269,9 @@ enum getter_where {
 	GETTER_BY_ID,
 	GETTER_READERS,
 	GETTER_STALLED,
+	/* with a selector: */
+	GETTER_WALKING, /* goes on in the next turn */
+	GETTER_WAITING, /* nothing that it has been offered fits */
 };
 
 struct getter {
@@ -295,6 +301,10 @@ struct getter {
 	 * goes on, nothing is evicted */
 	struct find_span shown;
 	bool searching;
+	bool selects;                    /* with a selector */
+	TAILQ_ENTRY(getter) select_link; /* queue.selecting */
+	struct place behind;             /* what it wants lies behind this */
+	struct place looked;             /* and nothing that fits up to here */
 };
 
 LIST_HEAD(getter_owned, getter);
@@ -383,7 +393,8 @@ struct handle {
 	struct queue *q;
 	struct route route; /* queue and opened are kept true */
 	uint32_t options;
-	char *alternate; /* the user it was opened as, or NULL */
+	char *alternate;             /* the user it was opened as, or NULL */
+	struct mqselector *selector; /* or NULL: every message is wanted */
 	bool input;
 	bool exclusive;
 	bool closed;
@@ -401,7 +412,10 @@ struct handle {
 	TAILQ_ENTRY(handle) watch;
 	bool watching;
 	bool watch_told;
-	bool watch_missed; /* a get found nothing since it was told */
+	bool watch_missed;      /* a get found nothing since it was told */
+	struct getter *lookout; /* with a selector: finds what to tell of */
+	bool found;
+	struct place found_at;
 	uint64_t event_pos;
 	/* read-ahead and stream: delivered, in order, not acknowledged */
 	struct getter *reader;
@@ -488,6 +502,7 @@ struct engine_session {
 	uint64_t out_used;
 	uint32_t last_handle;
 	uint32_t n_handles;
+	size_t selector_bytes;
 	bool ended;
 };
 
@@ -583,6 +598,9 @@ struct engine {
 	struct wait_applied_list wait_applied;
 	struct all_loads loads;
 	struct getter_timer_tree timers;
+	struct getter_list walking; /* with a selector, in the next turn */
+	uint32_t n_walking;
+	uint32_t select_left; /* of this turn's time for them */
 	struct stream_list dirty_streams;
 	struct offer_list offers;     /* reports that nobody was offered yet */
 	struct trigger_list triggers; /* of all queues */
@@ -698,8 +716,7 @@ void msg_fini(struct msg *m);
 size_t msg_memory(const struct msg *m);
 /* What a loaded message's descriptor says of it; data may be NULL. */
 void msg_loaded(struct msg *m, struct mqref *data);
-/* Keeps the descriptor of a message whose bytes are staged, if it will be
- * needed without them. */
+/* Keeps the descriptor of a message whose bytes leave memory. */
 void msg_keep_head(struct msg *m, const void *desc);
 
 enum find_result { FIND_FOUND, FIND_LOAD, FIND_NONE };

@@ -113,12 +113,14 @@ get_ahead(struct getter *g, struct entry *x)
 	d->token = x->token;
 	d->x = x;
 	x->d = d;
-	/* to the end of the line, so that all have their turn */
-	getter_rest(g);
-	g->arrival = ++h->s->e->arrivals;
+	if (!g->selects) {
+		/* to the end of the line, so that all have their turn */
+		getter_rest(g);
+		g->arrival = ++h->s->e->arrivals;
+	}
 	get_stats(x->q);
 	deliver_start(d);
-	if (h->ahead_msgs < h->window_msgs)
+	if (!g->selects && h->ahead_msgs < h->window_msgs)
 		getter_join(g);
 	return true;
 }
@@ -136,6 +138,8 @@ get_take(struct getter *g, struct entry *x)
 	case GETTER_STREAM:
 		stream_take(g, x);
 		return true;
+	case GETTER_LOOKOUT:
+		MQ_UNREACHABLE();
 	case GETTER_GET:
 	case GETTER_CURSOR:
 		break;

@@ -23,6 +23,7 @@
 
 #define LOAD_ID_ROWS 16u
 #define LOAD_SPAN_ROWS 64u
+#define LOAD_SELECT_ROWS 256u
 
 uint64_t
 load_barrier(const struct queue *q)
@@ -88,6 +89,8 @@ load_span(struct queue *q, struct getter *g, struct place after)
 	g->load = l;
 	if (g->kind == GETTER_CURSOR)
 		r->max_rows = 1;
+	else if (g->selects && r->max_rows > LOAD_SELECT_ROWS)
+		r->max_rows = LOAD_SELECT_ROWS;
 	else if (g->kind == GETTER_BROWSE && r->max_rows > LOAD_SPAN_ROWS)
 		r->max_rows = LOAD_SPAN_ROWS;
 	q->e->ops->load(q->e->ctx, r);
@@ -170,6 +173,8 @@ load_merge_row(struct queue *q, struct store_row *row, uint64_t as_of)
 	m.staged = !row->inlined;
 	if (row->data != NULL)
 		m.data = mqref_ref(row->data);
+	else if (row->head != NULL)
+		m.head = mqref_ref(row->head);
 	msg_loaded(&m, row->data != NULL ? row->data : row->head);
 	x = entry_add(q, place, &m, as_of);
 	if (row->damaged) {

@@ -9,6 +9,8 @@
  * browsers, cursors and senders ("readers") look for the next one behind
  * their cursor.  One message wakes one getter, in O(log n).
  *
+ * Getters whose handle has a selector wait nowhere of these: select.c.
+ *
  * A getter whose session has too much unsent is stalled, and restarted with
  * its old place in line by engine_sent().  One that needs rows from the store
  * waits for the load; a get that does not wait is answered 2033 only when the
@@ -17,6 +19,7 @@
 #include <string.h>
 
 #include "qmgr/engine/engine_int.h"
+#include "qmgr/engine/select.h"
 
 static int
 getter_timer_cmp(const struct getter *a, const struct getter *b)
@@ -71,6 +74,9 @@ getter_new(struct handle *h, enum getter_kind kind, uint32_t id)
 	g->id = id;
 	g->arrival = ++h->s->e->arrivals;
 	LIST_INSERT_HEAD(&h->getters, g, of_handle);
+	g->selects = h->selector != NULL && kind != GETTER_CURSOR;
+	if (g->selects)
+		select_begin(g);
 	if (id != 0)
 		HASH_ADD(hh, h->s->getters, id, sizeof(g->id), g);
 	return g;
@@ -94,6 +100,11 @@ getter_rest(struct getter *g)
 	case GETTER_STALLED:
 		TAILQ_REMOVE(&g->h->s->stalled, g, link);
 		break;
+	case GETTER_WALKING:
+		TAILQ_REMOVE(&g->q->e->walking, g, link);
+		g->q->e->n_walking--;
+		break;
+	case GETTER_WAITING:
 	case GETTER_NOWHERE:
 		break;
 	}
@@ -120,13 +131,19 @@ getter_stop_timer(struct getter *g)
 struct getter *
 getter_free(struct getter *g)
 {
+	if (g == NULL)
+		return NULL;
 	getter_rest(g);
 	getter_search(g, false);
 	getter_stop_timer(g);
+	if (g->selects)
+		select_end(g);
 	if (g->load != NULL)
 		g->load->getter = NULL;
 	if (g->h->reader == g)
 		g->h->reader = NULL;
+	if (g->h->lookout == g)
+		g->h->lookout = NULL;
 	LIST_REMOVE(g, of_handle);
 	if (g->id != 0)
 		HASH_DEL(g->h->s->getters, g);
@@ -186,7 +203,7 @@ getter_join(struct getter *g)
 		g->q->n_hurried++;
 }
 
-static void
+void
 getter_stall(struct getter *g)
 {
 	getter_rest(g);
@@ -199,7 +216,8 @@ getter_stall(struct getter *g)
 static enum mqi_err
 getter_refusal(const struct getter *g)
 {
-	if (g->kind == GETTER_AHEAD || g->kind == GETTER_STREAM)
+	if (g->kind == GETTER_AHEAD || g->kind == GETTER_STREAM ||
+	    g->kind == GETTER_LOOKOUT)
 		return MQI_OK;
 	if (g->q->e->quiescing)
 		return MQI_E_Q_MGR_STOPPING;
@@ -228,7 +246,7 @@ getter_wait(struct getter *g)
 	}
 }
 
-static void
+void
 getter_load(struct getter *g, struct place from)
 {
 	getter_rest(g);
@@ -260,6 +278,8 @@ cursor_try(struct getter *g, const struct find_span *extra)
 struct place
 getter_after(const struct getter *g)
 {
+	if (g->selects)
+		return g->looked;
 	if (g->kind == GETTER_STREAM)
 		return (struct place){0, g->h->stream_next};
 	if (g->kind == GETTER_BROWSE && g->h->has_cursor)
@@ -327,6 +347,8 @@ getter_start(struct getter *g)
 		return;
 	if (err != MQI_OK) {
 		getter_fail(g, err);
+	} else if (g->selects) {
+		select_start(g);
 	} else if (session_is_full(g->h->s)) {
 		getter_stall(g);
 	} else if (getter_is_reader(g) || getter_has_match(g)) {
@@ -348,6 +370,10 @@ getter_loaded(struct getter *g, const struct find_span *shown)
 
 	if (err != MQI_OK) {
 		getter_fail(g, err);
+		return;
+	}
+	if (g->selects) {
+		select_look(g, shown);
 		return;
 	}
 	/* others' loads must not undo what this search has seen */
@@ -372,7 +398,8 @@ getter_time_out(struct getter *g)
 		return;
 	}
 	g->hurried = true;
-	if (g->where == GETTER_BY_ID || g->where == GETTER_READERS)
+	if (g->where == GETTER_BY_ID || g->where == GETTER_READERS ||
+	    g->where == GETTER_WAITING)
 		getter_fail(g, MQI_E_NO_MSG_AVAILABLE);
 }
 
@@ -488,6 +515,7 @@ queue_serve_again(struct queue *q)
 		g->where = GETTER_NOWHERE;
 		getter_start(g);
 	}
+	select_serve_again(q);
 	queue_serve(q);
 }
 
@@ -525,6 +553,21 @@ by_id_best(struct queue *q, const struct entry *x)
 	return a == NULL || (b != NULL && b->arrival < a->arrival) ? b : a;
 }
 
+/* True: one of them has it. */
+static bool
+by_id_offer(struct queue *q, struct entry *x)
+{
+	struct getter *g;
+
+	if (RB_EMPTY(&q->by_id))
+		return false;
+	while ((g = by_id_best(q, x)) != NULL) {
+		if (get_take(g, x))
+			return true;
+	}
+	return false;
+}
+
 void
 queue_offer(struct queue *q, struct entry *x)
 {
@@ -533,14 +576,9 @@ queue_offer(struct queue *q, struct entry *x)
 		expire_drop(x);
 	else if (poison_is_due(x) && poison_move(x))
 		;
-	else if (q->attr.get_ok && !RB_EMPTY(&q->by_id)) {
-		struct getter *g;
-
-		while ((g = by_id_best(q, x)) != NULL) {
-			if (get_take(g, x))
-				break;
-		}
-	}
+	else if (q->attr.get_ok &&
+		 !(by_id_offer(q, x) || TAILQ_EMPTY(&q->selecting)))
+		(void)select_offer(q, x);
 	queue_serve(q);
 }
 
@@ -559,4 +597,5 @@ queue_fail_getters(struct queue *q, enum mqi_err reason)
 		if (g->kind != GETTER_STREAM)
 			getter_fail(g, reason);
 	}
+	select_fail_all(q, reason);
 }

@@ -115,6 +115,8 @@ put_back(struct queue *q, struct place place, struct msg *m, bool kept)
 	if (q->trigger != NULL)
 		trigger_check(q);
 	if (kept) {
+		if (m->head == NULL)
+			msg_keep_head(m, m->data->data);
 		m->data = mqref_unref(m->data);
 		v.body_id = m->body_id;
 		v.backout_count = m->backout_count;

@@ -31,6 +31,7 @@
 
 #include "base/mem.h"
 #include "qmgr/engine/engine_int.h"
+#include "qmgr/engine/select.h"
 
 int
 place_cmp(struct place a, struct place b)
@@ -97,16 +98,13 @@ msg_loaded(struct msg *m, struct mqref *data)
 		return;
 	m->deadline_ms = info.deadline_ms;
 	m->cod = stamp_asks(&info, MQI_RO_COD);
-	if (m->staged)
-		msg_keep_head(m, data->data);
 }
 
 void
 msg_keep_head(struct msg *m, const void *desc)
 {
 	MQ_PRE(m->head == NULL);
-	if (m->deadline_ms != 0 || m->coa || m->cod)
-		m->head = mqref_copy(desc, m->desc_len);
+	m->head = mqref_copy(desc, m->desc_len);
 }
 
 size_t
@@ -181,8 +179,12 @@ entry_leave_available(struct entry *x, enum entry_state state)
 	MQ_PRE(x->state == ENTRY_AVAILABLE);
 	entry_free_tree_take(&q->available, x);
 	q->n_available--;
-	if (!TAILQ_EMPTY(&q->watchers))
+	if (!TAILQ_EMPTY(&q->watchers)) {
 		queue_trim_later(q);
+		/* one that leaves memory is still there */
+		if (state != ENTRY_REMOVED)
+			select_gone(x);
+	}
 	if (q->indexed) {
 		RB_REMOVE(entry_msg_tree, &q->by_msg, x);
 		RB_REMOVE(entry_correl_tree, &q->by_correl, x);
@@ -464,6 +466,7 @@ queue_new(struct engine *e, uint64_t id, const struct engine_object *object)
 	TAILQ_INIT(&q->loads);
 	TAILQ_INIT(&q->any);
 	TAILQ_INIT(&q->readers);
+	TAILQ_INIT(&q->selecting);
 	TAILQ_INIT(&q->watchers);
 	queue_refresh(q);
 	q->is_dynamic =
@@ -498,6 +501,7 @@ queue_free(struct queue *q)
 	struct engine *e = q->e;
 
 	MQ_PRE(TAILQ_EMPTY(&q->any) && TAILQ_EMPTY(&q->readers));
+	MQ_PRE(TAILQ_EMPTY(&q->selecting));
 	load_forget_queue(q);
 	queue_empty(q);
 	if (q->trim_queued)
@@ -633,14 +637,17 @@ void
 queue_watch(struct queue *q)
 {
 	struct engine_reply r = {.kind = ENGINE_READY};
-	bool ready = queue_is_ready(q);
+	bool any = queue_is_ready(q);
 	struct handle *h;
 
 	TAILQ_FOREACH (h, &q->watchers, watch) {
+		bool again, ready = any;
+
+		if (h->lookout != NULL && !select_is_ready(h, &ready))
+			continue;
 		/* who has seen the queue empty waits for the next message, also
 		 * if that has come in the same turn */
-		bool again = ready && h->watch_missed;
-
+		again = ready && h->watch_missed;
 		h->watch_missed = false;
 		if (h->watch_told == ready && !again)
 			continue;
@@ -818,9 +825,10 @@ queue_check(const struct queue *cq)
 		locked += x->state == ENTRY_LOCKED;
 		settled += x->settled;
 		bytes += x->settled ? entry_body_bytes(x) : 0;
-		if (x->state == ENTRY_AVAILABLE)
-			MQ_INVARIANT(
-			    RB_FIND(entry_free_tree, &q->available, x) == x);
+		if (x->state != ENTRY_AVAILABLE)
+			continue;
+		MQ_INVARIANT(RB_FIND(entry_free_tree, &q->available, x) == x);
+		select_check(x);
 	}
 	MQ_INVARIANT(q->tree.first == RB_MIN(entry_tree, &q->tree) &&
 		     q->tree.last == RB_MAX(entry_tree, &q->tree));

@@ -18,6 +18,7 @@
 
 #include "base/mem.h"
 #include "qmgr/engine/engine_int.h"
+#include "qmgr/engine/select.h"
 
 /* What was handed out is in memory until it is acknowledged. */
 void
@@ -182,12 +183,18 @@ engine_watch(struct engine *e, struct engine_session *s, uint32_t id,
 	if (r.reason != MQI_OK || on == h->watching)
 		return;
 	h->watching = on;
-	if (!on) {
+	if (!on)
 		TAILQ_REMOVE(&h->q->watchers, h, watch);
+	else
+		TAILQ_INSERT_TAIL(&h->q->watchers, h, watch);
+	if (h->selector != NULL)
+		select_watch(h, on);
+	if (!on)
 		return;
-	}
-	TAILQ_INSERT_TAIL(&h->q->watchers, h, watch);
 	h->watch_told = queue_is_ready(h->q);
+	/* what is not known yet is told later */
+	if (h->lookout != NULL && !select_is_ready(h, &h->watch_told))
+		h->watch_told = false;
 	if (h->event_pos < h->q->pos)
 		h->event_pos = h->q->pos;
 	ready.u.ready = h->watch_told;

@@ -181,7 +181,8 @@ report_prepare(struct report *r, const struct msg *m, uint32_t option,
 		return false;
 	*ret_to = report.to;
 	r->body_len = report.data_len;
-	if (m->staged || r->desc.len + r->body_len > MQFRAME_PIECE - 1024)
+	if (m->staged || m->data == NULL ||
+	    r->desc.len + r->body_len > MQFRAME_PIECE - 1024)
 		r->body_len = 0;
 	r->body = data->data + m->desc_len;
 	return true;

@@ -11,11 +11,13 @@
  * could still take a message goes, then what it held returns (read-ahead,
  * units, messages not wholly sent), each message being offered to others.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "qmgr/engine/engine_int.h"
+#include "qmgr/engine/select.h"
 
 #define OPEN_INPUT \
 	(MQI_OO_INPUT_AS_Q_DEF | MQI_OO_INPUT_SHARED | MQI_OO_INPUT_EXCLUSIVE)
@@ -106,6 +108,7 @@ handle_free_if_done(struct handle *h)
 	gate_drop(&h->gate);
 	h->q->n_open--;
 	h->stamped = stamp_forget(h->stamped);
+	h->selector = mqselector_free(h->selector);
 	free(h->alternate);
 	free(h);
 }
@@ -124,8 +127,8 @@ handle_stop(struct handle *h)
 {
 	struct getter *g;
 
-	if (h->reader != NULL)
-		(void)getter_free(h->reader);
+	(void)getter_free(h->reader);
+	(void)getter_free(h->lookout);
 	while ((g = LIST_FIRST(&h->getters)) != NULL) {
 		if (h->s->ended)
 			(void)getter_free(g);
@@ -177,7 +180,9 @@ handle_close(struct handle *h)
 	h->s->recent = NULL;
 	h->s->n_handles--;
 	h->closed = true;
-	if (q->readers.tqh_first == NULL) {
+	h->s->selector_bytes -=
+	    h->selector != NULL ? mqselector_size(h->selector) : 0;
+	if (TAILQ_EMPTY(&q->readers) && TAILQ_EMPTY(&q->selecting)) {
 		/* no cursor is left that the span is for */
 		q->span_from = q->span_to = PLACE_START;
 		queue_trim_later(q);
@@ -302,12 +307,37 @@ open_done(struct engine_session *s, uint32_t id, const struct handle *h)
 	reply_at(s, &r, s->e->objects_pos);
 }
 
-/* user: another one, or NULL. */
+struct open_request {
+	const char *object;
+	const char *qmgr;
+	uint32_t options;
+	const char *user;     /* another one, or NULL */
+	const char *selector; /* or NULL */
+};
+
+/* Rights come first: a selector tells nobody anything. */
+static enum mqi_err
+open_selector(struct engine_session *s, const struct open_request *req,
+    struct mqselector **ret, char *ret_why, size_t why_len)
+{
+	if (req->selector == NULL)
+		return MQI_OK;
+	if ((req->options & (OPEN_INPUT | MQI_OO_BROWSE)) == 0) {
+		(void)snprintf(ret_why, why_len,
+		    "a selector is for queues that are open for input or "
+		    "browse");
+		return MQI_E_OPTIONS;
+	}
+	return select_open(s, req->selector, ret, ret_why, why_len);
+}
+
 static void
-open_for(struct engine_session *s, uint32_t id, const char *object,
-    const char *qmgr, uint32_t options, const char *user)
+open_for(struct engine_session *s, uint32_t id, const struct open_request *req)
 {
 	struct engine *e = s->e;
+	const uint32_t options = req->options;
+	const char *user = req->user;
+	struct mqselector *selector = NULL;
 	struct engine_identity other;
 	const struct engine_identity *who = &s->who;
 	enum mqi_err err = open_check_options(e, options);
@@ -320,10 +350,10 @@ open_for(struct engine_session *s, uint32_t id, const char *object,
 	    (user != NULL) !=
 		((options & MQI_OO_ALTERNATE_USER_AUTHORITY) != 0))
 		err = MQI_E_OPTIONS;
-	model = dynamic_model(e, object, qmgr);
+	model = dynamic_model(e, req->object, req->qmgr);
 	if (err == MQI_OK && model == NULL)
-		err = route_resolve(
-		    e->objects, e->config.name, object, qmgr, options, &route);
+		err = route_resolve(e->objects, e->config.name, req->object,
+		    req->qmgr, options, &route);
 	if (err == MQI_OK && user != NULL) {
 		err = authorize_alternate(s, user, &other, why, sizeof(why));
 		who = &other;
@@ -333,14 +363,20 @@ open_for(struct engine_session *s, uint32_t id, const char *object,
 	if (err == MQI_OK)
 		err = authorize_open(s, who, &route, options, why, sizeof(why));
 	if (err == MQI_OK)
+		err = open_selector(s, req, &selector, why, sizeof(why));
+	if (err == MQI_OK)
 		err = model != NULL ? open_model(s, model, options, &h)
 				    : open_handle(s, &route, options, &h);
 	if (err != MQI_OK) {
+		(void)mqselector_free(selector);
 		open_refuse(s, id, err, why);
 		return;
 	}
 	if (user != NULL)
 		h->alternate = mqmem_strdup(user);
+	h->selector = selector;
+	if (selector != NULL)
+		s->selector_bytes += mqselector_size(selector);
 	open_done(s, id, h);
 }
 
@@ -348,16 +384,36 @@ void
 engine_open(struct engine *e, struct engine_session *s, uint32_t id,
     const char *object, const char *qmgr, uint32_t options)
 {
+	const struct open_request req = {
+	    .object = object, .qmgr = qmgr, .options = options};
+
 	(void)e;
-	open_for(s, id, object, qmgr, options, NULL);
+	open_for(s, id, &req);
 }
 
 void
 engine_open_as(struct engine *e, struct engine_session *s, uint32_t id,
     const char *object, const char *qmgr, uint32_t options, const char *user)
 {
+	const struct open_request req = {
+	    .object = object, .qmgr = qmgr, .options = options, .user = user};
+
 	(void)e;
-	open_for(s, id, object, qmgr, options, user);
+	open_for(s, id, &req);
+}
+
+void
+engine_open_select(struct engine *e, struct engine_session *s, uint32_t id,
+    const struct mqlocal_open_select *v)
+{
+	const struct open_request req = {.object = v->object,
+	    .qmgr = v->qmgr,
+	    .options = v->options,
+	    .user = v->user[0] != '\0' ? v->user : NULL,
+	    .selector = v->selector};
+
+	(void)e;
+	open_for(s, id, &req);
 }
 
 void

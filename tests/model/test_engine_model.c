@@ -3,11 +3,11 @@
  * test_engine_model.c - random histories: the engine, on a store whose every
  * step is held back at random, against the reference model (model.c).
  *
- * Puts, gets that wait or name an id, units, read-ahead, sessions that end,
- * replies that are not sent, crashes between any two steps; windows, units and
- * bounds are tiny, so that every path is walked.  engine_check() runs after
- * each step.  Each history prints its seed when it fails; MQ_SEED=n runs one,
- * MQ_STEPS its length, MQ_HISTORIES how many.
+ * Puts, gets that wait or name an id, selectors, units, read-ahead, sessions
+ * that end, replies that are not sent, crashes between any two steps; windows,
+ * units and bounds are tiny, so that every path is walked.  engine_check() runs
+ * after each step.  Each history prints its seed when it fails; MQ_SEED=n runs
+ * one, MQ_STEPS its length, MQ_HISTORIES how many.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -62,6 +62,10 @@ struct history {
 	uint64_t last_token[SESSIONS][MODEL_QUEUES];
 	uint32_t cursor[SESSIONS]; /* replies seen */
 	unsigned units[SESSIONS][UNITS_OPEN];
+	/* what a handle selects by, -1: nothing; and what messages have */
+	int selects[SESSIONS][MODEL_QUEUES];
+	int priorities[MODEL_MSGS];
+	bool watches[SESSIONS][MODEL_QUEUES];
 	char *body;
 };
 
@@ -97,6 +101,43 @@ correl_id_of(unsigned n, uint8_t ret[MQI_ID_LEN])
 	ret[1] = (uint8_t)(n % 7);
 }
 
+/* ---- selectors ---- */
+
+#define SELECTORS 4
+
+static const char *const selectors[SELECTORS] = {
+    "JMSPriority = 0", "JMSPriority <> 1", "JMSPriority > 1", "absent = 5"};
+
+static bool
+is_selected(int selector, int priority)
+{
+	const bool fits[SELECTORS] = {
+	    priority == 0, priority != 1, priority > 1, false};
+
+	return selector < 0 || fits[selector];
+}
+
+static uint32_t
+open_selecting(unsigned s, const char *name, uint32_t options, int selector)
+{
+	uint32_t id = ++h->rig.last_id;
+	struct mqlocal_open_select v = {.options = options};
+	struct rig_reply *k;
+
+	strcpy(v.object, name);
+	if (selector < 0) {
+		engine_open(
+		    h->rig.e, h->rig.sessions[s].s, id, name, "", options);
+	} else {
+		strcpy(v.selector, selectors[selector]);
+		engine_open_select(h->rig.e, h->rig.sessions[s].s, id, &v);
+	}
+	k = rig_reply(&h->rig, s, id);
+	assert_non_null(k);
+	assert_int_equal(k->r.kind, ENGINE_OPENED);
+	return k->r.handle;
+}
+
 /* ---- sessions ---- */
 
 static void
@@ -107,14 +148,11 @@ connect_session(unsigned s)
 	rig_connect(&h->rig, s);
 	h->connected[s] = true;
 	for (unsigned q = 0; q < MODEL_QUEUES; q++) {
-		uint32_t id = ++h->rig.last_id;
-		struct rig_reply *k;
-
-		engine_open(h->rig.e, h->rig.sessions[s].s, id, names[q], "",
-		    MQI_OO_INPUT_SHARED | MQI_OO_OUTPUT | MQI_OO_BROWSE);
-		k = rig_reply(&h->rig, s, id);
-		assert_non_null(k);
-		h->handles[s][q] = k->r.handle;
+		h->selects[s][q] = roll(3) == 0 ? (int)roll(SELECTORS) : -1;
+		h->watches[s][q] = false;
+		h->handles[s][q] = open_selecting(s, names[q],
+		    MQI_OO_INPUT_SHARED | MQI_OO_OUTPUT | MQI_OO_BROWSE,
+		    h->selects[s][q]);
 		h->ahead[s][q] = false;
 		h->last_token[s][q] = 0;
 	}
@@ -162,11 +200,13 @@ on_message(unsigned s, const struct rig_reply *k)
 			if (h->handles[s][q] == k->r.handle)
 				break;
 		}
+		assert_true(is_selected(h->selects[s][q], h->priorities[n]));
 		assert_true(k->r.token > h->last_token[s][q]);
 		h->last_token[s][q] = k->r.token;
 		model_got_ahead(&h->model, n, q, s, k->r.token);
 		return;
 	}
+	assert_true(is_selected(h->selects[s][a->queue], h->priorities[n]));
 	if (a->kind == ASK_BROWSE) {
 		/* it may have gone since, but it was visible once */
 		assert_true(
@@ -306,6 +346,7 @@ do_put(unsigned s)
 
 	/* the second queue is FIFO */
 	n = model_put(&h->model, q, s, unit, q == 1 ? 0 : priority, persistent);
+	h->priorities[n] = priority;
 	(void)snprintf(head, sizeof(head), "%08u", n);
 	memset(h->body, 'a' + (int)(n % 26), len);
 	memcpy(h->body, head, 8);
@@ -444,6 +485,20 @@ do_ahead(unsigned s)
 	engine_ack(h->rig.e, es, id, h->handles[s][q], h->asks[id].token);
 }
 
+/* Somebody begins or ends to watch. */
+static void
+do_watch(unsigned s)
+{
+	unsigned q = roll(MODEL_QUEUES);
+	uint32_t id = ++h->rig.last_id;
+
+	h->asks[id] = (struct ask){.kind = ASK_BACKOUT, .session = s};
+	h->watches[s][q] = !h->watches[s][q];
+	TRACE("%u: watch %d on %u\n", s, h->watches[s][q], q);
+	engine_watch(h->rig.e, h->rig.sessions[s].s, id, h->handles[s][q],
+	    h->watches[s][q]);
+}
+
 static void
 do_disconnect(unsigned s)
 {
@@ -479,6 +534,10 @@ do_store_step(void)
 static void
 do_request(unsigned s)
 {
+	if (roll(100) == 0) {
+		do_watch(s);
+		return;
+	}
 	switch (roll(12)) {
 	case 10:
 	case 11:
@@ -570,6 +629,40 @@ look_queue(struct model_look *l, unsigned q, const char *name)
 		look_by_id(handle);
 }
 
+/* What is selected of a queue is all that fits. */
+static void
+look_selecting(unsigned q, const char *name)
+{
+	int selector = (int)roll(SELECTORS);
+	struct mqlocal_get get =
+	    RIG_GET(open_selecting(OBSERVER, name, MQI_OO_BROWSE, selector));
+	unsigned found = 0;
+
+	get.options = MQI_GET_BROWSE_NEXT;
+	for (;; found++) {
+		uint32_t id = rig_ask_get(&h->rig, OBSERVER, &get);
+		struct rig_reply *k;
+		unsigned n;
+
+		rig_settle(&h->rig);
+		k = rig_reply(&h->rig, OBSERVER, id);
+		assert_non_null(k);
+		if (k->r.kind != ENGINE_MESSAGE)
+			break;
+		n = (unsigned)strtoul((const char *)k->data, NULL, 10);
+		assert_true(h->model.msgs[n].seen);
+		assert_true(is_selected(selector, h->priorities[n]));
+		rig_forget_replies(&h->rig, OBSERVER);
+	}
+	for (unsigned n = 1; n <= h->model.n_msgs; n++) {
+		const struct model_msg *m = &h->model.msgs[n];
+
+		found -= m->seen && m->queue == q &&
+			 is_selected(selector, h->priorities[n]);
+	}
+	assert_int_equal(found, 0);
+}
+
 static void
 look(bool after_crash)
 {
@@ -584,6 +677,8 @@ look(bool after_crash)
 	model_look_begin(&h->model, &l);
 	for (unsigned q = 0; q < MODEL_QUEUES; q++)
 		look_queue(&l, q, names[q]);
+	for (unsigned q = 0; q < MODEL_QUEUES; q++)
+		look_selecting(q, names[q]);
 	if (after_crash)
 		model_crash_look_end(&h->model);
 	else

@@ -236,7 +236,8 @@ static int
 try_open(void *arg)
 {
 	const struct opening *o = arg;
-	struct mqi_open_opts opts = {o->options, o->alternate};
+	const struct mqi_open_opts opts = {
+	    .options = o->options, .alternate_user = o->alternate};
 	mqi_conn *conn = connect_here(shared.root);
 	mqi_queue *queue = NULL;
 	enum mqi_err err;
@@ -463,10 +464,8 @@ make_position_request(uint16_t type, struct mqbuf *b, struct expected *ret)
 	}
 }
 
-/* One row for each request of the protocol: a new one has to say here what
- * keeps it from who has no right. */
-static bool
-make_request(uint16_t type, struct mqbuf *b, struct expected *ret)
+static void
+make_open_request(uint16_t type, struct mqbuf *b, struct expected *ret)
 {
 	static const struct mqlocal_open open = {
 	    .options = MQI_OO_INPUT_SHARED, .object = "A.B"};
@@ -474,6 +473,24 @@ make_request(uint16_t type, struct mqbuf *b, struct expected *ret)
 	    .options = MQI_OO_OUTPUT | MQI_OO_ALTERNATE_USER_AUTHORITY,
 	    .object = "A.B",
 	    .user = "somebody"};
+	/* which is no selector: who has no right is not told */
+	static const struct mqlocal_open_select open_select = {
+	    .options = MQI_OO_INPUT_SHARED, .object = "A.B", .selector = "("};
+
+	ret->reason = MQI_E_NOT_AUTHORIZED;
+	if (type == MQLOCAL_OPEN)
+		mqlocal_encode_open(b, 5, &open);
+	else if (type == MQLOCAL_OPEN_AS)
+		mqlocal_encode_open_as(b, 5, &open_as);
+	else
+		mqlocal_encode_open_select(b, 5, &open_select);
+}
+
+/* One row for each request of the protocol: a new one has to say here what
+ * keeps it from who has no right. */
+static bool
+make_request(uint16_t type, struct mqbuf *b, struct expected *ret)
+{
 	static const struct mqlocal_unit unit = {.unit = 7};
 	static const struct mqlocal_get get = {.handle = 1};
 
@@ -481,12 +498,9 @@ make_request(uint16_t type, struct mqbuf *b, struct expected *ret)
 	ret->silent = false;
 	switch ((enum mqlocal_type)type) {
 	case MQLOCAL_OPEN:
-		mqlocal_encode_open(b, 5, &open);
-		ret->reason = MQI_E_NOT_AUTHORIZED;
-		return true;
 	case MQLOCAL_OPEN_AS:
-		mqlocal_encode_open_as(b, 5, &open_as);
-		ret->reason = MQI_E_NOT_AUTHORIZED;
+	case MQLOCAL_OPEN_SELECT:
+		make_open_request(type, b, ret);
 		return true;
 	case MQLOCAL_CLOSE:
 		mqlocal_encode_close(b, 5, &(struct mqlocal_close){1});

@@ -409,6 +409,7 @@ rig_settle(struct rig *r)
 		engine_turn_end(r->e);
 		moved = rig_step_store(r) || moved;
 		rig_poll(r);
+		moved = moved || r->e->n_walking > 0;
 	}
 	engine_check(r->e);
 }

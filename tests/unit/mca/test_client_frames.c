@@ -27,8 +27,9 @@ static void
 test_only_requests_of_applications_pass(void **state)
 {
 	static const uint16_t pass[] = {MQLOCAL_OPEN, MQLOCAL_OPEN_AS,
-	    MQLOCAL_PIECE, MQLOCAL_GET, MQLOCAL_CANCEL_GET, MQLOCAL_COMMIT,
-	    MQLOCAL_BACKOUT, MQLOCAL_INQUIRE, MQLOCAL_ACK, MQLOCAL_PING};
+	    MQLOCAL_OPEN_SELECT, MQLOCAL_PIECE, MQLOCAL_GET, MQLOCAL_CANCEL_GET,
+	    MQLOCAL_COMMIT, MQLOCAL_BACKOUT, MQLOCAL_INQUIRE, MQLOCAL_ACK,
+	    MQLOCAL_PING};
 
 	(void)state;
 	for (uint16_t type = 0; type < 300; type++) {

@@ -135,6 +135,19 @@ sample_open_as(struct mqbuf *b)
 }
 
 static void
+sample_open_select(struct mqbuf *b)
+{
+	static const struct mqlocal_open_select v = {
+	    .options = MQI_OO_INPUT_SHARED | MQI_OO_ALTERNATE_USER_AUTHORITY,
+	    .object = "A.QUEUE",
+	    .qmgr = "QM2",
+	    .user = "fred",
+	    .selector = "JMSPriority > 4 AND colour = 'red'"};
+
+	mqlocal_encode_open_select(b, 2010, &v);
+}
+
+static void
 sample_open_ok(struct mqbuf *b)
 {
 	static const struct mqlocal_open_ok v = {.handle = 9,
@@ -483,6 +496,7 @@ const struct local_sample local_samples[] = {
     {"result", MQLOCAL_RESULT, sample_result},
     {"open", MQLOCAL_OPEN, sample_open},
     {"open_as", MQLOCAL_OPEN_AS, sample_open_as},
+    {"open_select", MQLOCAL_OPEN_SELECT, sample_open_select},
     {"open_ok", MQLOCAL_OPEN_OK, sample_open_ok},
     {"close", MQLOCAL_CLOSE, sample_close},
     {"inquire", MQLOCAL_INQUIRE, sample_inquire},
