@@ -215,6 +215,7 @@ struct mqi_queue {
 	uint32_t handle;
 	/* user "": opened as the connection's own */
 	struct mqlocal_open_as open;
+	char *selector; /* or NULL */
 	struct mqlocal_open_ok info;
 	enum mqi_err dead; /* not OK: could not be opened again */
 	bool in_get;

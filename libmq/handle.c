@@ -111,10 +111,26 @@ take_open_ok(struct mqcall *call, const struct mqframe *f)
 }
 
 static void
+encode_open_select(const mqi_queue *q, struct mqbuf *out, uint32_t id)
+{
+	struct mqlocal_open_select v = {.options = q->open.options};
+
+	memcpy(v.object, q->open.object, sizeof(v.object));
+	memcpy(v.qmgr, q->open.qmgr, sizeof(v.qmgr));
+	memcpy(v.user, q->open.user, sizeof(v.user));
+	(void)snprintf(v.selector, sizeof(v.selector), "%s", q->selector);
+	mqlocal_encode_open_select(out, id, &v);
+}
+
+static void
 encode_open(const mqi_queue *q, struct mqbuf *out, uint32_t id)
 {
 	struct mqlocal_open v = {.options = q->open.options};
 
+	if (q->selector != NULL) {
+		encode_open_select(q, out, id);
+		return;
+	}
 	if (q->open.user[0] != '\0') {
 		mqlocal_encode_open_as(out, id, &q->open);
 		return;
@@ -122,6 +138,23 @@ encode_open(const mqi_queue *q, struct mqbuf *out, uint32_t id)
 	memcpy(v.object, q->open.object, sizeof(v.object));
 	memcpy(v.qmgr, q->open.qmgr, sizeof(v.qmgr));
 	mqlocal_encode_open(out, id, &v);
+}
+
+static bool
+queue_can_open(const mqi_queue *q, char *ret_text)
+{
+	uint64_t features = q->conn->info.features;
+	const char *what = NULL;
+
+	if (q->open.user[0] != '\0' &&
+	    (features & MQLOCAL_FEATURE_OPEN_AS) == 0)
+		what = "alternate users";
+	if (q->selector != NULL && (features & MQLOCAL_FEATURE_SELECT) == 0)
+		what = "selectors";
+	if (what != NULL)
+		(void)snprintf(ret_text, MQLIB_TEXT_LEN,
+		    "the queue manager does not know %s", what);
+	return what == NULL;
 }
 
 enum mqi_err
@@ -133,12 +166,8 @@ mqqueue_open_again(mqi_queue *q, char *ret_text)
 	enum mqi_err err;
 	size_t mark;
 
-	if (q->open.user[0] != '\0' &&
-	    (c->info.features & MQLOCAL_FEATURE_OPEN_AS) == 0) {
-		(void)snprintf(ret_text, MQLIB_TEXT_LEN,
-		    "the queue manager does not know alternate users");
+	if (!queue_can_open(q, ret_text))
 		return MQI_E_FUNCTION_NOT_SUPPORTED;
-	}
 	err = mqcall_begin(c, &call, MQREQ_READS, MQLOCAL_OPEN_OK);
 	if (err != MQI_OK)
 		return err;
@@ -157,12 +186,19 @@ mqqueue_open_again(mqi_queue *q, char *ret_text)
 }
 
 static mqi_queue *
-queue_new(mqi_conn *c)
+queue_new(mqi_conn *c, const char *selector)
 {
 	mqi_queue *q = calloc(1, sizeof(*q));
 
 	if (q == NULL)
 		return NULL;
+	if (selector != NULL) {
+		q->selector = strdup(selector);
+		if (q->selector == NULL) {
+			free(q);
+			return NULL;
+		}
+	}
 	q->conn = c;
 	q->event_fd = -1;
 	TAILQ_INIT(&q->arrived);
@@ -188,7 +224,23 @@ mqqueue_free(mqi_queue *q)
 	if (q->event_fd >= 0)
 		(void)close(q->event_fd);
 	free(q->async_text);
+	free(q->selector);
 	free(q);
+}
+
+/* What it says is the queue manager's to judge. */
+static enum mqi_err
+check_selector(const struct mqi_open_opts *opts)
+{
+	if (opts->selector == NULL)
+		return MQI_OK;
+	if (strlen(opts->selector) > MQI_SELECTOR_LEN)
+		return MQI_E_SELECTION_STRING_ERROR;
+	return (opts->options & ~(uint32_t)(MQI_OO_OUTPUT | MQI_OO_INQUIRE |
+					    MQI_OO_ALTERNATE_USER_AUTHORITY)) !=
+		       0
+		   ? MQI_OK
+		   : MQI_E_OPTIONS;
 }
 
 static enum mqi_err
@@ -217,7 +269,7 @@ check_names(const char *object, const char *object_qmgr,
 	    (opts->alternate_user[0] == '\0' ||
 		strlen(opts->alternate_user) > MQI_USER_LEN))
 		return MQI_E_INVAL;
-	return MQI_OK;
+	return check_selector(opts);
 }
 
 enum mqi_err
@@ -245,7 +297,7 @@ mqi_open_with(mqi_conn *conn, const char *object, const char *object_qmgr,
 	err = mqconn_enter(conn);
 	if (err != MQI_OK)
 		return err;
-	q = queue_new(conn);
+	q = queue_new(conn, opts->selector);
 	if (q == NULL)
 		return mqconn_leave(conn, MQI_E_NO_MEMORY, NULL);
 	LIST_INSERT_HEAD(&conn->queues, q, link);

@@ -170,23 +170,32 @@ const char *mqi_qmgr_name(const mqi_conn *conn);
 MQI_CHECK enum mqi_err mqi_open(mqi_conn *conn, const char *object,
     const char *object_qmgr, uint32_t options, mqi_queue **ret_queue);
 
-#define MQI_USER_LEN 64 /* bytes of a user's name, at most */
+#define MQI_USER_LEN 64         /* bytes of a user's name, at most */
+#define MQI_SELECTOR_LEN 10240u /* bytes of a selector, at most */
 
 struct mqi_open_opts {
 	uint32_t options; /* MQI_OO_ values */
 	/* for MQI_OO_ALTERNATE_USER_AUTHORITY, else NULL: whose rights count
 	 * instead of one's own, and whose name messages carry; 1 to 64 bytes */
 	const char *alternate_user;
+	/* with input or browse: a condition (docs/selectors.md) that messages
+	 * must fit to be seen by this handle; at most MQI_SELECTOR_LEN bytes.
+	 * NULL: all are seen */
+	const char *selector;
 };
 
 /* Opens a queue with all that can be said about it: mqi_open() with more.
+ * Gets, browses, read-ahead, notification and descriptors of a handle with a
+ * selector are about the messages that fit.
  * Errors: as mqi_open(): UNKNOWN_OBJECT, UNKNOWN_OBJECT_Q_MGR,
  * UNKNOWN_REMOTE_Q_MGR, UNKNOWN_ALIAS_TARGET, ALIAS_TARGET, UNKNOWN_XMIT_Q,
  * UNKNOWN_DEF_XMIT_Q, XMIT_Q_TYPE, XMIT_Q_USAGE, DEF_XMIT_Q_TYPE,
  * DEF_XMIT_Q_USAGE, REMOTE_Q_NAME, OBJECT_IN_USE, OBJECT_NAME,
  * OBJECT_Q_MGR_NAME, NOT_AUTHORIZED (also without the right to act as another
- * user), OPTIONS, OPTION_NOT_VALID_FOR_TYPE; FUNCTION_NOT_SUPPORTED (an older
- * queue manager and an alternate user).
+ * user), OPTIONS, OPTION_NOT_VALID_FOR_TYPE; SELECTOR_SYNTAX_ERROR,
+ * SELECTION_STRING_ERROR, SELECTOR_LIMIT (mqi_last_error() says where and
+ * what); FUNCTION_NOT_SUPPORTED (an older queue manager and an alternate user
+ * or a selector).
  * Ownership: *ret_queue is the caller's until mqi_close() or the connection's
  * end.  Blocks for one round trip.  Thread-safe. */
 MQI_CHECK enum mqi_err mqi_open_with(mqi_conn *conn, const char *object,

@@ -178,6 +178,72 @@ test_alternate_user_is_asked_for_again_after_a_loss(void **state)
 	fake_stop(&f);
 }
 
+/* Each connection: an OPEN_SELECT, answered. */
+static void
+script_open_select(struct fake *f)
+{
+	struct mqlocal_open_select v;
+	struct mqframe fr;
+
+	f->features = MQLOCAL_FEATURE_SELECT;
+	fake_hello(f);
+	fr = fake_expect(f, MQLOCAL_OPEN_SELECT);
+	assert_int_equal(mqlocal_decode_open_select(&fr, &v), MQI_OK);
+	assert_string_equal(v.object, "Q");
+	assert_string_equal(v.qmgr, "QM");
+	assert_string_equal(v.user, "");
+	assert_string_equal(v.selector, "a = 5");
+	assert_int_equal(v.options, MQI_OO_BROWSE);
+	fake_open_ok(f, fr.id, 1);
+	fake_send(f);
+	if (f->n_connections > 1)
+		fake_until_end(f);
+}
+
+static void
+test_a_selector_is_given_again_after_a_loss(void **state)
+{
+	const struct mqi_open_opts opts = {
+	    .options = MQI_OO_BROWSE, .selector = "a = 5"};
+	mqi_queue *q = NULL;
+	struct fake f;
+	mqi_conn *c;
+
+	(void)state;
+	fake_start(&f, script_open_select, NULL);
+	c = fake_connect(&f, 0);
+	assert_int_equal(mqi_open_with(c, "Q", "QM", &opts, &q), MQI_OK);
+	while (mqi_dispatch(c) == MQI_OK)
+		; /* until the loss is seen */
+	assert_int_equal(mqi_reconnect(c, 0), MQI_OK);
+	assert_int_equal(mqi_close(q), MQI_OK);
+	assert_int_equal(mqi_disconnect(c), MQI_OK);
+	assert_int_equal(f.n_connections, 2);
+	fake_stop(&f);
+}
+
+static void
+test_a_selector_needs_a_queue_manager_that_knows(void **state)
+{
+	struct mqi_open_opts opts = {
+	    .options = MQI_OO_BROWSE, .selector = "a = 5"};
+	mqi_queue *q = NULL;
+	struct fake f;
+	mqi_conn *c;
+
+	(void)state;
+	fake_start(&f, script_hello, NULL);
+	c = fake_connect(&f, 0);
+	assert_int_equal(mqi_open_with(c, "Q", NULL, &opts, &q),
+	    MQI_E_FUNCTION_NOT_SUPPORTED);
+	assert_non_null(strstr(mqi_last_error(c), "selectors"));
+	opts.options = MQI_OO_OUTPUT;
+	assert_int_equal(mqi_open_with(c, "Q", NULL, &opts, &q), MQI_E_OPTIONS);
+	assert_null(q);
+	assert_int_equal(mqi_disconnect(c), MQI_OK);
+	fake_stop(&f);
+}
+
 static void
 test_alternate_user_needs_its_option_and_a_queue_manager_that_knows(
     void **state)
@@ -532,6 +598,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(
 		test_alternate_user_is_asked_for_again_after_a_loss),
+	    cmocka_unit_test(test_a_selector_is_given_again_after_a_loss),
+	    cmocka_unit_test(test_a_selector_needs_a_queue_manager_that_knows),
 	    cmocka_unit_test(
 		test_alternate_user_needs_its_option_and_a_queue_manager_that_knows),
 	    cmocka_unit_test(test_connect_says_the_name_of_the_queue_manager),
