@@ -41,6 +41,7 @@ struct options {
 	enum format format;
 	const char *to_dir;
 	bool quiet;
+	const char *selector; /* or NULL */
 	bool by_correl;
 	uint8_t correl_id[MQI_ID_LEN];
 };
@@ -320,6 +321,9 @@ help(void)
 	    "      --browse       look, and leave them on the queue\n"
 	    "      --unit [N]     N messages per unit of work (100)\n"
 	    "      --correl-id ID only messages with this correlation id\n"
+	    "      --selector COND only messages that fit a condition of "
+	    "SQL-92:\n"
+	    "                     \"JMSPriority > 4 AND colour = 'red'\"\n"
 	    "      --format text|hex|json\n"
 	    "      --to-dir DIR   make each message a file below DIR\n"
 	    "      --root DIR     where queue managers are\n"
@@ -336,6 +340,7 @@ enum {
 	OPT_BROWSE,
 	OPT_UNIT,
 	OPT_CORREL,
+	OPT_SELECTOR,
 	OPT_FORMAT,
 	OPT_TO_DIR,
 };
@@ -348,6 +353,7 @@ static const struct option long_options[] = {
     {"browse", no_argument, NULL, OPT_BROWSE},
     {"unit", optional_argument, NULL, OPT_UNIT},
     {"correl-id", required_argument, NULL, OPT_CORREL},
+    {"selector", required_argument, NULL, OPT_SELECTOR},
     {"format", required_argument, NULL, OPT_FORMAT},
     {"to-dir", required_argument, NULL, OPT_TO_DIR},
     {"quiet", no_argument, NULL, 'q'},
@@ -410,6 +416,9 @@ set_option(struct options *o, int opt, int argc, char **argv)
 			return mqtool_usage("--correl-id is 48 hexadecimal "
 					    "digits, or at most 24 bytes");
 		break;
+	case OPT_SELECTOR:
+		o->selector = optarg;
+		break;
 	case OPT_FORMAT:
 		return set_format(o, optarg);
 	case OPT_TO_DIR:
@@ -455,10 +464,12 @@ parse(struct options *o, int argc, char **argv)
 static enum mqtool_status
 open_and_get(struct run *r)
 {
+	const struct mqi_open_opts opts = {
+	    .options = r->o->browse ? MQI_OO_BROWSE : MQI_OO_INPUT_AS_Q_DEF,
+	    .selector = r->o->selector};
 	enum mqi_err err;
 
-	err = mqi_open(r->conn, r->o->queue, NULL,
-	    r->o->browse ? MQI_OO_BROWSE : MQI_OO_INPUT_AS_Q_DEF, &r->queue);
+	err = mqi_open_with(r->conn, r->o->queue, NULL, &opts, &r->queue);
 	if (err != MQI_OK)
 		return mqtool_failed(r->conn, err, r->o->queue);
 	return get_all(r);
