@@ -83,8 +83,8 @@ pick(unsigned n)
 
 static const char *const words[] = {"", "a", "ab", "b", "aab", "it's", "a%b",
     "_", "\xc3\xa4",
-    "a\xc3\xa4"
-    "b",
+    ("a\xc3\xa4"
+     "b"),
     "MQSTR", "bab"};
 
 static struct val
