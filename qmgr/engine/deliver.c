@@ -50,7 +50,7 @@ body_let_go(struct engine *e, struct body *b)
 	MQ_PRE(b->readers > 0);
 	if (--b->readers > 0)
 		return;
-	if (b->removed) {
+	for (; b->removed > 0; b->removed--) {
 		record_encode_release(batch_room(e, 128), 0, &v);
 		(void)batch_appended(e);
 	}
@@ -65,7 +65,7 @@ body_is_kept(struct engine *e, uint64_t body_id)
 
 	HASH_FIND(hh, e->bodies, &body_id, sizeof(body_id), b);
 	if (b != NULL)
-		b->removed = true;
+		b->removed++;
 	return b != NULL;
 }
 
@@ -267,7 +267,7 @@ deliver_set_aside(struct delivery *d)
 
 	if (d->removed) {
 		x = put_back(d->q, d->place, &d->m, true);
-		d->body->removed = false;
+		d->body->removed--;
 		d->removed = false;
 	} else if (x == NULL) {
 		x = queue_entry_at(d->q, d->place);
@@ -611,7 +611,7 @@ deliver_abort(struct delivery *d)
 		d->m.head = NULL;
 		x = put_back(q, d->place, &m, d->from_store);
 		if (d->body != NULL)
-			d->body->removed = false;
+			d->body->removed--;
 	} else if (d->kind == DELIVERY_GET && d->x != NULL) {
 		x = d->x;
 		entry_unlock(x);

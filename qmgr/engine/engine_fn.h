@@ -176,6 +176,10 @@ bool body_is_kept(struct engine *e, uint64_t body_id);
  * offered yet.  Takes *m.  *ret_pos: what its put reveals. */
 struct entry *put_visible(struct queue *q, uint8_t rank, struct msg *m,
     uint32_t unit, uint64_t *ret_pos);
+/* The same on n queues: one record; sets their places.  Returns the position.
+ */
+uint64_t put_everywhere(struct engine *e, struct fanout_to *to, uint32_t n,
+    struct msg *m, uint32_t unit);
 /* A message that was removed, its body kept, comes to the end of a queue.
  * Takes *m.  The entry is not offered yet. */
 struct entry *put_moved(struct queue *q, uint8_t rank, struct msg *m);
@@ -210,6 +214,9 @@ void unit_abandon(struct engine_session *s, uint32_t id);
 /* A get waits in it, or does so no more. */
 void unit_count_getter(struct engine_session *s, uint32_t id, bool more);
 void unit_add_put(struct unit *u, struct queue *q, uint8_t rank, struct msg *m);
+/* One message on n queues. */
+void unit_add_puts(
+    struct unit *u, const struct fanout_to *to, uint32_t n, struct msg *m);
 /* Its puts vanish and its gets return; it stays, dead. */
 void unit_back_out(struct engine_session *s, struct unit *u);
 /* Backs out and frees. */

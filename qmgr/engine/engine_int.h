@@ -249,7 +249,9 @@ struct body {
 	UT_hash_handle hh; /* engine.bodies, by id */
 	uint64_t id;
 	uint32_t readers;
-	bool removed; /* RELEASE it when the last reader is done */
+	/* Places that it was taken from meanwhile: RELEASE it so often when
+	 * the last reader is done. */
+	uint32_t removed;
 };
 
 /* ---- sessions ---- */
@@ -437,11 +439,18 @@ struct handle {
 	uint64_t stream_pos;  /* of the last such removal */
 };
 
+/* Where a message goes, and, once it is put, its place there (fanout.h). */
+struct fanout_to {
+	struct queue *q;
+	uint8_t rank;
+	struct place place;
+};
+
 struct unit_put {
 	TAILQ_ENTRY(unit_put) link;
-	struct queue *q;
-	struct entry *x; /* at commit */
-	uint8_t rank;
+	struct fanout_to *to; /* &one, or allocated */
+	uint32_t n_to;
+	struct fanout_to one;
 	struct msg m;
 };
 
@@ -458,6 +467,7 @@ struct unit {
 	struct unit_put_list puts;
 	struct entry_list_head gets;
 	uint32_t n_msgs;
+	uint32_t n_places; /* of its puts, further ones than one of each */
 	uint32_t n_incoming;
 	uint32_t n_getters; /* gets that wait in it */
 	uint64_t bytes;     /* bodies kept in memory */
@@ -637,6 +647,7 @@ struct stamp_result {
 };
 
 #include "qmgr/engine/engine_fn.h"
+#include "qmgr/engine/fanout.h"
 #include "qmgr/engine/report.h"
 #include "qmgr/engine/stream.h"
 

@@ -28,20 +28,19 @@
 /* ---- records and entries ---- */
 
 static void
-put_encode(struct queue *q, struct place place, struct msg *m, uint32_t unit)
+put_encode(struct engine *e, struct msg *m, const struct record_key *keys,
+    uint32_t n, uint32_t unit)
 {
-	struct engine *e = q->e;
-	struct record_key key = place_key(q, place);
 	struct record_put v = {
 	    .body_id = m->body_id,
 	    .backout_count = m->backout_count,
 	    .body_crc = m->body_crc,
 	    .body_len = m->body_len,
-	    .n_places = 1,
-	    .places = &key,
+	    .n_places = n,
+	    .places = keys,
 	    .desc_len = m->desc_len,
 	};
-	size_t room = PUT_RECORD_ROOM;
+	size_t room = PUT_RECORD_ROOM + (size_t)n * FANOUT_PLACE_ROOM;
 
 	memcpy(v.msg_id, m->msg_id, MQI_ID_LEN);
 	memcpy(v.correl_id, m->correl_id, MQI_ID_LEN);
@@ -73,6 +72,18 @@ put_entry(struct queue *q, struct place place, struct msg *m, uint64_t pos)
 	return x;
 }
 
+static struct entry *
+put_arrive(struct queue *q, struct place place, struct msg *m, uint64_t pos)
+{
+	struct entry *x;
+
+	q->last_put_ms = q->e->wall_us / 1000;
+	x = put_entry(q, place, m, pos);
+	if (q->trigger != NULL)
+		trigger_arrived(x);
+	return x;
+}
+
 bool
 put_would_spill(const struct engine *e, uint64_t memory)
 {
@@ -85,29 +96,57 @@ put_visible(struct queue *q, uint8_t rank, struct msg *m, uint32_t unit,
 {
 	struct engine *e = q->e;
 	struct place place = {rank, ++q->last_seq};
-	struct entry *x;
+	struct record_key key = place_key(q, place);
 	uint64_t pos = 0;
 
 	m->in_store =
 	    m->persistent || m->staged || put_would_spill(e, msg_memory(m));
 	if (m->in_store) {
-		put_encode(q, place, m, unit);
+		put_encode(e, m, &key, 1, unit);
 		if (m->persistent)
 			pos = m->body_pos;
 	}
-	q->last_put_ms = e->wall_us / 1000;
 	*ret_pos = pos;
-	x = put_entry(q, place, m, pos);
-	if (q->trigger != NULL)
-		trigger_arrived(x);
-	return x;
+	return put_arrive(q, place, m, pos);
+}
+
+uint64_t
+put_everywhere(struct engine *e, struct fanout_to *to, uint32_t n,
+    struct msg *m, uint32_t unit)
+{
+	struct record_key *keys = mqmem_array(n, sizeof(*keys));
+	uint64_t pos = 0;
+
+	m->in_store =
+	    m->persistent || m->staged || put_would_spill(e, n * msg_memory(m));
+	for (uint32_t i = 0; i < n; i++) {
+		to[i].place = (struct place){to[i].rank, ++to[i].q->last_seq};
+		keys[i] = place_key(to[i].q, to[i].place);
+	}
+	if (m->in_store)
+		put_encode(e, m, keys, n, unit);
+	free(keys);
+	if (m->persistent)
+		pos = m->body_pos;
+	for (uint32_t i = 0; i < n; i++) {
+		struct msg one = *m;
+
+		if (one.data != NULL)
+			(void)mqref_ref(one.data);
+		if (one.head != NULL)
+			(void)mqref_ref(one.head);
+		(void)put_arrive(to[i].q, to[i].place, &one, pos);
+	}
+	msg_fini(m);
+	return pos;
 }
 
 struct entry *
 put_back(struct queue *q, struct place place, struct msg *m, bool kept)
 {
 	struct engine *e = q->e;
-	struct record_restore v = {.key = place_key(q, place)};
+	struct record_key key = place_key(q, place);
+	struct record_restore v = {.key = key};
 	uint64_t pos = 0;
 
 	queue_make_way(q, place);
@@ -125,7 +164,7 @@ put_back(struct queue *q, struct place place, struct msg *m, bool kept)
 	} else if (m->in_store) {
 		m->body_id = engine_next_number(e);
 		m->staged = false;
-		put_encode(q, place, m, 0);
+		put_encode(e, m, &key, 1, 0);
 		pos = m->body_pos;
 	}
 	return put_entry(q, place, m, m->persistent ? pos : 0);
@@ -153,7 +192,6 @@ put_moved(struct queue *q, uint8_t rank, struct msg *m)
 	struct place place = {rank, ++q->last_seq};
 	struct record_restore v = {.key = place_key(q, place)};
 	struct engine *e = q->e;
-	struct entry *x;
 	uint64_t pos = 0;
 
 	if (m->in_store) {
@@ -162,14 +200,10 @@ put_moved(struct queue *q, uint8_t rank, struct msg *m)
 		record_encode_restore(batch_room(e, 128), 0, &v);
 		pos = batch_appended(e);
 	}
-	q->last_put_ms = e->wall_us / 1000;
 	m->rated = MSG_UNRATED;
 	if (q->trigger != NULL)
 		m->priority = put_priority(q, rank, m);
-	x = put_entry(q, place, m, m->persistent ? pos : 0);
-	if (q->trigger != NULL)
-		trigger_arrived(x);
-	return x;
+	return put_arrive(q, place, m, m->persistent ? pos : 0);
 }
 
 static void

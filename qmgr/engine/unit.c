@@ -114,17 +114,29 @@ unit_count_getter(struct engine_session *s, uint32_t id, bool more)
 		u->n_getters += more ? 1 : UINT32_MAX;
 }
 
+static void
+unit_count_places(struct unit *u, const struct fanout_to *to, uint32_t n)
+{
+	u->n_places += n - 1;
+	u->records += (uint64_t)(n - 1) * FANOUT_PLACE_ROOM;
+	for (uint32_t i = 0; i < n; i++) {
+		to[i].q->uncommitted_puts++;
+		if (to[i].q->trigger == NULL)
+			continue;
+		u->triggers = true;
+		u->records += trigger_room(to[i].q);
+	}
+}
+
 void
-unit_add_put(struct unit *u, struct queue *q, uint8_t rank, struct msg *m)
+unit_add_puts(
+    struct unit *u, const struct fanout_to *to, uint32_t n, struct msg *m)
 {
 	struct unit_put *p = mqmem_alloc(sizeof(*p));
 
 	u->records += UNIT_PUT_ROOM;
 	u->n_msgs++;
-	if (q->trigger != NULL) {
-		u->triggers = true;
-		u->records += trigger_room(q);
-	}
+	unit_count_places(u, to, n);
 	if (!m->staged) {
 		size_t len = m->data->len;
 
@@ -137,12 +149,34 @@ unit_add_put(struct unit *u, struct queue *q, uint8_t rank, struct msg *m)
 			u->records += len;
 		}
 	}
-	p->q = q;
-	p->rank = rank;
+	p->to = &p->one;
+	if (n > 1)
+		p->to = mqmem_array(n, sizeof(*p->to));
+	memcpy(p->to, to, n * sizeof(*to));
+	p->n_to = n;
 	p->m = *m;
 	memset(m, 0, sizeof(*m));
-	q->uncommitted_puts++;
 	TAILQ_INSERT_TAIL(&u->puts, p, link);
+}
+
+void
+unit_add_put(struct unit *u, struct queue *q, uint8_t rank, struct msg *m)
+{
+	const struct fanout_to to = {.q = q, .rank = rank};
+
+	unit_add_puts(u, &to, 1, m);
+}
+
+/* It is not the unit's any more; its message is the caller's. */
+static void
+unit_drop_put(struct unit *u, struct unit_put *p)
+{
+	for (uint32_t i = 0; i < p->n_to; i++)
+		p->to[i].q->uncommitted_puts--;
+	TAILQ_REMOVE(&u->puts, p, link);
+	if (p->to != &p->one)
+		free(p->to);
+	free(p);
 }
 
 void
@@ -213,6 +247,36 @@ unit_needs_records(const struct unit *u)
 	return false;
 }
 
+/* That it is there reveals that the unit was committed. */
+static void
+unit_reveal(struct entry *x, uint64_t pos, struct unit_offer *ret)
+{
+	x->pos = pos;
+	if (x->q->pos < pos)
+		x->q->pos = pos;
+	ret->q = x->q;
+	ret->place = x->place;
+}
+
+static size_t
+unit_commit_put(struct unit *u, struct unit_put *p, uint32_t number,
+    uint64_t pos, struct unit_offer *offers)
+{
+	uint64_t put_pos;
+
+	if (p->n_to == 1) {
+		unit_reveal(
+		    put_visible(p->one.q, p->one.rank, &p->m, number, &put_pos),
+		    pos, offers);
+		return 1;
+	}
+	(void)put_everywhere(u->e, p->to, p->n_to, &p->m, number);
+	for (uint32_t i = 0; i < p->n_to; i++)
+		unit_reveal(queue_entry_at(p->to[i].q, p->to[i].place), pos,
+		    &offers[i]);
+	return p->n_to;
+}
+
 static size_t
 unit_commit_puts(
     struct unit *u, uint32_t number, uint64_t pos, struct unit_offer *offers)
@@ -221,19 +285,8 @@ unit_commit_puts(
 	size_t n = 0;
 
 	while ((p = TAILQ_FIRST(&u->puts)) != NULL) {
-		uint64_t put_pos;
-		struct entry *x =
-		    put_visible(p->q, p->rank, &p->m, number, &put_pos);
-
-		/* that it is there reveals that the unit was committed */
-		x->pos = pos;
-		if (p->q->pos < pos)
-			p->q->pos = pos;
-		offers[n].q = p->q;
-		offers[n++].place = x->place;
-		p->q->uncommitted_puts--;
-		TAILQ_REMOVE(&u->puts, p, link);
-		free(p);
+		n += unit_commit_put(u, p, number, pos, &offers[n]);
+		unit_drop_put(u, p);
 	}
 	return n;
 }
@@ -244,7 +297,8 @@ unit_commit(struct engine_session *s, struct unit *u)
 	struct engine *e = s->e;
 	bool records = unit_needs_records(u);
 	uint32_t number = records ? u->number : 0;
-	struct unit_offer *offers = mqmem_array(u->n_msgs + 1, sizeof(*offers));
+	struct unit_offer *offers =
+	    mqmem_array(u->n_msgs + u->n_places + 1, sizeof(*offers));
 	uint64_t pos = 0;
 	struct entry *x;
 	size_t n;
@@ -329,10 +383,8 @@ unit_drop_puts(struct unit *u)
 	struct unit_put *p;
 
 	while ((p = TAILQ_FIRST(&u->puts)) != NULL) {
-		TAILQ_REMOVE(&u->puts, p, link);
-		p->q->uncommitted_puts--;
 		msg_fini(&p->m);
-		free(p);
+		unit_drop_put(u, p);
 	}
 }
 
