@@ -14,8 +14,8 @@
 static const char help[] =
     "Usage: mqadmin attributes [TYPE] [--markdown]\n\n"
     "Shows the attributes of objects of TYPE (QMGR, QLOCAL, QALIAS, QREMOTE,\n"
-    "QMODEL, CHANNEL, LISTENER, AUTHREC, CHLAUTH, NAMELIST, PROCESS,\n"
-    "SERVICE), or of all: values, default, meaning.\n";
+    "QMODEL, CHANNEL, LISTENER, AUTHREC, CHLAUTH, NAMELIST, PROCESS, SERVICE,\n"
+    "TOPIC, SUB), or of all: values, default, meaning.\n";
 
 static void
 allowed(const struct mqattr_def *d, char *ret, size_t len)

@@ -74,6 +74,8 @@ static const struct word nouns[] = {
     {"PROCESS", "PRO", MQCTL_PROCESS},
     {"SERVICE", NULL, MQCTL_SERVICE},
     {"SVSTATUS", NULL, MQCTL_SVSTATUS},
+    {"TOPIC", NULL, MQCTL_TOPIC},
+    {"SUB", NULL, MQCTL_SUB},
 };
 
 /* What may stand in a pair of parentheses. */

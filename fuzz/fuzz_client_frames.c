@@ -62,7 +62,10 @@ check_passed(const struct mqbuf *out)
 				     &f, &used) == MQFRAME_OK) {
 		MQ_INVARIANT(
 		    (f.type >= MQLOCAL_OPEN && f.type <= MQLOCAL_PING) ||
-		    f.type == MQLOCAL_OPEN_AS || f.type == MQLOCAL_OPEN_SELECT);
+		    f.type == MQLOCAL_OPEN_AS ||
+		    f.type == MQLOCAL_OPEN_SELECT ||
+		    (f.type >= MQLOCAL_OPEN_TOPIC &&
+			f.type <= MQLOCAL_UNSUBSCRIBE));
 		MQ_INVARIANT(f.type != MQLOCAL_PUT ||
 			     (f.flags & MQLOCAL_PUT_PASS_CONTEXT) == 0);
 		pos += used;

@@ -215,7 +215,8 @@ struct mqi_queue {
 	uint32_t handle;
 	/* user "": opened as the connection's own */
 	struct mqlocal_open_as open;
-	char *selector; /* or NULL */
+	char *selector;        /* or NULL */
+	struct mqtopic *topic; /* of a topic or subscription, or NULL */
 	struct mqlocal_open_ok info;
 	enum mqi_err dead; /* not OK: could not be opened again */
 	bool in_get;
@@ -408,6 +409,10 @@ void mqqueue_link(mqi_queue *q); /* by its handle number */
 MQ_MUST_CHECK enum mqi_err mqqueue_open_again(mqi_queue *q, char *ret_text);
 void mqqueue_unlink(mqi_queue *q);
 void mqqueue_free(mqi_queue *q);
+/* In its connection's list, not open; NULL: no memory. */
+mqi_queue *mqqueue_new(mqi_conn *c);
+/* Closes and frees it; its subscription ends, too. */
+enum mqi_err mqqueue_end(mqi_queue *q, bool unsubscribe);
 
 /* ---- put.c, async.c ---- */
 

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "libmq/conn.h"
+#include "libmq/topic.h"
 
 static struct mqi_queue_list *
 new_buckets(uint32_t n)
@@ -127,6 +128,10 @@ encode_open(const mqi_queue *q, struct mqbuf *out, uint32_t id)
 {
 	struct mqlocal_open v = {.options = q->open.options};
 
+	if (q->topic != NULL) {
+		mqtopic_encode(q->topic, out, id);
+		return;
+	}
 	if (q->selector != NULL) {
 		encode_open_select(q, out, id);
 		return;
@@ -151,6 +156,8 @@ queue_can_open(const mqi_queue *q, char *ret_text)
 		what = "alternate users";
 	if (q->selector != NULL && (features & MQLOCAL_FEATURE_SELECT) == 0)
 		what = "selectors";
+	if (q->topic != NULL && (features & MQLOCAL_FEATURE_PUBSUB) == 0)
+		what = "publish and subscribe";
 	if (what != NULL)
 		(void)snprintf(ret_text, MQLIB_TEXT_LEN,
 		    "the queue manager does not know %s", what);
@@ -180,28 +187,24 @@ mqqueue_open_again(mqi_queue *q, char *ret_text)
 		q->info = info;
 		q->handle = info.handle;
 		mqqueue_link(q);
+		if (q->topic != NULL)
+			mqtopic_opened(q->topic);
 	}
 	(void)snprintf(ret_text, MQLIB_TEXT_LEN, "%s", call.text);
 	return err;
 }
 
-static mqi_queue *
-queue_new(mqi_conn *c, const char *selector)
+mqi_queue *
+mqqueue_new(mqi_conn *c)
 {
 	mqi_queue *q = calloc(1, sizeof(*q));
 
 	if (q == NULL)
 		return NULL;
-	if (selector != NULL) {
-		q->selector = strdup(selector);
-		if (q->selector == NULL) {
-			free(q);
-			return NULL;
-		}
-	}
 	q->conn = c;
 	q->event_fd = -1;
 	TAILQ_INIT(&q->arrived);
+	LIST_INSERT_HEAD(&c->queues, q, link);
 	return q;
 }
 
@@ -225,6 +228,7 @@ mqqueue_free(mqi_queue *q)
 		(void)close(q->event_fd);
 	free(q->async_text);
 	free(q->selector);
+	free(q->topic);
 	free(q);
 }
 
@@ -297,10 +301,16 @@ mqi_open_with(mqi_conn *conn, const char *object, const char *object_qmgr,
 	err = mqconn_enter(conn);
 	if (err != MQI_OK)
 		return err;
-	q = queue_new(conn, opts->selector);
+	q = mqqueue_new(conn);
+	if (q != NULL && opts->selector != NULL) {
+		q->selector = strdup(opts->selector);
+		if (q->selector == NULL) {
+			mqqueue_free(q);
+			q = NULL;
+		}
+	}
 	if (q == NULL)
 		return mqconn_leave(conn, MQI_E_NO_MEMORY, NULL);
-	LIST_INSERT_HEAD(&conn->queues, q, link);
 	q->open.options = opts->options;
 	if (opts->alternate_user != NULL)
 		(void)snprintf(q->open.user, sizeof(q->open.user), "%s",
@@ -323,9 +333,10 @@ nothing_pending(const void *arg)
 }
 
 static enum mqi_err
-send_close(mqi_queue *q, char *ret_text)
+send_close(mqi_queue *q, bool unsubscribe, char *ret_text)
 {
 	mqi_conn *c = q->conn;
+	struct mqlocal_unsubscribe end = {.handle = q->handle};
 	struct mqlocal_close v = {.handle = q->handle};
 	struct mqcall call;
 	enum mqi_err err;
@@ -335,7 +346,10 @@ send_close(mqi_queue *q, char *ret_text)
 	if (err != MQI_OK)
 		return err;
 	mark = c->out.next.len;
-	mqlocal_encode_close(&c->out.next, call.req.id, &v);
+	if (unsubscribe)
+		mqlocal_encode_unsubscribe(&c->out.next, call.req.id, &end);
+	else
+		mqlocal_encode_close(&c->out.next, call.req.id, &v);
 	err = mqcall_end(c, &call, mark);
 	(void)snprintf(ret_text, MQLIB_TEXT_LEN, "%s", call.text);
 	return err;
@@ -343,6 +357,12 @@ send_close(mqi_queue *q, char *ret_text)
 
 enum mqi_err
 mqi_close(mqi_queue *queue)
+{
+	return mqqueue_end(queue, false);
+}
+
+enum mqi_err
+mqqueue_end(mqi_queue *queue, bool unsubscribe)
 {
 	char text[MQLIB_TEXT_LEN] = "", close_text[MQLIB_TEXT_LEN] = "";
 	enum mqi_err err, async_err;
@@ -370,7 +390,7 @@ mqi_close(mqi_queue *queue)
 	else if (queue->dead != MQI_OK || queue->handle == 0)
 		err = queue->dead;
 	else
-		err = send_close(queue, close_text);
+		err = send_close(queue, unsubscribe, close_text);
 	mqqueue_free(queue);
 	if (async_err != MQI_OK)
 		return mqconn_leave(c, async_err, text);

@@ -30,6 +30,7 @@ enum rule {
 	RULE_PUT,
 	RULE_GET,
 	RULE_CLOSE,
+	RULE_UNSUBSCRIBE,
 	RULE_CONSUME,
 	RULE_WATCH,
 	RULE_POSITION_OPEN,
@@ -44,6 +45,8 @@ rule_of(enum mqlocal_type type)
 	case MQLOCAL_OPEN:
 	case MQLOCAL_OPEN_AS: /* the user must have the right */
 	case MQLOCAL_OPEN_SELECT:
+	case MQLOCAL_OPEN_TOPIC:
+	case MQLOCAL_SUBSCRIBE:
 	case MQLOCAL_PIECE:
 	case MQLOCAL_CANCEL_GET:
 	case MQLOCAL_COMMIT:
@@ -56,6 +59,8 @@ rule_of(enum mqlocal_type type)
 		return RULE_GET;
 	case MQLOCAL_CLOSE:
 		return RULE_CLOSE;
+	case MQLOCAL_UNSUBSCRIBE:
+		return RULE_UNSUBSCRIBE;
 	case MQLOCAL_CONSUME:
 		return RULE_CONSUME;
 	case MQLOCAL_WATCH:
@@ -136,6 +141,7 @@ note_wait(struct client_flow *w, const struct mqframe *f, enum rule rule)
 	struct mqlocal_consume consume;
 	struct mqlocal_watch watch;
 	struct mqlocal_close close;
+	struct mqlocal_unsubscribe end;
 	uint32_t handle;
 	bool on = false;
 
@@ -147,6 +153,11 @@ note_wait(struct client_flow *w, const struct mqframe *f, enum rule rule)
 		if (mqlocal_decode_close(f, &close) != MQI_OK)
 			return false;
 		handle = close.handle;
+		break;
+	case RULE_UNSUBSCRIBE:
+		if (mqlocal_decode_unsubscribe(f, &end) != MQI_OK)
+			return false;
+		handle = end.handle;
 		break;
 	case RULE_CONSUME:
 		if (mqlocal_decode_consume(f, &consume) != MQI_OK)
@@ -229,6 +240,7 @@ seen_by(enum rule rule, uint32_t payload_len)
 	case RULE_PUT:
 		return PUT_HEAD;
 	case RULE_CLOSE:
+	case RULE_UNSUBSCRIBE:
 	case RULE_CONSUME:
 	case RULE_WATCH:
 	case RULE_POSITION_OPEN:

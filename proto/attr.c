@@ -28,10 +28,12 @@
 
 #define VALUE_MAX MQATTR_NAMES_LEN /* bytes; no attribute is longer */
 #define INT_TEXT_LEN 24
+#define SLOTS_MAX 96u /* attributes of one type */
 
+/* A set has a value for each row of its type, in the order of numbers. */
 struct mqattr_set {
 	enum mqattr_object type;
-	char *values[MQATTR_MAX + 1];
+	char *values[];
 };
 
 static const char *const object_names[MQATTR_OBJECT_MAX + 1] = {
@@ -47,10 +49,16 @@ static const char *const object_names[MQATTR_OBJECT_MAX + 1] = {
     [MQATTR_NAMELIST] = "NAMELIST",
     [MQATTR_PROCESS] = "PROCESS",
     [MQATTR_SERVICE] = "SERVICE",
+    [MQATTR_TOPIC] = "TOPIC",
+    [MQATTR_SUB] = "SUB",
 };
 
 /* Rows by type and number, filled before main() runs, then constant. */
 static const struct mqattr_def *rows[MQATTR_OBJECT_MAX + 1][MQATTR_MAX + 1];
+/* Their places in a set, and back; how many. */
+static uint16_t slots[MQATTR_OBJECT_MAX + 1][MQATTR_MAX + 1];
+static const struct mqattr_def *in_slot[MQATTR_OBJECT_MAX + 1][SLOTS_MAX];
+static uint16_t n_slots[MQATTR_OBJECT_MAX + 1];
 
 static bool
 type_is_known(enum mqattr_object type)
@@ -76,6 +84,22 @@ fill_rows(void)
 			rows[t][d->id] = d;
 		}
 	}
+	for (int t = 1; t <= MQATTR_OBJECT_MAX; t++) {
+		for (size_t id = 1; id <= MQATTR_MAX; id++) {
+			if (rows[t][id] == NULL)
+				continue;
+			MQ_INVARIANT(n_slots[t] < SLOTS_MAX);
+			in_slot[t][n_slots[t]] = rows[t][id];
+			slots[t][id] = n_slots[t]++;
+		}
+	}
+}
+
+/* Of an attribute that the type has. */
+static char **
+slot_of(const struct mqattr_set *s, enum mqattr id)
+{
+	return (char **)(uintptr_t)&s->values[slots[s->type][id]];
 }
 
 const struct mqattr_def *
@@ -125,7 +149,8 @@ struct mqattr_set *
 mqattr_set_new(enum mqattr_object type)
 {
 	MQ_PRE(type_is_known(type));
-	struct mqattr_set *s = mqmem_alloc(sizeof(*s));
+	struct mqattr_set *s =
+	    mqmem_alloc(sizeof(*s) + n_slots[type] * sizeof(s->values[0]));
 	s->type = type;
 	return s;
 }
@@ -134,7 +159,7 @@ struct mqattr_set *
 mqattr_set_copy(const struct mqattr_set *s)
 {
 	struct mqattr_set *copy = mqattr_set_new(s->type);
-	for (size_t i = 0; i <= MQATTR_MAX; i++)
+	for (size_t i = 0; i < n_slots[s->type]; i++)
 		if (s->values[i] != NULL)
 			copy->values[i] = mqmem_strdup(s->values[i]);
 	return copy;
@@ -144,7 +169,7 @@ struct mqattr_set *
 mqattr_set_free(struct mqattr_set *s)
 {
 	if (s != NULL) {
-		for (size_t i = 0; i <= MQATTR_MAX; i++)
+		for (size_t i = 0; i < n_slots[s->type]; i++)
 			free(s->values[i]);
 		free(s);
 	}
@@ -338,8 +363,8 @@ set_value(struct mqattr_set *s, const struct mqattr_def *d, const char *value,
 	trimmed[len] = '\0';
 	if (!check_kind(d, trimmed, canon, why, why_len))
 		return false;
-	free(s->values[d->id]);
-	s->values[d->id] =
+	free(*slot_of(s, d->id));
+	*slot_of(s, d->id) =
 	    strcmp(canon, d->def) == 0 ? NULL : mqmem_strdup(canon);
 	return true;
 }
@@ -394,7 +419,8 @@ value_of(const struct mqattr_set *s, enum mqattr id, enum mqattr_kind *ret_kind)
 	const struct mqattr_def *d = mqattr_def(s->type, id);
 	MQ_PRE(d != NULL);
 	*ret_kind = d->kind;
-	return s->values[id] != NULL ? s->values[id] : d->def;
+	const char *value = *slot_of(s, id);
+	return value != NULL ? value : d->def;
 }
 
 int64_t
@@ -440,16 +466,13 @@ void
 mqattr_encode(const struct mqattr_set *s, struct mqbuf *b)
 {
 	uint16_t n = 0;
-	for (size_t i = 0; i <= MQATTR_MAX; i++)
+	for (size_t i = 0; i < n_slots[s->type]; i++)
 		n = (uint16_t)(n + (s->values[i] != NULL));
 	mqbuf_put_u16(b, n);
-	for (size_t i = 0; i <= MQATTR_MAX; i++) {
+	for (size_t i = 0; i < n_slots[s->type]; i++) {
 		if (s->values[i] == NULL)
 			continue;
-		const struct mqattr_def *d =
-		    mqattr_def(s->type, (enum mqattr)i);
-		MQ_INVARIANT(d != NULL);
-		encode_value(b, d, s->values[i]);
+		encode_value(b, in_slot[s->type][i], s->values[i]);
 	}
 }
 
@@ -461,7 +484,7 @@ decode_value(struct mqattr_set *s, struct mqreader *r)
 	if (r->err != MQI_OK)
 		return MQI_E_PROTOCOL;
 	const struct mqattr_def *d = mqattr_def(s->type, (enum mqattr)number);
-	if (d == NULL || number > MQATTR_MAX || s->values[number] != NULL)
+	if (d == NULL || *slot_of(s, d->id) != NULL)
 		return MQI_E_ATTRIBUTE;
 	if (d->kind == MQATTR_INT) {
 		if (mqreader_u16(r) != 8)

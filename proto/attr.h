@@ -34,9 +34,11 @@ enum mqattr_object {
 	MQATTR_PROCESS = 10,
 	MQATTR_QMODEL = 11,
 	MQATTR_SERVICE = 12,
+	MQATTR_TOPIC = 13,
+	MQATTR_SUB = 14,
 };
 
-#define MQATTR_OBJECT_MAX 12
+#define MQATTR_OBJECT_MAX 14
 
 /* Values of CHLTYPE in the order of its words, as bits of
  * mqattr_def.chltypes. */
@@ -151,7 +153,29 @@ enum mqattr_chltype {
 	X(170, BOTHRESH)                                              \
 	X(171, BOQNAME)                                               \
 	X(172, CAPEXPRY)                                              \
-	X(173, DEFTYPE)
+	X(173, DEFTYPE)                                               \
+	X(200, TOPICSTR)                                              \
+	X(201, PUB)                                                   \
+	X(202, SUB)                                                   \
+	X(203, DURSUB)                                                \
+	X(204, MDURMDL)                                               \
+	X(205, MNDURMDL)                                              \
+	X(206, PMSGDLV)                                               \
+	X(207, NPMSGDLV)                                              \
+	X(208, WILDCARD)                                              \
+	X(211, TOPICOBJ)                                              \
+	X(212, DEST)                                                  \
+	X(213, DESTQMGR)                                              \
+	X(214, DESTCLAS)                                              \
+	X(215, SELECTOR)                                              \
+	X(216, WSCHEMA)                                               \
+	X(217, DESTCORL)                                              \
+	X(218, EXPIRY)                                                \
+	X(219, PUBPRTY)                                               \
+	X(220, SUBUSER)                                               \
+	X(221, VARUSER)                                               \
+	X(227, SUBTYPE)                                               \
+	X(228, TARGTYPE)
 
 enum mqattr {
 
@@ -159,9 +183,10 @@ enum mqattr {
 	MQATTR_MAP(MQATTR_ENUM)
 #undef MQATTR_ENUM
 };
-#define MQATTR_MAX 200
-#define MQATTR_USER_LEN 64    /* bytes of a user's name */
-#define MQATTR_NAMES_MAX 256u /* names of a namelist */
+#define MQATTR_MAX 400
+#define MQATTR_TOPIC_LEN 10240 /* bytes of a topic string */
+#define MQATTR_USER_LEN 64     /* bytes of a user's name */
+#define MQATTR_NAMES_MAX 256u  /* names of a namelist */
 #define MQATTR_NAMES_LEN (MQATTR_NAMES_MAX * (MQI_NAME_LEN + 1) - 1)
 
 /* What channels are like that the queue manager defines by itself (CHAD). */

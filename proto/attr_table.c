@@ -21,6 +21,7 @@
 #include "base/compress.h"
 #include "base/dn.h"
 #include "base/name.h"
+#include "proto/selector.h"
 
 #define QM MQ_BIT(MQATTR_QMGR)
 #define QL MQ_BIT(MQATTR_QLOCAL)
@@ -35,8 +36,10 @@
 #define NL MQ_BIT(MQATTR_NAMELIST)
 #define PR MQ_BIT(MQATTR_PROCESS)
 #define SV MQ_BIT(MQATTR_SERVICE)
+#define TP MQ_BIT(MQATTR_TOPIC)
+#define SU MQ_BIT(MQATTR_SUB)
 #define QUEUES (QLM | QA | QR)
-#define ALL (QM | QUEUES | CH | LS | NL | PR | SV)
+#define ALL (QM | QUEUES | CH | LS | NL | PR | SV | TP)
 
 #define SDR MQ_BIT(MQATTR_SDR)
 #define RCVR MQ_BIT(MQATTR_RCVR)
@@ -51,8 +54,24 @@
 
 #define MANY 999999999
 #define LIST_LEN 1000 /* bytes of a list of addresses or users */
+#define CORREL_LEN (2 * MQI_ID_LEN)
 
 static const char *const words_able[] = {"ENABLED", "DISABLED", NULL};
+static const char *const words_as_able[] = {
+    "ASPARENT", "ENABLED", "DISABLED", NULL};
+static const char *const words_as_priority[] = {"ASPARENT", NULL};
+static const char *const words_as_yes_no[] = {"ASPARENT", "YES", "NO", NULL};
+static const char *const words_destclas[] = {"PROVIDED", "MANAGED", NULL};
+static const char *const words_msgdlv[] = {
+    "ASPARENT", "ALL", "ALLDUR", "ALLAVAIL", NULL};
+static const char *const words_pubprty[] = {
+    "ASPUB", "ASQDEF", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", NULL};
+static const char *const words_subtype[] = {"ADMIN", "API", NULL};
+static const char *const words_targtype[] = {"QUEUE", "TOPIC", NULL};
+static const char *const words_unlimited[] = {"UNLIMITED", NULL};
+static const char *const words_varuser[] = {"ANY", "FIXED", NULL};
+static const char *const words_wildcard[] = {"PASSTHRU", "BLOCK", NULL};
+static const char *const words_wschema[] = {"TOPIC", NULL};
 static const char *const words_yes_no[] = {"YES", "NO", NULL};
 static const char *const words_chlauth[] = {"SSLPEERMAP", "USERMAP", "QMGRMAP",
     "ADDRESSMAP", "BLOCKUSER", "BLOCKADDR", NULL};
@@ -74,7 +93,7 @@ static const char *const words_msgdlvsq[] = {"PRIORITY", "FIFO", NULL};
 static const char *const words_nolimit[] = {"NOLIMIT", NULL};
 static const char *const words_npmspeed[] = {"FAST", "NORMAL", NULL};
 static const char *const words_objtype[] = {"QMGR", "QUEUE", "CHANNEL",
-    "LISTENER", "NAMELIST", "PROCESS", "SERVICE", NULL};
+    "LISTENER", "NAMELIST", "PROCESS", "SERVICE", "TOPIC", NULL};
 static const char *const words_putaut[] = {"DEF", "CTX", NULL};
 static const char *const words_servtype[] = {"COMMAND", "SERVER", NULL};
 static const char *const words_sslcauth[] = {"REQUIRED", "OPTIONAL", NULL};
@@ -112,8 +131,9 @@ const struct mqattr_def mqattr_table[] = {
 	"the partner's address: one, or a pattern like 192.0.2-5.*"),
     TEXT(ADDRLIST, LIST_LEN, CA, 0,
 	"BLOCKADDR: addresses and patterns, with commas"),
-    TEXT_RO(ALTDATE, 10, ALL | CA, "date of the last change, YYYY-MM-DD"),
-    TEXT_RO(ALTTIME, 8, ALL | CA, "time of the last change, hh.mm.ss, GMT"),
+    TEXT_RO(ALTDATE, 10, ALL | CA | SU, "date of the last change, YYYY-MM-DD"),
+    TEXT_RO(
+	ALTTIME, 8, ALL | CA | SU, "time of the last change, hh.mm.ss, GMT"),
     TEXT(APPLICID, 256, PR, 0,
 	"the program that a trigger monitor starts, and its arguments"),
     ROW(APPLTYPE, TEXT, 0, 16, NULL, "UNIX", false, PR, 0,
@@ -153,14 +173,18 @@ const struct mqattr_def mqattr_table[] = {
 	"where the partner listens: host(port), several with commas"),
     WORD(CONTROL, words_control, "MANUAL", LS | SV, 0,
 	"whether it starts and stops with the queue manager"),
-    TEXT_RO(CRDATE, 10, QM | QUEUES, "date of creation, YYYY-MM-DD"),
-    TEXT_RO(CRTIME, 8, QM | QUEUES, "time of creation, hh.mm.ss, GMT"),
+    TEXT_RO(CRDATE, 10, QM | QUEUES | SU, "date of creation, YYYY-MM-DD"),
+    TEXT_RO(CRTIME, 8, QM | QUEUES | SU, "time of creation, hh.mm.ss, GMT"),
     INT_RO(CURDEPTH, QL, "messages on the queue, uncommitted ones too"),
     NAME(DEADQ, QM, 0, "dead-letter queue; blank: none"),
     INT(DEFPRTY, 0, MQI_MAX_PRIORITY, "0", QUEUES, 0,
 	"priority of messages put with none of their own"),
+    ROW(DEFPRTY, INT, -1, MQI_MAX_PRIORITY, words_as_priority, "ASPARENT",
+	false, TP, 0, "priority of publications with none of their own"),
     WORD(DEFPSIST, words_yes_no, "NO", QUEUES, 0,
 	"persistence of messages put with none of their own"),
+    WORD(DEFPSIST, words_as_yes_no, "ASPARENT", TP, 0,
+	"persistence of publications with none of their own"),
     WORD(DEFSOPT, words_defsopt, "SHARED", QL, 0,
 	"how the queue is opened for input as the queue defines"),
     WORD(DEFSOPT, words_defsopt, "EXCL", MODEL, 0,
@@ -172,12 +196,22 @@ const struct mqattr_def mqattr_table[] = {
     NAME(DEFXMITQ, QM, 0,
 	"transmission queue for queue managers without their own"),
     TEXT(DESCR, 64, ALL | CA, EVERY, "a comment"),
+    NAME(DEST, SU, 0, "queue that publications go to"),
+    WORD(DESTCLAS, words_destclas, "PROVIDED", SU, 0,
+	"MANAGED: a queue is made for it, and goes with it"),
+    TEXT(DESTCORL, CORREL_LEN, SU, 0,
+	"correlation id of its publications, in hex; blank: the publisher's"),
+    NAME(DESTQMGR, SU, 0, "queue manager that has DEST; blank: this one"),
     INT(DISCINT, 0, 999999, "6000", CH, SENDS | SVRCONN,
 	"seconds without work after which it ends; 0 (SVRCONN's own): never"),
+    WORD(DURSUB, words_as_yes_no, "ASPARENT", TP, 0,
+	"whether durable subscriptions may be made"),
     TEXT(ENTITY, 64, AR, 0, "to whom they are given"),
     WORD(ENTTYPE, words_enttype, "PRINCIPAL", AR, 0,
 	"whether that is a user or a group of users"),
     TEXT(ENVRDATA, 128, PR, 0, "arguments that follow the trigger's"),
+    ROW(EXPIRY, INT, 0, MANY, words_unlimited, "UNLIMITED", false, SU, 0,
+	"tenths of a second from its creation that it lives"),
     WORD(
 	GET, words_able, "ENABLED", QLM | QA, 0, "whether messages may be got"),
     INT(HBINT, 1, 999999, "5", CH, EVERY,
@@ -205,6 +239,10 @@ const struct mqattr_def mqattr_table[] = {
     TEXT(MCAUSER, MQATTR_USER_LEN, CH, EVERY,
 	"user of whom USERSRC(CHANNEL) lets in or a RQSTR calls; blank: none"),
     TEXT(MCAUSER, MQATTR_USER_LEN, CA, 0, "MAP: the user that it is here"),
+    NAME(MDURMDL, TP, 0,
+	"model of the queues of durable subscriptions; blank: as parent"),
+    NAME(MNDURMDL, TP, 0,
+	"model of the queues of non-durable subscriptions; blank: as parent"),
     WORD(MONCHL, words_monchl_qmgr, "OFF", QM, 0,
 	"how much is measured of channels with MONCHL(QMGR); NONE: of any"),
     WORD(MONCHL, words_monchl, "QMGR", CH, MSGS,
@@ -217,15 +255,22 @@ const struct mqattr_def mqattr_table[] = {
 	"order of delivery; transmission queues are always FIFO"),
     INT_RO(NAMCOUNT, NL, "names in it"),
     TEXT(NAMES, MQATTR_NAMES_LEN, NL, 0, "the names, at most 256, with commas"),
+    WORD(NPMSGDLV, words_msgdlv, "ASPARENT", TP, 0,
+	"who must get a publication that does not persist, or nobody does"),
     WORD(NPMSPEED, words_npmspeed, "FAST", CH, MSGS,
 	"FAST: messages that do not persist are dropped rather than end it"),
     WORD(OBJTYPE, words_objtype, "QUEUE", AR, 0,
 	"the type of the objects on which they are given"),
     INT_RO(OPPROCS, QL, "handles open for output"),
+    WORD(PMSGDLV, words_msgdlv, "ASPARENT", TP, 0,
+	"who must get a publication that persists, or nobody does"),
     INT(PORT, 1, 65535, "1414", LS, 0, "TCP port to listen on"),
     NAME(PROCESS, QLM, 0, "what trigger messages say is to be started"),
     TEXT(PROFILE, MQI_NAME_LEN, AR, 0,
 	"the objects: a name, in which ?, * and ** stand for others"),
+    WORD(PUB, words_as_able, "ASPARENT", TP, 0, "whether it may be published"),
+    WORD(PUBPRTY, words_pubprty, "ASPUB", SU, 0,
+	"priority of its publications; ASQDEF: DEST's own"),
     WORD(PUT, words_able, "ENABLED", QUEUES, 0, "whether messages may be put"),
     WORD(PUTAUT, words_putaut, "DEF", CH, TAKES,
 	"CTX: each message is put with the rights of the user that it carries"),
@@ -236,6 +281,8 @@ const struct mqattr_def mqattr_table[] = {
     NAME(RNAME, QR, 0,
 	"queue at the other queue manager; blank: queue-manager alias"),
     NAME(RQMNAME, QR, 0, "the other queue manager"),
+    TEXT(SELECTOR, MQSELECTOR_TEXT_MAX, SU, 0,
+	"condition that its publications fit; blank: all"),
     WORD(SERVTYPE, words_servtype, "COMMAND", SV, 0,
 	"SERVER: one process, watched; COMMAND: one for each START"),
     FLAG(SHARE, "YES", QL, "more than one handle may be open for input"),
@@ -261,7 +308,18 @@ const struct mqattr_def mqattr_table[] = {
 	"path of a program that stops it; blank: a signal does"),
     ROW(STOPREQ, WORD, 0, 0, words_yes_no, "NO", true, CH, EVERY,
 	"whether a person has stopped the channel and not started it since"),
-    NAME(TARGET, QA, 0, "queue that the alias stands for"),
+    WORD(SUB, words_as_able, "ASPARENT", TP, 0,
+	"whether it may be subscribed to"),
+    ROW(SUBTYPE, WORD, 0, 0, words_subtype, "ADMIN", true, SU, 0,
+	"whether a command or a program made it"),
+    TEXT(SUBUSER, MQATTR_USER_LEN, SU, 0, "user whose rights it had"),
+    NAME(TARGET, QA, 0, "queue or topic that the alias stands for"),
+    WORD(TARGTYPE, words_targtype, "QUEUE", QA, 0, "which of both TARGET is"),
+    NAME(TOPICOBJ, SU, 0, "topic object whose TOPICSTR stands before its own"),
+    TEXT(TOPICSTR, MQATTR_TOPIC_LEN, TP, 0,
+	"topic whose branch of the tree it is about"),
+    TEXT(TOPICSTR, MQATTR_TOPIC_LEN, SU, 0,
+	"topics, in which + stands for one level and # for any number"),
     TEXT(TRIGDATA, 64, QLM, 0, "passed on in trigger messages"),
     INT(TRIGDPTH, 1, MANY, "1", QLM, 0,
 	"TRIGTYPE(DEPTH): messages that set the trigger off"),
@@ -279,13 +337,22 @@ const struct mqattr_def mqattr_table[] = {
 	"XMITQ: the queue is a transmission queue"),
     WORD(USEDLQ, words_yes_no, "YES", CH, MSGS,
 	"whether the channel may use the dead-letter queue"),
+    WORD(USEDLQ, words_as_yes_no, "ASPARENT", TP, 0,
+	"whether what a subscriber cannot take goes to the dead-letter queue"),
     TEXT(USERDATA, 128, PR, 0, "passed on to the program"),
+    TEXT(USERDATA, 128, SU, 0,
+	"passed on with each publication as property MQSubUserData"),
     TEXT(USERLIST, LIST_LEN, CA, 0,
 	"BLOCKUSER: users, with commas; *MQADMIN: the owner"),
     WORD(USERSRC, words_usersrc, "MAP", CA, 0,
 	"which user it is: MCAUSER here, none, or the channel's MCAUSER"),
+    WORD(VARUSER, words_varuser, "ANY", SU, 0,
+	"whether others than SUBUSER may resume it"),
     WORD(WARN, words_yes_no, "NO", CA, 0,
 	"YES: lets in whom it would refuse, with a line in the log"),
+    WORD(WILDCARD, words_wildcard, "PASSTHRU", TP, 0,
+	"BLOCK: wildcards above it do not reach its branch"),
+    WORD(WSCHEMA, words_wschema, "TOPIC", SU, 0, "how wildcards are meant"),
     NAME(XMITQ, QR | CH, SENDS, "transmission queue"),
 };
 

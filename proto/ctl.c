@@ -56,6 +56,8 @@ static const char *const noun_names[MQCTL_NOUN_MAX + 1] = {
     [MQCTL_PROCESS] = "PROCESS",
     [MQCTL_SERVICE] = "SERVICE",
     [MQCTL_SVSTATUS] = "SVSTATUS",
+    [MQCTL_TOPIC] = "TOPIC",
+    [MQCTL_SUB] = "SUB",
 };
 
 static bool

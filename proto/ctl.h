@@ -59,9 +59,11 @@ enum mqctl_noun {
 	MQCTL_QMODEL = 17,
 	MQCTL_SERVICE = 18,
 	MQCTL_SVSTATUS = 19,
+	MQCTL_TOPIC = 20,
+	MQCTL_SUB = 21,
 };
 
-#define MQCTL_NOUN_MAX 19
+#define MQCTL_NOUN_MAX 21
 
 /* flags of a command */
 #define MQCTL_REPLACE 0x1u

@@ -334,6 +334,32 @@ static const struct field open_select_fields[] = {
 };
 TABLE_CODEC(open_select, OPEN_SELECT)
 
+static const struct field open_topic_fields[] = {
+    U32(open_topic, options),
+    STR(open_topic, object),
+    STR(open_topic, topic),
+};
+TABLE_CODEC(open_topic, OPEN_TOPIC)
+
+static const struct field subscribe_fields[] = {
+    U32(subscribe, options),
+    U32(subscribe, expiry),
+    STR(subscribe, name),
+    STR(subscribe, object),
+    STR(subscribe, topic),
+    STR(subscribe, dest),
+    STR(subscribe, dest_qmgr),
+    STR(subscribe, selector),
+    STR(subscribe, user_data),
+    ID(subscribe, correl_id),
+};
+TABLE_CODEC(subscribe, SUBSCRIBE)
+
+static const struct field unsubscribe_fields[] = {
+    U32(unsubscribe, handle),
+};
+TABLE_CODEC(unsubscribe, UNSUBSCRIBE)
+
 static const struct field open_ok_fields[] = {
     U32(open_ok, handle),
     STR(open_ok, resolved_name),

@@ -67,6 +67,9 @@
 	X(56, STREAM_LIMIT)                                    \
 	X(57, STREAM_REMOVE)                                   \
 	X(60, OPEN_SELECT) /* with a selector */               \
+	X(70, OPEN_TOPIC)  /* to publish */                    \
+	X(71, SUBSCRIBE)                                       \
+	X(72, UNSUBSCRIBE)                                     \
 	X(100, HELLO_OK)                                       \
 	X(101, ERROR) /* the session ends */                   \
 	X(102, RESULT)                                         \
@@ -95,6 +98,8 @@ enum mqlocal_type {
 #define MQLOCAL_FEATURE_OPEN_AS UINT64_C(0x2)      /* OPEN_AS */
 #define MQLOCAL_FEATURE_BOUND_ACKED UINT64_C(0x10) /* in STREAM_OK */
 #define MQLOCAL_FEATURE_SELECT UINT64_C(0x40)      /* OPEN_SELECT */
+/* OPEN_TOPIC, SUBSCRIBE, UNSUBSCRIBE, PUT_RETAIN */
+#define MQLOCAL_FEATURE_PUBSUB UINT64_C(0x400)
 
 struct mqlocal_hello {
 	/* u32 magic comes first */
@@ -180,6 +185,37 @@ struct mqlocal_open_select {
 	char qmgr[MQI_NAME_LEN + 1];
 	char user[64 + 1];
 	char selector[MQSELECTOR_TEXT_MAX + 1];
+};
+
+/* A handle that publishes: PUTs on it go to those who have subscribed.  The
+ * topic is the object's TOPICSTR, a '/', and the string; one of both may be "".
+ * options: MQI_OO_OUTPUT.  Needs its feature bit.  Answered by OPEN_OK, whose
+ * name is that of the topic object which rules it. */
+struct mqlocal_open_topic {
+	uint32_t options; /* MQI_OO_ */
+	char object[MQI_NAME_LEN + 1];
+	char topic[MQI_TOPIC_LEN + 1];
+};
+
+/* Makes or resumes a subscription.  Needs its feature bit.  Answered by
+ * OPEN_OK: the handle stands for it; if it is managed, publications are got
+ * from the handle. */
+struct mqlocal_subscribe {
+	uint32_t options; /* MQI_SO_ */
+	uint32_t expiry;  /* tenths of a second; 0: none */
+	char name[MQI_NAME_LEN + 1];
+	char object[MQI_NAME_LEN + 1];
+	char topic[MQI_TOPIC_LEN + 1];
+	char dest[MQI_NAME_LEN + 1]; /* "": managed */
+	char dest_qmgr[MQI_NAME_LEN + 1];
+	char selector[MQSELECTOR_TEXT_MAX + 1];
+	char user_data[MQI_SUB_DATA_LEN + 1];
+	uint8_t correl_id[MQI_ID_LEN];
+};
+
+/* Ends the handle's subscription, durable or not, and closes it. */
+struct mqlocal_unsubscribe {
+	uint32_t handle;
 };
 
 struct mqlocal_open_ok {
@@ -427,6 +463,9 @@ MQLOCAL_CODEC(result);
 MQLOCAL_CODEC(open);
 MQLOCAL_CODEC(open_as);
 MQLOCAL_CODEC(open_select);
+MQLOCAL_CODEC(open_topic);
+MQLOCAL_CODEC(subscribe);
+MQLOCAL_CODEC(unsubscribe);
 MQLOCAL_CODEC(open_ok);
 MQLOCAL_CODEC(close);
 MQLOCAL_CODEC(inquire);

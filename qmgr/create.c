@@ -121,7 +121,9 @@ create_objects(struct engine *e, const char *name, uint64_t wall_us)
 		err = create_queue(e, &queues[i], wall_us);
 	if (err == MQI_OK)
 		err = create_default_model(e, wall_us);
-	if (err == MQI_OK)
+	if (err == MQI_OK) {
+		engine_pubsub_create(e);
 		err = create_qmgr(e, name, wall_us);
+	}
 	return err;
 }

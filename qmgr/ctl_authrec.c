@@ -189,7 +189,7 @@ check_target(struct ctl *c, struct target *t)
 	if (t->any_type)
 		return ctl_fail(c, MQI_E_ATTRIBUTE,
 		    "OBJTYPE is required: QMGR, QUEUE, CHANNEL, LISTENER, "
-		    "NAMELIST, PROCESS or SERVICE");
+		    "NAMELIST, PROCESS, SERVICE or TOPIC");
 	if (t->type == AUTHORITY_QMGR && t->profile[0] == '\0')
 		(void)snprintf(t->profile, sizeof(t->profile), "%s", own);
 	if (t->type == AUTHORITY_QMGR && strcmp(t->profile, own) != 0)

@@ -288,6 +288,8 @@ row_head(struct ctl_row *r, const struct engine_object *o, const char *name)
 	case MQATTR_NAMELIST:
 	case MQATTR_PROCESS:
 	case MQATTR_SERVICE:
+	case MQATTR_TOPIC:
+	case MQATTR_SUB:
 		ctl_row_text(r, mqattr_object_name(o->type), name);
 		break;
 	case MQATTR_AUTHREC: /* ctl_authrec.c */

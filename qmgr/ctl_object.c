@@ -237,6 +237,10 @@ check_values(struct ctl *c, const struct mqattr_set *set)
 		return check_appltype(c, set);
 	if (mqattr_set_has(set, MQATTR_ID_STARTCMD))
 		return check_paths(c, set);
+	if (mqattr_set_type(set) == MQATTR_TOPIC &&
+	    mqattr_text(set, MQATTR_ID_TOPICSTR)[0] == '\0' &&
+	    strncmp(c->cmd->name, "SYSTEM.", 7) != 0)
+		return ctl_fail(c, MQI_E_ATTRIBUTE, "TOPICSTR is required");
 	return MQI_OK;
 }
 
@@ -289,10 +293,16 @@ ctl_stamp_set(struct mqattr_set *set, const struct mqattr_set *created)
 }
 
 static enum mqi_err
-store(struct ctl *c, const struct mqattr_set *set)
+store(struct ctl *c, struct mqattr_set *set)
 {
 	enum mqattr_object type = mqattr_set_type(set);
-	enum mqi_err err = engine_object_set(c->engine, type,
+	enum mqi_err err = MQI_OK;
+	if (type == MQATTR_SUB)
+		err = engine_sub_prepare(
+		    c->engine, set, c->text, sizeof(c->text));
+	if (err != MQI_OK)
+		return err;
+	err = engine_object_set(c->engine, type,
 	    type == MQATTR_QMGR ? qmgr_name(c->qm) : c->cmd->name, set,
 	    &c->pos);
 	if (err == MQI_OK && (type == MQATTR_CHANNEL || type == MQATTR_QMGR))
@@ -308,6 +318,14 @@ store(struct ctl *c, const struct mqattr_set *set)
 	case MQI_E_OBJECT_IN_USE:
 		return ctl_fail(
 		    c, err, "%s(%s) is in use", type_name(c), c->cmd->name);
+	case MQI_E_TOPIC_STRING_ERROR:
+		return ctl_fail(c, err,
+		    "TOPICSTR of %s(%s) is not valid: it must have 1 to 10240 "
+		    "bytes, at most 512 levels and no control characters",
+		    type_name(c), c->cmd->name);
+	case MQI_E_EXISTS:
+		return ctl_fail(
+		    c, err, "there is another topic object with this TOPICSTR");
 	default:
 		return err;
 	}
@@ -329,6 +347,7 @@ define_defaults(const struct ctl *c, enum mqattr_object type)
 	    [MQATTR_NAMELIST] = "SYSTEM.DEFAULT.NAMELIST",
 	    [MQATTR_PROCESS] = "SYSTEM.DEFAULT.PROCESS",
 	    [MQATTR_SERVICE] = "SYSTEM.DEFAULT.SERVICE",
+	    [MQATTR_TOPIC] = "SYSTEM.DEFAULT.TOPIC",
 	};
 	const struct engine_object *o = NULL;
 	if (names[type] != NULL && strcmp(names[type], c->cmd->name) != 0)
@@ -395,6 +414,8 @@ ctl_define(struct ctl *c)
 		err = check_required(c, set);
 	if (err == MQI_OK) {
 		ctl_stamp_set(set, old != NULL ? old->attrs : NULL);
+		if (type == MQATTR_SUB && old != NULL)
+			engine_sub_keep(set, old->attrs);
 		err = store(c, set);
 	}
 	mqattr_set_free(set);
@@ -402,6 +423,19 @@ ctl_define(struct ctl *c)
 }
 
 /* ---- ALTER, DELETE, CLEAR ---- */
+
+/* What a subscription is for, and where its queue is, stays. */
+static enum mqi_err
+check_fixed(struct ctl *c, enum mqattr_object type)
+{
+	static const char *const fixed[] = {"TOPICSTR", "TOPICOBJ", "DESTCLAS"};
+
+	for (size_t i = 0; type == MQATTR_SUB && i < MQ_ARRAY_LEN(fixed); i++)
+		if (ctl_option(c, fixed[i]) != NULL)
+			return ctl_fail(c, MQI_E_ATTRIBUTE,
+			    "%s of a subscription cannot be altered", fixed[i]);
+	return MQI_OK;
+}
 
 enum mqi_err
 ctl_alter(struct ctl *c)
@@ -415,7 +449,9 @@ ctl_alter(struct ctl *c)
 		return unknown(c, name);
 	struct mqattr_set *set =
 	    old != NULL ? mqattr_set_copy(old->attrs) : mqattr_set_new(type);
-	enum mqi_err err = set_pairs(c, set, true);
+	enum mqi_err err = check_fixed(c, type);
+	if (err == MQI_OK)
+		err = set_pairs(c, set, true);
 	if (err == MQI_OK)
 		err = check_required(c, set);
 	if (err == MQI_OK && ctl_option(c, "CHAD") != NULL &&

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * request_object.c - requests on handles: OPEN, OPEN_AS, OPEN_SELECT,
- * CLOSE, INQUIRE, WATCH.
+ * OPEN_TOPIC, SUBSCRIBE, UNSUBSCRIBE, CLOSE, INQUIRE, WATCH.
  *
  * Neighbours: dispatch.c calls these; the engine answers.
  * Happy path: decode, call.
@@ -43,6 +43,39 @@ request_open_select(struct session *s, const struct mqframe *f)
 
 	if (err == MQI_OK)
 		engine_open_select(s->qm->engine, s->engine, f->id, &v);
+	return err;
+}
+
+enum mqi_err
+request_open_topic(struct session *s, const struct mqframe *f)
+{
+	struct mqlocal_open_topic v;
+	enum mqi_err err = mqlocal_decode_open_topic(f, &v);
+
+	if (err == MQI_OK)
+		engine_open_topic(s->qm->engine, s->engine, f->id, &v);
+	return err;
+}
+
+enum mqi_err
+request_subscribe(struct session *s, const struct mqframe *f)
+{
+	struct mqlocal_subscribe v;
+	enum mqi_err err = mqlocal_decode_subscribe(f, &v);
+
+	if (err == MQI_OK)
+		engine_subscribe(s->qm->engine, s->engine, f->id, &v);
+	return err;
+}
+
+enum mqi_err
+request_unsubscribe(struct session *s, const struct mqframe *f)
+{
+	struct mqlocal_unsubscribe v;
+	enum mqi_err err = mqlocal_decode_unsubscribe(f, &v);
+
+	if (err == MQI_OK)
+		engine_unsubscribe(s->qm->engine, s->engine, f->id, v.handle);
 	return err;
 }
 

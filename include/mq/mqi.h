@@ -202,6 +202,78 @@ MQI_CHECK enum mqi_err mqi_open_with(mqi_conn *conn, const char *object,
     const char *object_qmgr, const struct mqi_open_opts *opts,
     mqi_queue **ret_queue);
 
+/* ---- publish and subscribe ---- */
+
+/* Opens a topic to publish on: puts on the handle go to all who have subscribed
+ * to a pattern that it fits.
+ * object: the name of a topic object (TOPIC), whose string comes first, or NULL
+ * or "".  topic: the string behind it, NULL or "": none; both are joined by a
+ * '/'.  Levels stand between '/'; none may be "+" or "#".  At most 10,240 bytes
+ * and 512 levels.
+ * On the handle only puts are possible; messages of more than 4 MiB are not.  A
+ * put may give PUBLICATION_FAILURE: a subscriber who must get it cannot take
+ * it, and nobody got it.
+ * Errors: UNKNOWN_OBJECT, TOPIC_STRING_ERROR, NOT_AUTHORIZED (to publish, by
+ * the topic object above), FUNCTION_NOT_SUPPORTED (an older queue manager).
+ * Ownership: *ret_queue is the caller's until mqi_close() or the connection's
+ * end.  Blocks for one round trip.  Thread-safe. */
+MQI_CHECK enum mqi_err mqi_open_topic(mqi_conn *conn, const char *object,
+    const char *topic, mqi_queue **ret_queue);
+
+/* options of mqi_subscribe: IBM's MQSO_ values */
+#define MQI_SO_CREATE 0x2u
+#define MQI_SO_RESUME 0x4u
+#define MQI_SO_DURABLE 0x8u
+#define MQI_SO_MANAGED 0x20u
+#define MQI_SO_FIXED_USERID 0x100u
+#define MQI_SO_NEW_PUBLICATIONS_ONLY 0x1000u
+#define MQI_SO_SET_CORREL_ID 0x400000u
+
+/* What is zero is as if it were not there. */
+struct mqi_sub_opts {
+	uint32_t options;   /* MQI_SO_ values */
+	const char *name;   /* of a durable one; 1 to 48 bytes */
+	const char *object; /* a topic object, whose string comes first */
+	const char *topic;  /* behind it: levels "+" and "#" are wildcards */
+	/* where publications go, unless it is managed */
+	const char *dest;
+	const char *dest_qmgr;
+	const char *selector;  /* a condition that publications must fit */
+	const char *user_data; /* a property of each; at most 128 bytes */
+	/* for MQI_SO_SET_CORREL_ID: of each; else the publisher's */
+	uint8_t correl_id[MQI_ID_LEN];
+	uint32_t expiry; /* tenths of a second that it lives; 0: for ever */
+};
+
+/* Makes or resumes a subscription: publications that fit come to a queue.
+ * With MQI_SO_MANAGED that is one of its own, and the handle gets from it, as
+ * from any queue; else it is the queue `dest`, from which the program gets by
+ * another handle, and this one only stands for the subscription.
+ * Without MQI_SO_DURABLE it ends with the handle, and so does its queue.  A
+ * durable one has a name, and goes on collecting publications when its handle
+ * is closed, until mqi_unsubscribe() or DELETE SUB.  MQI_SO_CREATE makes it,
+ * MQI_SO_RESUME takes it up again as it is; with both it is made if it is not
+ * there.
+ * Each publication has the property MQTopicString, and MQSubUserData if there
+ * is any.
+ * Errors: OPTIONS, UNKNOWN_OBJECT, TOPIC_STRING_ERROR, SUB_NAME_ERROR,
+ * SUB_ALREADY_EXISTS, NO_SUBSCRIPTION, SUBSCRIPTION_IN_USE, IDENTITY_MISMATCH,
+ * DURABILITY_NOT_ALLOWED, SUB_INHIBITED, NOT_AUTHORIZED (to subscribe, by the
+ * topic object above, or to put on dest), SELECTOR_SYNTAX_ERROR,
+ * SELECTION_STRING_ERROR, SELECTOR_LIMIT, FUNCTION_NOT_SUPPORTED (an older
+ * queue manager); of dest those of mqi_open(): UNKNOWN_OBJECT_Q_MGR,
+ * UNKNOWN_REMOTE_Q_MGR, UNKNOWN_ALIAS_TARGET, ALIAS_TARGET, OBJECT_NAME.
+ * Ownership: *ret_queue is the caller's until mqi_close(), mqi_unsubscribe() or
+ * the connection's end.  Blocks for one round trip.  Thread-safe. */
+MQI_CHECK enum mqi_err mqi_subscribe(
+    mqi_conn *conn, const struct mqi_sub_opts *opts, mqi_queue **ret_queue);
+
+/* Ends the handle's subscription, durable or not, with the queue of a managed
+ * one and what is on it, and closes the handle: it is freed in every case.
+ * Errors: NO_SUBSCRIPTION (it stands for none); and as mqi_close().
+ * Blocks, as mqi_close(). */
+enum mqi_err mqi_unsubscribe(mqi_queue *queue);
+
 /* Closes a handle, and frees it in every case; NULL is allowed.  Waits for its
  * asynchronous puts and for the acknowledgements sent on it; unacknowledged
  * read-ahead messages return to the queue.

@@ -114,10 +114,25 @@ extern "C" {
 	    "the message was backed out as often as BOTHRESH allows")          \
 	X(2393, SSL_INITIALIZATION_ERROR, FAIL, "TLS could not be set up")     \
 	X(2397, CLIENT_EXIT_ERROR, FAIL, "TLS failed on the connection")       \
+	X(2425, TOPIC_STRING_ERROR, FAIL, "the topic string is not valid")     \
+	X(2428, NO_SUBSCRIPTION, FAIL, "there is no such subscription")        \
+	X(2429, SUBSCRIPTION_IN_USE, FAIL,                                     \
+	    "the subscription is in use by another handle")                    \
+	X(2432, SUB_ALREADY_EXISTS, FAIL,                                      \
+	    "a subscription of this name exists already")                      \
+	X(2434, IDENTITY_MISMATCH, FAIL, "the subscription is another user's") \
+	X(2436, DURABILITY_NOT_ALLOWED, FAIL,                                  \
+	    "durable subscriptions to the topic are not allowed")              \
+	X(2440, SUB_NAME_ERROR, FAIL,                                          \
+	    "the subscription's name is not valid, missing or not wanted")     \
 	X(2442, PROPERTY_NAME, FAIL, "a property name is not valid")           \
 	X(2459, SELECTOR_SYNTAX_ERROR, FAIL,                                   \
 	    "the selection string is not a condition")                         \
 	X(2473, PROPERTY_TYPE, FAIL, "a property type is not valid")           \
+	X(2502, PUBLICATION_FAILURE, FAIL,                                     \
+	    "a subscriber who must get the publication cannot take it")        \
+	X(2503, SUB_INHIBITED, FAIL,                                           \
+	    "subscriptions to the topic are inhibited")                        \
 	X(2519, SELECTION_STRING_ERROR, FAIL,                                  \
 	    "the selection string is empty, too long or not a text")           \
 	X(2537, CHANNEL_NOT_AVAILABLE, FAIL, "the channel is not available")   \

@@ -15,7 +15,9 @@ extern "C" {
 
 #pragma GCC visibility push(default)
 
-#define MQI_NAME_LEN 48 /* queues, queue managers */
+#define MQI_NAME_LEN 48       /* queues, queue managers */
+#define MQI_TOPIC_LEN 10240u  /* bytes of a topic string, at most */
+#define MQI_SUB_DATA_LEN 128u /* bytes of a subscription's user data */
 #define MQI_CHANNEL_NAME_LEN 20
 #define MQI_ID_LEN 24            /* message, correlation and group ids */
 #define MQI_MAX_BODY 104857600u  /* bytes */

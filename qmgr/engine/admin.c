@@ -128,8 +128,14 @@ engine_object_set(struct engine *e, enum mqattr_object type, const char *name,
 
 	if (type == MQATTR_QLOCAL && old != NULL)
 		err = object_check_usage(e, old, attrs);
+	else if (type == MQATTR_TOPIC)
+		err = topic_check(e, name, attrs);
+	else if (type == MQATTR_SUB)
+		err = sub_check(e, name, attrs);
 	if (err != MQI_OK)
 		return err;
+	if (type == MQATTR_TOPIC && old != NULL)
+		topic_removed(e, old);
 	if (type == MQATTR_QLOCAL && old == NULL)
 		id = engine_next_number(e);
 	copy = mqattr_set_copy(attrs);
@@ -148,6 +154,10 @@ engine_object_set(struct engine *e, enum mqattr_object type, const char *name,
 		engine_authority_changed(e);
 	else if (type == MQATTR_PROCESS)
 		trigger_check_process(e, name);
+	else if (type == MQATTR_TOPIC)
+		topic_added(e, o);
+	else if (type == MQATTR_SUB)
+		sub_added(e, o);
 	return MQI_OK;
 }
 
@@ -161,7 +171,8 @@ object_is_open(const struct engine *e, const struct engine_object *o)
 
 	LIST_FOREACH (s, &e->sessions, all) {
 		for (h = s->handles; h != NULL; h = h->hh.next) {
-			if (h->route.opened == o)
+			if (h->route.opened == o ||
+			    (h->sub != NULL && h->sub->object == o))
 				return true;
 		}
 	}
@@ -211,6 +222,11 @@ engine_object_delete(struct engine *e, enum mqattr_object type,
 	if (err != MQI_OK)
 		return err;
 	*ret_pos = object_write_delete(e, o);
+	e->object_changes++;
+	if (type == MQATTR_TOPIC)
+		topic_removed(e, o);
+	else if (type == MQATTR_SUB)
+		sub_removed(e, o);
 	object_delete(e->objects, type, name);
 	if (type == MQATTR_AUTHREC)
 		engine_authority_changed(e);

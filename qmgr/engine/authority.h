@@ -27,16 +27,17 @@ enum authority_type {
 	AUTHORITY_NAMELIST,
 	AUTHORITY_PROCESS,
 	AUTHORITY_SERVICE, /* to be shown and controlled only */
+	AUTHORITY_TOPIC,   /* by the object above a topic */
 };
 
-#define AUTHORITY_TYPES 7
+#define AUTHORITY_TYPES 8
 
 /* X(NAME, types of object that have it, KIND): in the order of display. */
 #define AUTHORITY_MAP(X)                    \
 	X(ALTUSR, AUTHORITY_OF_QMGR, MQI)   \
 	X(BROWSE, AUTHORITY_OF_QUEUE, MQI)  \
 	X(CHG, AUTHORITY_OF_ALL, ADM)       \
-	X(CLR, AUTHORITY_OF_QUEUE, ADM)     \
+	X(CLR, AUTHORITY_OF_CLEARED, ADM)   \
 	X(CONNECT, AUTHORITY_OF_QMGR, MQI)  \
 	X(CRT, AUTHORITY_OF_OBJECTS, ADM)   \
 	X(CTRL, AUTHORITY_OF_CONTROL, ADM)  \
@@ -45,7 +46,9 @@ enum authority_type {
 	X(DSP, AUTHORITY_OF_SHOWN, ADM)     \
 	X(GET, AUTHORITY_OF_QUEUE, MQI)     \
 	X(INQ, AUTHORITY_OF_QUEUE, MQI)     \
+	X(PUB, AUTHORITY_OF_TOPIC, MQI)     \
 	X(PUT, AUTHORITY_OF_QUEUE, MQI)     \
+	X(SUB, AUTHORITY_OF_TOPIC, MQI)     \
 	X(SYSTEM, AUTHORITY_OF_QMGR, SYS)
 
 enum authority_number {

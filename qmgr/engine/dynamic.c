@@ -38,7 +38,7 @@ dynamic_is_temporary(const struct engine_object *queue)
 	return mqattr_is(queue->attrs, MQATTR_ID_DEFTYPE, "TEMPDYN");
 }
 
-static void
+void
 dynamic_set_times(struct mqattr_set *s, uint64_t wall_us)
 {
 	char date[9], time[9], text[16];
@@ -46,11 +46,13 @@ dynamic_set_times(struct mqattr_set *s, uint64_t wall_us)
 	mqclock_mq_date(wall_us, date, time);
 	(void)snprintf(
 	    text, sizeof(text), "%.4s-%.2s-%.2s", date, date + 4, date + 6);
-	mqattr_set_own(s, MQATTR_ID_CRDATE, text);
+	if (mqattr_set_has(s, MQATTR_ID_CRDATE))
+		mqattr_set_own(s, MQATTR_ID_CRDATE, text);
 	mqattr_set_own(s, MQATTR_ID_ALTDATE, text);
 	(void)snprintf(
 	    text, sizeof(text), "%.2s.%.2s.%.2s", time, time + 2, time + 4);
-	mqattr_set_own(s, MQATTR_ID_CRTIME, text);
+	if (mqattr_set_has(s, MQATTR_ID_CRTIME))
+		mqattr_set_own(s, MQATTR_ID_CRTIME, text);
 	mqattr_set_own(s, MQATTR_ID_ALTTIME, text);
 }
 

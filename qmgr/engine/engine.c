@@ -240,6 +240,7 @@ engine_new(const struct engine_config *config, const struct engine_ops *ops,
 	authorize_begin(e);
 	engine_begin_epoch(e);
 	dynamic_delete_old(e);
+	pubsub_begin(e);
 	*ret_engine = e;
 	return MQI_OK;
 }
@@ -266,6 +267,7 @@ engine_free(struct engine *e)
 	batch_free_all(e);
 	report_free_all(e);
 	position_free_all(e);
+	e->pubsub = pubsub_free(e->pubsub);
 	e->authority = authority_free(e->authority);
 	e->objects = object_table_free(e->objects);
 	mqbuf_fini(&e->scratch);

@@ -236,6 +236,8 @@ void engine_authority_changed(struct engine *e);
 
 struct mqlocal_get;
 struct mqlocal_open_select;
+struct mqlocal_open_topic;
+struct mqlocal_subscribe;
 struct mqlocal_stream_ok;
 struct mqlocal_stream_remove;
 struct mqlocal_unit_position;
@@ -250,6 +252,14 @@ void engine_open_as(struct engine *e, struct engine_session *s, uint32_t id,
  * Its user may be "": nobody else. */
 void engine_open_select(struct engine *e, struct engine_session *s, uint32_t id,
     const struct mqlocal_open_select *req);
+/* A handle that publishes. */
+void engine_open_topic(struct engine *e, struct engine_session *s, uint32_t id,
+    const struct mqlocal_open_topic *req);
+/* A handle that stands for a subscription. */
+void engine_subscribe(struct engine *e, struct engine_session *s, uint32_t id,
+    const struct mqlocal_subscribe *req);
+void engine_unsubscribe(
+    struct engine *e, struct engine_session *s, uint32_t id, uint32_t handle);
 void engine_close(
     struct engine *e, struct engine_session *s, uint32_t id, uint32_t handle);
 void engine_inquire(
@@ -336,6 +346,17 @@ MQ_MUST_CHECK enum mqi_err engine_object_delete(struct engine *e,
 /* Errors: UNKNOWN_OBJECT, OBJECT_IN_USE (open or handed out). */
 MQ_MUST_CHECK enum mqi_err engine_queue_clear(
     struct engine *e, const char *name, uint64_t *ret_pos);
+
+/* Before a SUB object is set: its TOPICSTR is made whole, what it needs is
+ * there, and a managed one has a queue.  ret_why gets a sentence.  Errors:
+ * TOPIC_STRING_ERROR, UNKNOWN_OBJECT, ATTRIBUTE, SUB_INHIBITED,
+ * DURABILITY_NOT_ALLOWED, RESOURCE_PROBLEM, and the selector's. */
+MQ_MUST_CHECK enum mqi_err engine_sub_prepare(
+    struct engine *e, struct mqattr_set *attrs, char *ret_why, size_t why_len);
+/* It replaces another one, whose queue it takes over if both are managed. */
+void engine_sub_keep(struct mqattr_set *attrs, const struct mqattr_set *old);
+/* What publish and subscribe needs, if it is not there. */
+void engine_pubsub_create(struct engine *e);
 
 struct engine_queue_status {
 	uint64_t depth;

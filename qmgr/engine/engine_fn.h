@@ -217,6 +217,9 @@ void unit_add_put(struct unit *u, struct queue *q, uint8_t rank, struct msg *m);
 /* One message on n queues. */
 void unit_add_puts(
     struct unit *u, const struct fanout_to *to, uint32_t n, struct msg *m);
+/* Commits and frees one that nothing can be wrong with.  Returns the position
+ * that reveals it. */
+uint64_t unit_commit_own(struct engine_session *s, struct unit *u);
 /* Its puts vanish and its gets return; it stays, dead. */
 void unit_back_out(struct engine_session *s, struct unit *u);
 /* Backs out and frees. */
@@ -236,6 +239,19 @@ struct handle *handle_find(struct engine_session *s, uint32_t id);
 struct handle *handle_new(struct engine_session *s, struct queue *q);
 void handle_close(struct handle *h);
 void handle_unref(struct handle *h); /* one delivery less */
+/* Of an open: the answer.  why: a sentence or "". */
+void session_open_refused(
+    struct engine_session *s, uint32_t id, enum mqi_err err, const char *why);
+void session_open_done(
+    struct engine_session *s, uint32_t id, const struct handle *h);
+/* A handle where the route leads.  Errors: Q_DELETED, RESOURCE_PROBLEM,
+ * OBJECT_IN_USE. */
+MQ_MUST_CHECK enum mqi_err session_open_route(struct engine_session *s,
+    const struct route *route, uint32_t options, struct handle **ret_handle);
+/* A queue by the model, open.  Errors: RESOURCE_PROBLEM, TOO_BIG. */
+MQ_MUST_CHECK enum mqi_err session_open_model(struct engine_session *s,
+    const struct engine_object *model, uint32_t options,
+    struct handle **ret_handle);
 /* A channel's agent opens or has opened the dead-letter queue. */
 bool session_dead_letters(
     const struct engine_session *s, const struct route *r);
@@ -253,6 +269,8 @@ const struct engine_object *dynamic_model(
 MQ_MUST_CHECK enum mqi_err dynamic_make(struct engine *e,
     const struct engine_object *model, struct route *ret_route);
 bool dynamic_is_temporary(const struct engine_object *queue);
+/* It is made and changed now. */
+void dynamic_set_times(struct mqattr_set *s, uint64_t wall_us);
 /* Nobody may open it or put any more; it goes when nobody has it open. */
 void dynamic_doom(struct queue *q);
 void dynamic_flush(struct engine *e);

@@ -402,6 +402,8 @@ struct handle {
 	bool closed;
 	bool made_queue; /* q is temporary, and ends with this */
 	bool async_failed;
+	struct topic_handle *topic;   /* it publishes; else NULL */
+	struct sub *sub;              /* it stands for it; else NULL */
 	struct stamp_memory *stamped; /* the last put, or NULL */
 	struct getter_owned getters;
 	struct lane lane;
@@ -484,6 +486,10 @@ struct incoming {
 	struct handle *h;  /* NULL: failed, or closed: swallow */
 	struct unit *unit; /* NULL: stands by itself */
 	uint32_t number;   /* of the unit in records */
+	uint8_t *whole;    /* of a publication: descriptor and body; or NULL */
+	uint32_t desc_len;
+	uint32_t body_len;
+	uint16_t flags;
 	bool async;
 	uint8_t rank;
 	struct msg m;
@@ -559,6 +565,8 @@ struct engine {
 	void *ctx;
 	struct store *store;
 	struct object_table *objects;
+	struct pubsub *pubsub; /* NULL: nobody has used it */
+	uint64_t collecting;   /* bytes of publications whose pieces come */
 	struct authority *authority;
 	struct mqloglimit lost_reports; /* their lines in the log */
 	struct mqloglimit refusals;     /* their lines in the log */
@@ -648,6 +656,7 @@ struct stamp_result {
 
 #include "qmgr/engine/engine_fn.h"
 #include "qmgr/engine/fanout.h"
+#include "qmgr/engine/pubsub.h"
 #include "qmgr/engine/report.h"
 #include "qmgr/engine/stream.h"
 

@@ -23,7 +23,8 @@
 #include "proto/trace.h"
 #include "qmgr/engine/engine_int.h"
 
-#define PUT_RECORD_ROOM 512u /* a PUT record without its body */
+#define PUT_RECORD_ROOM 512u      /* a PUT record without its body */
+#define PUT_COLLECT_MAX 67108864u /* bytes of publications in pieces */
 
 /* ---- records and entries ---- */
 
@@ -517,6 +518,90 @@ put_trace(struct put *p)
 	return err;
 }
 
+/* ---- publications ---- */
+
+static enum mqi_err
+put_publish(struct put *p)
+{
+	uint64_t pos = 0;
+	enum mqi_err err = publish(p->h, p->req, &p->done, &pos);
+
+	if (err == MQI_OK)
+		put_answer(p->s, &p->done, pos);
+	return err;
+}
+
+/* It is kept as a whole until its last piece is here. */
+static enum mqi_err
+put_collect(struct put *p)
+{
+	const struct engine_put *req = p->req;
+	size_t len = (size_t)req->desc_len + req->body_len;
+	struct engine *e = p->e;
+	struct incoming *in;
+	uint8_t *whole;
+
+	if (req->body_len > PUBSUB_MAX_BODY)
+		return MQI_E_MSG_TOO_BIG_FOR_Q;
+	if (e->collecting + len > PUT_COLLECT_MAX)
+		return MQI_E_RESOURCE_PROBLEM;
+	if (req->unit != 0) {
+		enum mqi_err err = unit_get(p->s, req->unit, &p->u);
+
+		if (err != MQI_OK)
+			return err;
+		p->u->n_incoming++;
+	}
+	whole = malloc(len);
+	if (whole == NULL)
+		return MQI_E_NO_MEMORY;
+	memcpy(whole, req->desc, req->desc_len);
+	in = mqmem_alloc(sizeof(*in));
+	*in = (struct incoming){.id = p->id,
+	    .h = p->h,
+	    .unit = p->u,
+	    .whole = whole,
+	    .desc_len = req->desc_len,
+	    .body_len = req->body_len,
+	    .async = (req->flags & MQLOCAL_PUT_ASYNC) != 0,
+	    .flags = req->flags,
+	    .crc = req->body_crc,
+	    .left = req->body_len,
+	    .done = p->done};
+	p->h->q->uncommitted_puts++;
+	e->collecting += len;
+	HASH_ADD(hh, p->s->incoming, id, sizeof(in->id), in);
+	return MQI_OK;
+}
+
+static void
+put_collected(struct engine_session *s, struct incoming *in)
+{
+	struct engine_put req = {.handle = in->h->id,
+	    .unit = in->unit != NULL ? in->unit->id : 0,
+	    .flags = in->flags,
+	    .body_crc = in->crc,
+	    .body_len = in->body_len,
+	    .desc = in->whole,
+	    .desc_len = in->desc_len,
+	    .body = in->whole + in->desc_len};
+	uint64_t pos = 0;
+	enum mqi_err err;
+
+	if (in->unit != NULL)
+		in->unit->n_incoming--;
+	in->unit = NULL;
+	err = publish(in->h, &req, &in->done, &pos);
+	if (err != MQI_OK) {
+		put_incoming_fail(s, in, err);
+		return;
+	}
+	in->h->q->uncommitted_puts--;
+	put_answer(s, &in->done, pos);
+}
+
+/* ---- pieces of a put ---- */
+
 static void
 put_begin_pieces(struct put *p)
 {
@@ -565,6 +650,22 @@ put_may_announce(const struct engine_session *s, uint32_t id)
 	return in == NULL && HASH_COUNT(s->incoming) < ENGINE_MAX_INCOMING;
 }
 
+static enum mqi_err
+put_on_queue(struct put *p, bool pieces)
+{
+	enum mqi_err err = put_prepare(p);
+
+	if (err != MQI_OK)
+		return err;
+	if (p->u == NULL)
+		batch_part(p->e);
+	if (!pieces)
+		return p->is_trace && p->req->body != NULL ? put_trace(p)
+							   : put_whole(p);
+	put_begin_pieces(p);
+	return MQI_OK;
+}
+
 enum mqi_err
 engine_put(struct engine *e, struct engine_session *s, uint32_t id,
     const struct engine_put *req)
@@ -588,14 +689,9 @@ engine_put(struct engine *e, struct engine_session *s, uint32_t id,
 	if (err == MQI_OK && async && p.h->async_failed)
 		err = MQI_E_SUPPRESSED;
 	if (err == MQI_OK)
-		err = put_prepare(&p);
-	if (err == MQI_OK && p.u == NULL)
-		batch_part(e);
-	if (err == MQI_OK && !pieces)
-		err = p.is_trace && req->body != NULL ? put_trace(&p)
-						      : put_whole(&p);
-	else if (err == MQI_OK)
-		put_begin_pieces(&p);
+		err = p.h->topic == NULL ? put_on_queue(&p, pieces)
+		      : pieces           ? put_collect(&p)
+					 : put_publish(&p);
 	if (err == MQI_OK)
 		return MQI_OK;
 	if (p.h != NULL && async)
@@ -613,6 +709,9 @@ put_incoming_free(struct engine_session *s, struct incoming *in)
 {
 	HASH_DEL(s->incoming, in);
 	msg_fini(&in->m);
+	if (in->whole != NULL)
+		s->e->collecting -= (uint64_t)in->desc_len + in->body_len;
+	free(in->whole);
 	free(in);
 }
 
@@ -627,7 +726,7 @@ put_incoming_drop(struct engine_session *s, struct incoming *in)
 	in->h->q->uncommitted_puts--;
 	if (in->unit != NULL) {
 		in->unit->n_incoming--;
-	} else {
+	} else if (in->whole == NULL) {
 		record_encode_end(
 		    batch_room(e, 64), RECORD_ROLLBACK, in->number);
 		(void)batch_appended(e);
@@ -666,6 +765,10 @@ put_incoming_done(struct engine_session *s, struct incoming *in)
 {
 	struct queue *q = in->h->q;
 
+	if (in->whole != NULL) {
+		put_collected(s, in);
+		return;
+	}
 	if (in->crc != in->m.body_crc) {
 		put_incoming_fail(s, in, MQI_E_PROTOCOL);
 		return;
@@ -697,7 +800,11 @@ engine_put_piece(struct engine *e, struct engine_session *s, uint32_t id,
 	/* one large message could fill more than what is kept free */
 	if (in->h != NULL && !put_has_room(e))
 		put_incoming_fail(s, in, MQI_E_STORAGE_MEDIUM_FULL);
-	if (in->h != NULL) {
+	if (in->whole != NULL) {
+		memcpy(
+		    in->whole + in->desc_len + (in->body_len - in->left - len),
+		    data, len);
+	} else if (in->h != NULL) {
 		in->crc = mqcrc32c(in->crc, data, len);
 		put_stage(
 		    e, in->number, in->m.body_id, in->next_piece++, data, len);

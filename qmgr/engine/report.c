@@ -243,14 +243,14 @@ report_delivery(struct engine *e, const struct msg *m, struct report *ret)
 }
 
 bool
-report_dead_letter(
-    struct queue *q, const struct msg *m, enum mqi_err why, struct report *ret)
+report_dead_copy(struct engine *e, const char *queue, const struct msg *m,
+    enum mqi_err why, struct report *ret)
 {
 	struct mqdesc_route to = {.hops = 0};
 	struct report *r = ret;
 	enum mqi_err err;
 
-	*r = (struct report){.e = q->e};
+	*r = (struct report){.e = e};
 	if (m->data == NULL || m->staged ||
 	    m->data->len + MQDLH_LEN > MQFRAME_PIECE - 1024)
 		return false;
@@ -258,13 +258,20 @@ report_dead_letter(
 	mqbuf_put(&r->desc, m->data->data, m->desc_len);
 	r->body = m->data->data + m->desc_len;
 	r->body_len = m->body_len;
-	strcpy(to.queue, q->object->name);
-	strcpy(to.qmgr, q->e->config.name);
+	strcpy(to.queue, queue);
+	strcpy(to.qmgr, e->config.name);
 	err = report_to_dead_queue(r, &to, why);
 	if (err == MQI_OK)
 		return report_finish(r);
 	mqbuf_fini(&r->desc);
 	return false;
+}
+
+bool
+report_dead_letter(
+    struct queue *q, const struct msg *m, enum mqi_err why, struct report *ret)
+{
+	return report_dead_copy(q->e, q->object->name, m, why, ret);
 }
 
 bool

@@ -64,6 +64,9 @@ bool report_delivery(struct engine *e, const struct msg *m, struct report *ret);
  * is too long for one piece. */
 bool report_dead_letter(
     struct queue *q, const struct msg *m, enum mqi_err why, struct report *ret);
+/* The same, of what could not be put on a queue of that name. */
+bool report_dead_copy(struct engine *e, const char *queue, const struct msg *m,
+    enum mqi_err why, struct report *ret);
 /* A message that the queue manager itself puts on a local queue, or, if that
  * does not take it, on the dead-letter queue; false: neither does. */
 bool report_own(struct queue *q, const struct mqi_md *md, const void *body,

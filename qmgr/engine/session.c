@@ -174,6 +174,10 @@ handle_close(struct handle *h)
 		q->open_exclusive = false;
 	if ((h->options & MQI_OO_OUTPUT) != 0)
 		q->open_output--;
+	if (h->sub != NULL)
+		sub_close(h);
+	if (h->topic != NULL)
+		topic_close(h);
 	if (h->made_queue)
 		dynamic_doom(q);
 	HASH_DEL(h->s->handles, h);
@@ -233,8 +237,8 @@ open_input(struct handle *h, uint32_t options)
 	return MQI_OK;
 }
 
-static enum mqi_err
-open_handle(struct engine_session *s, const struct route *route,
+enum mqi_err
+session_open_route(struct engine_session *s, const struct route *route,
     uint32_t options, struct handle **ret_handle)
 {
 	struct queue *q = queue_by_id(s->e, route->queue->id);
@@ -262,8 +266,8 @@ open_handle(struct engine_session *s, const struct route *route,
 	return MQI_OK;
 }
 
-static enum mqi_err
-open_model(struct engine_session *s, const struct engine_object *model,
+enum mqi_err
+session_open_model(struct engine_session *s, const struct engine_object *model,
     uint32_t options, struct handle **ret_handle)
 {
 	struct route route;
@@ -274,14 +278,14 @@ open_model(struct engine_session *s, const struct engine_object *model,
 	err = dynamic_make(s->e, model, &route);
 	if (err != MQI_OK)
 		return err;
-	err = open_handle(s, &route, options, ret_handle);
+	err = session_open_route(s, &route, options, ret_handle);
 	MQ_INVARIANT(err == MQI_OK); /* nobody else knows it yet */
 	(*ret_handle)->made_queue = dynamic_is_temporary(route.queue);
 	return MQI_OK;
 }
 
-static void
-open_refuse(
+void
+session_open_refused(
     struct engine_session *s, uint32_t id, enum mqi_err err, const char *why)
 {
 	struct engine_reply r = {.kind = ENGINE_RESULT,
@@ -292,8 +296,8 @@ open_refuse(
 	reply_give(s, &r);
 }
 
-static void
-open_done(struct engine_session *s, uint32_t id, const struct handle *h)
+void
+session_open_done(struct engine_session *s, uint32_t id, const struct handle *h)
 {
 	struct engine_reply r = {
 	    .kind = ENGINE_OPENED, .id = id, .handle = h->id};
@@ -331,6 +335,46 @@ open_selector(struct engine_session *s, const struct open_request *req,
 	return select_open(s, req->selector, ret, ret_why, why_len);
 }
 
+/* An alias of a topic: to publish needs the right to put on the alias, too. */
+static void
+open_alias(
+    struct engine_session *s, uint32_t id, const struct open_request *req)
+{
+	const struct engine_object *o =
+	    topic_alias(s->e, req->object, req->qmgr);
+	const struct topic_request topic = {
+	    .object = mqattr_text(o->attrs, MQATTR_ID_TARGET),
+	    .topic = "",
+	    .options = req->options};
+	const struct engine_identity *who = &s->who;
+	struct engine_identity other;
+	char why[OPEN_WHY_LEN] = "";
+	struct handle *h = NULL;
+	enum mqi_err err = MQI_OK;
+
+	if (req->selector != NULL)
+		err = MQI_E_OPTIONS;
+	if (err == MQI_OK && req->user != NULL) {
+		err =
+		    authorize_alternate(s, req->user, &other, why, sizeof(why));
+		who = &other;
+	}
+	if (err == MQI_OK)
+		err = engine_authorize(s->e, who, AUTHORITY_QUEUE, o->name,
+		    AUTHORITY_PUT, why, sizeof(why));
+	if (err == MQI_OK)
+		err = topic_open(s, who, &topic, &h, why, sizeof(why));
+	if (err == MQI_E_UNKNOWN_OBJECT)
+		err = MQI_E_UNKNOWN_ALIAS_TARGET;
+	if (err != MQI_OK) {
+		session_open_refused(s, id, err, why);
+		return;
+	}
+	if (req->user != NULL)
+		h->alternate = mqmem_strdup(req->user);
+	session_open_done(s, id, h);
+}
+
 static void
 open_for(struct engine_session *s, uint32_t id, const struct open_request *req)
 {
@@ -350,6 +394,10 @@ open_for(struct engine_session *s, uint32_t id, const struct open_request *req)
 	    (user != NULL) !=
 		((options & MQI_OO_ALTERNATE_USER_AUTHORITY) != 0))
 		err = MQI_E_OPTIONS;
+	if (err == MQI_OK && topic_alias(e, req->object, req->qmgr) != NULL) {
+		open_alias(s, id, req);
+		return;
+	}
 	model = dynamic_model(e, req->object, req->qmgr);
 	if (err == MQI_OK && model == NULL)
 		err = route_resolve(e->objects, e->config.name, req->object,
@@ -365,11 +413,12 @@ open_for(struct engine_session *s, uint32_t id, const struct open_request *req)
 	if (err == MQI_OK)
 		err = open_selector(s, req, &selector, why, sizeof(why));
 	if (err == MQI_OK)
-		err = model != NULL ? open_model(s, model, options, &h)
-				    : open_handle(s, &route, options, &h);
+		err = model != NULL
+			  ? session_open_model(s, model, options, &h)
+			  : session_open_route(s, &route, options, &h);
 	if (err != MQI_OK) {
 		(void)mqselector_free(selector);
-		open_refuse(s, id, err, why);
+		session_open_refused(s, id, err, why);
 		return;
 	}
 	if (user != NULL)
@@ -377,7 +426,7 @@ open_for(struct engine_session *s, uint32_t id, const struct open_request *req)
 	h->selector = selector;
 	if (selector != NULL)
 		s->selector_bytes += mqselector_size(selector);
-	open_done(s, id, h);
+	session_open_done(s, id, h);
 }
 
 void

@@ -324,6 +324,15 @@ unit_commit(struct engine_session *s, struct unit *u)
 	return pos;
 }
 
+uint64_t
+unit_commit_own(struct engine_session *s, struct unit *u)
+{
+	uint64_t pos = unit_commit(s, u);
+
+	unit_free(s, u);
+	return pos;
+}
+
 /* Messages that it keeps in memory, and that commit would write. */
 static bool
 unit_needs_room(const struct unit *u)

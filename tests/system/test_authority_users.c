@@ -476,12 +476,22 @@ make_open_request(uint16_t type, struct mqbuf *b, struct expected *ret)
 	/* which is no selector: who has no right is not told */
 	static const struct mqlocal_open_select open_select = {
 	    .options = MQI_OO_INPUT_SHARED, .object = "A.B", .selector = "("};
+	static const struct mqlocal_open_topic open_topic = {
+	    .options = MQI_OO_OUTPUT, .topic = "a/b"};
+	static const struct mqlocal_subscribe subscribe = {
+	    .options = MQI_SO_CREATE | MQI_SO_MANAGED,
+	    .topic = "#",
+	    .selector = "("};
 
 	ret->reason = MQI_E_NOT_AUTHORIZED;
 	if (type == MQLOCAL_OPEN)
 		mqlocal_encode_open(b, 5, &open);
 	else if (type == MQLOCAL_OPEN_AS)
 		mqlocal_encode_open_as(b, 5, &open_as);
+	else if (type == MQLOCAL_OPEN_TOPIC)
+		mqlocal_encode_open_topic(b, 5, &open_topic);
+	else if (type == MQLOCAL_SUBSCRIBE)
+		mqlocal_encode_subscribe(b, 5, &subscribe);
 	else
 		mqlocal_encode_open_select(b, 5, &open_select);
 }
@@ -500,10 +510,16 @@ make_request(uint16_t type, struct mqbuf *b, struct expected *ret)
 	case MQLOCAL_OPEN:
 	case MQLOCAL_OPEN_AS:
 	case MQLOCAL_OPEN_SELECT:
+	case MQLOCAL_OPEN_TOPIC:
+	case MQLOCAL_SUBSCRIBE:
 		make_open_request(type, b, ret);
 		return true;
 	case MQLOCAL_CLOSE:
 		mqlocal_encode_close(b, 5, &(struct mqlocal_close){1});
+		return true;
+	case MQLOCAL_UNSUBSCRIBE:
+		mqlocal_encode_unsubscribe(
+		    b, 5, &(struct mqlocal_unsubscribe){1});
 		return true;
 	case MQLOCAL_PUT:
 		mqlocal_encode_put(b, 5,

@@ -148,6 +148,41 @@ sample_open_select(struct mqbuf *b)
 }
 
 static void
+sample_open_topic(struct mqbuf *b)
+{
+	static const struct mqlocal_open_topic v = {
+	    .options = MQI_OO_OUTPUT, .object = "NEWS", .topic = "sport/today"};
+
+	mqlocal_encode_open_topic(b, 2011, &v);
+}
+
+static void
+sample_subscribe(struct mqbuf *b)
+{
+	static const struct mqlocal_subscribe v = {
+	    .options = MQI_SO_CREATE | MQI_SO_DURABLE | MQI_SO_SET_CORREL_ID,
+	    .expiry = 600,
+	    .name = "A.SUB",
+	    .object = "NEWS",
+	    .topic = "sport/+/#",
+	    .dest = "A.QUEUE",
+	    .dest_qmgr = "QM2",
+	    .selector = "JMSPriority > 4",
+	    .user_data = "mine",
+	    .correl_id = "correlation of a sub"};
+
+	mqlocal_encode_subscribe(b, 2012, &v);
+}
+
+static void
+sample_unsubscribe(struct mqbuf *b)
+{
+	static const struct mqlocal_unsubscribe v = {.handle = 11};
+
+	mqlocal_encode_unsubscribe(b, 2013, &v);
+}
+
+static void
 sample_open_ok(struct mqbuf *b)
 {
 	static const struct mqlocal_open_ok v = {.handle = 9,
@@ -497,6 +532,9 @@ const struct local_sample local_samples[] = {
     {"open", MQLOCAL_OPEN, sample_open},
     {"open_as", MQLOCAL_OPEN_AS, sample_open_as},
     {"open_select", MQLOCAL_OPEN_SELECT, sample_open_select},
+    {"open_topic", MQLOCAL_OPEN_TOPIC, sample_open_topic},
+    {"subscribe", MQLOCAL_SUBSCRIBE, sample_subscribe},
+    {"unsubscribe", MQLOCAL_UNSUBSCRIBE, sample_unsubscribe},
     {"open_ok", MQLOCAL_OPEN_OK, sample_open_ok},
     {"close", MQLOCAL_CLOSE, sample_close},
     {"inquire", MQLOCAL_INQUIRE, sample_inquire},

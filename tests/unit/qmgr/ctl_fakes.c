@@ -449,6 +449,24 @@ engine_object_delete(struct engine *e, enum mqattr_object type,
 }
 
 enum mqi_err
+engine_sub_prepare(
+    struct engine *e, struct mqattr_set *attrs, char *ret_why, size_t why_len)
+{
+	(void)e;
+	if (mqattr_text(attrs, MQATTR_ID_DEST)[0] != '\0')
+		return MQI_OK;
+	(void)snprintf(ret_why, why_len, "DEST is required");
+	return MQI_E_ATTRIBUTE;
+}
+
+void
+engine_sub_keep(struct mqattr_set *attrs, const struct mqattr_set *old)
+{
+	(void)attrs;
+	(void)old;
+}
+
+enum mqi_err
 engine_queue_clear(struct engine *e, const char *name, uint64_t *ret_pos)
 {
 	(void)e;

@@ -45,7 +45,8 @@ test_define_then_display_shows_what_was_given_and_defaults(void **state)
 		"-> OK\nQUEUE=A TYPE=QLOCAL SHARE=NO\n-> OK\n"},
 	    {"def qa(A) target(B); dis q(A)",
 		"-> OK\nQUEUE=A TYPE=QALIAS CAPEXPRY=NOLIMIT DEFPRTY=0 "
-		"DEFPSIST=NO DESCR= GET=ENABLED PUT=ENABLED TARGET=B\n"
+		"DEFPSIST=NO DESCR= GET=ENABLED PUT=ENABLED TARGET=B "
+		"TARGTYPE=QUEUE\n"
 		"-> OK\n"},
 	    {"def qm(M) deftype(permdyn); dis q(M) deftype share defsopt",
 		"-> OK\nQUEUE=M TYPE=QMODEL DEFSOPT=EXCL DEFTYPE=PERMDYN "

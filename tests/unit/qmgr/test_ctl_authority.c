@@ -147,11 +147,12 @@ test_authority_records_refuse_what_is_not_right_and_name_it(void **state)
 	static const struct row rows[] = {
 	    {"set authrec profile(A) principal('fred') authadd(put)",
 		"-> ATTRIBUTE OBJTYPE is required: QMGR, QUEUE, CHANNEL, "
-		"LISTENER, NAMELIST, PROCESS or SERVICE\n"},
-	    {"set authrec objtype(topic) profile(A) principal('fred') "
+		"LISTENER, NAMELIST, PROCESS, SERVICE or TOPIC\n"},
+	    {"set authrec objtype(planet) profile(A) principal('fred') "
 	     "authadd(put)",
-		"-> ATTRIBUTE OBJTYPE(TOPIC) is not valid: it must be one of "
-		"QMGR, QUEUE, CHANNEL, LISTENER, NAMELIST, PROCESS, SERVICE\n"},
+		"-> ATTRIBUTE OBJTYPE(PLANET) is not valid: it must be one of "
+		"QMGR, QUEUE, CHANNEL, LISTENER, NAMELIST, PROCESS, SERVICE, "
+		"TOPIC\n"},
 	    {"set authrec objtype(queue) principal('fred') authadd(put)",
 		"-> ATTRIBUTE PROFILE is required\n"},
 	    {"set authrec objtype(queue) profile(A**) principal('fred') "

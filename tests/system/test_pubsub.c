@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_pubsub.c - publish and subscribe from an application's and from an
+ * administrator's side, against a real queue manager that is killed. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* after those that it needs */
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/lib/qm.h"
+
+#define OK(call) assert_int_equal((call), MQI_OK)
+
+static struct tmpdir dir;
+static struct qm qm;
+
+static int
+setup(void **state)
+{
+	(void)state;
+	tmpdir_make(&dir);
+	qm_create(&qm, &dir, "QM1");
+	qm_start(&qm);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	proc_stop(&qm.proc);
+	qm_fini(&qm);
+	tmpdir_free(&dir);
+	return 0;
+}
+
+static void
+publish(mqi_conn *c, const char *topic, const char *body)
+{
+	mqi_queue *t = NULL;
+	struct mqi_md md;
+
+	mqi_md_init(&md);
+	md.persistence = MQI_PERSISTENCE_YES;
+	OK(mqi_open_topic(c, NULL, topic, &t));
+	OK(mqi_put(t, NULL, &md, body, strlen(body)));
+	OK(mqi_close(t));
+}
+
+static mqi_queue *
+subscribe(mqi_conn *c, uint32_t options, const char *name, const char *topic)
+{
+	const struct mqi_sub_opts opts = {
+	    .options = options, .name = name, .topic = topic};
+	mqi_queue *q = NULL;
+
+	OK(mqi_subscribe(c, &opts, &q));
+	return q;
+}
+
+static void
+expect(mqi_queue *q, const char *body)
+{
+	mqi_msg *m = NULL;
+	enum mqi_err err = mqi_poll(q, NULL, &m);
+
+	if (body == NULL) {
+		assert_int_equal(err, MQI_E_NO_MSG_AVAILABLE);
+		return;
+	}
+	OK(err);
+	assert_int_equal(mqi_msg_len(m), strlen(body));
+	assert_memory_equal(mqi_msg_body(m), body, strlen(body));
+	(void)mqi_msg_free(m);
+}
+
+static void
+test_a_program_publishes_and_others_get_it(void **state)
+{
+	mqi_conn *c = qm_connect(&qm), *other = qm_connect(&qm);
+	mqi_queue *a = subscribe(
+	    other, MQI_SO_CREATE | MQI_SO_MANAGED, NULL, "price/+/fruit");
+	mqi_queue *b =
+	    subscribe(other, MQI_SO_CREATE | MQI_SO_MANAGED, NULL, "price/#");
+	mqi_queue *t = NULL;
+
+	(void)state;
+	publish(c, "price/today/fruit", "apples");
+	expect(a, "apples");
+	expect(b, "apples");
+	expect(a, NULL);
+	OK(mqi_unsubscribe(a));
+	publish(c, "price/today/fruit", "pears");
+	expect(b, "pears");
+	assert_int_equal(
+	    mqi_open_topic(c, NULL, "price/#", &t), MQI_E_TOPIC_STRING_ERROR);
+	assert_int_equal(
+	    mqi_open_topic(c, "NONE", NULL, &t), MQI_E_UNKNOWN_OBJECT);
+	OK(mqi_disconnect(other));
+	OK(mqi_disconnect(c));
+}
+
+static void
+test_durable_ones_survive_a_kill(void **state)
+{
+	const uint32_t durable =
+	    MQI_SO_CREATE | MQI_SO_DURABLE | MQI_SO_MANAGED;
+	const uint32_t again = MQI_SO_RESUME | MQI_SO_DURABLE | MQI_SO_MANAGED;
+	mqi_conn *c = qm_connect(&qm);
+	mqi_queue *mine = subscribe(c, durable, "NEWS", "news/#");
+
+	(void)state;
+	OK(mqi_close(mine));
+	qm_mqsc(&qm,
+	    "DEFINE QLOCAL(DESK)\n"
+	    "DEFINE TOPIC(NEWS) TOPICSTR('news')\n"
+	    "DEFINE SUB(DESK) TOPICOBJ(NEWS) TOPICSTR('sport') DEST(DESK)\n");
+	publish(c, "news/sport", "one");
+	proc_kill9(&qm.proc);
+	qm_start(&qm);
+	(void)mqi_disconnect(c);
+	c = qm_connect(&qm);
+	publish(c, "news/sport", "two");
+	mine = subscribe(c, again, "NEWS", NULL);
+	expect(mine, "one");
+	expect(mine, "two");
+	expect(mine, NULL);
+	assert_int_equal(qm_depth(&qm, "DESK"), 2);
+	OK(mqi_unsubscribe(mine));
+	qm_mqsc(&qm, "DELETE SUB(DESK)\n");
+	publish(c, "news/sport", "three");
+	assert_int_equal(qm_depth(&qm, "DESK"), 2);
+	OK(mqi_disconnect(c));
+}
+
+static void
+test_a_command_shows_subscriptions_and_topics(void **state)
+{
+	char value[QM_VALUE_MAX];
+
+	(void)state;
+	qm_mqsc(&qm,
+	    "DEFINE TOPIC(T) TOPICSTR('a/b') DEFPRTY(3) PUB(DISABLED)\n"
+	    "DEFINE SUB(S) TOPICSTR('a/#') DESTCLAS(MANAGED) "
+	    "USERDATA('mine')\n");
+	qm_shown(&qm, MQCTL_TOPIC, "T", "DEFPRTY", value);
+	assert_string_equal(value, "3");
+	qm_shown(&qm, MQCTL_TOPIC, "T", "SUB", value);
+	assert_string_equal(value, "ASPARENT");
+	qm_shown(&qm, MQCTL_SUB, "S", "TOPICSTR", value);
+	assert_string_equal(value, "a/#");
+	qm_shown(&qm, MQCTL_SUB, "S", "DEST", value);
+	assert_memory_equal(value, "AMQ.", 4);
+	qm_shown(&qm, MQCTL_TOPIC, "SYSTEM.BASE.TOPIC", "PMSGDLV", value);
+	assert_string_equal(value, "ALLDUR");
+	qm_mqsc(&qm, "ALTER SUB(S) USERDATA('yours')\nDELETE SUB(S)\n");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_a_program_publishes_and_others_get_it),
+	    cmocka_unit_test(test_durable_ones_survive_a_kill),
+	    cmocka_unit_test(test_a_command_shows_subscriptions_and_topics),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
