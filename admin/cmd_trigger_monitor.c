@@ -441,6 +441,8 @@ serve(struct monitor *m, const char *root, bool once)
 	err = run(m, once);
 	if (err != MQI_OK)
 		cmd_error("%s: %s", m->name, mqi_strerror(err));
+	/* waits for the answer: the next monitor is the first to open it */
+	(void)mqi_close(m->queue);
 	(void)printf("%llu started, %llu failed\n",
 	    (unsigned long long)m->n_started, (unsigned long long)m->n_failed);
 	return err == MQI_OK ? CMD_OK : CMD_FAILED;

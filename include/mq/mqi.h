@@ -111,7 +111,8 @@ MQI_CHECK enum mqi_err mqi_connect(
 /* Ends the connection and frees it with all its handles and units; open units
  * are backed out.  NULL is allowed.  Waits for what was put asynchronously,
  * for acknowledgements sent and for asynchronous commits, whose completions
- * are called.  In the child of a fork it only frees memory, and returns FORKED.
+ * are called; not until the queue manager has closed the handles (mqi_close()
+ * does that).  In the child of a fork it only frees memory, and returns FORKED.
  * Errors: the first failure of an asynchronous put or acknowledgement that
  * nobody has been told, with the reasons of mqi_put().
  * Blocks.  No other call on the connection may be running or follow, and it

@@ -252,6 +252,13 @@ time_to_discard(struct fixture *f)
 	} while (info.depth > 0);
 	f->qm[1].control->delay_ms = 0;
 	OK(mqi_disconnect(conn));
+	/* what comes behind it is behind every flush that is still delayed */
+	put_numbers(f, 1, 2);
+	conn = qm_connect(&f->qm[N_QM - 1]);
+	queue = open_end(conn);
+	get_number(queue, 0);
+	get_number(queue, 1);
+	OK(mqi_disconnect(conn));
 	return took;
 }
 
