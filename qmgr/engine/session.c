@@ -305,6 +305,10 @@ session_open_done(struct engine_session *s, uint32_t id, const struct handle *h)
 
 	if (max > s->e->max_msg_len)
 		max = s->e->max_msg_len;
+	/* an initiation queue: what it is opened for is there for the first
+	 * get, which may come in the same turn */
+	if (!TAILQ_EMPTY(&s->e->due))
+		trigger_flush(s->e);
 	r.u.opened.resolved_name = h->route.resolved_name;
 	r.u.opened.resolved_qmgr = h->route.resolved_qmgr;
 	r.u.opened.max_msg_len = (uint32_t)max;

@@ -732,11 +732,33 @@ test_a_queue_may_go_with_its_trigger(void **state)
 	assert_int_equal(triggers(f), 0);
 }
 
+/* A monitor's first get may come before the turn in which it opens has ended.
+ */
+static void
+test_the_trigger_is_there_when_the_open_is_answered(void **state)
+{
+	struct fixture *f = *state;
+	struct rig *r = &f->r;
+	struct rig_reply *k;
+	uint32_t id = ++r->last_id;
+
+	close_queue(f, 1, f->init);
+	put(f);
+	engine_open(
+	    r->e, r->sessions[1].s, id, "INIT", "", MQI_OO_INPUT_SHARED);
+	k = rig_reply(r, 1, id);
+	assert_non_null(k);
+	assert_int_equal(k->r.kind, ENGINE_OPENED);
+	struct mqlocal_get get = RIG_GET(k->r.handle);
+	assert_int_equal(rig_result(r, 1, rig_ask_get(r, 1, &get)), MQI_OK);
+}
+
 int
 main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
+	    T(test_the_trigger_is_there_when_the_open_is_answered),
 	    T(test_the_first_message_triggers_and_no_other),
 	    T(test_the_message_says_what_the_queue_and_the_process_say),
 	    T(test_nobody_is_called_who_is_there),
