@@ -288,7 +288,7 @@ see_replies(void)
 		bool all = true;
 
 		for (uint32_t i = h->cursor[s]; i < rs->n_replies; i++) {
-			struct rig_reply *k = &rs->replies[i];
+			struct rig_reply *k = rs->replies[i];
 
 			if (k->taken)
 				continue;

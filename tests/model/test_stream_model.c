@@ -143,7 +143,7 @@ see_putter(void)
 	struct rig_session *rs = &rig.sessions[PUTTER];
 
 	for (; cursor[PUTTER] < rs->n_replies; cursor[PUTTER]++) {
-		struct rig_reply *k = &rs->replies[cursor[PUTTER]];
+		struct rig_reply *k = rs->replies[cursor[PUTTER]];
 		uint32_t what = ask_of[k->r.id];
 
 		if (what == 0)
@@ -163,7 +163,7 @@ see_sender(void)
 	struct rig_session *rs = &rig.sessions[SENDER];
 
 	for (; cursor[SENDER] < rs->n_replies; cursor[SENDER]++) {
-		struct rig_reply *k = &rs->replies[cursor[SENDER]];
+		struct rig_reply *k = rs->replies[cursor[SENDER]];
 		struct sent *m;
 		unsigned n;
 

@@ -27,6 +27,16 @@ rig_session_of(struct rig *r, void *cookie)
 	return &r->sessions[(uintptr_t)cookie];
 }
 
+static struct rig_reply *
+rig_keep(struct rig_session *rs)
+{
+	struct rig_reply *k = mqmem_alloc(sizeof(*k));
+
+	assert_true(rs->n_replies < RIG_REPLIES);
+	rs->replies[rs->n_replies++] = k;
+	return k;
+}
+
 static void
 rig_keep_message(struct rig_reply *k, const struct engine_reply *e)
 {
@@ -59,7 +69,7 @@ static void
 rig_keep_piece(struct rig_session *rs, const struct engine_reply *e)
 {
 	for (uint32_t i = rs->n_replies; i-- > 0;) {
-		struct rig_reply *k = &rs->replies[i];
+		struct rig_reply *k = rs->replies[i];
 
 		if (k->r.kind != ENGINE_MESSAGE || k->r.id != e->id)
 			continue;
@@ -77,10 +87,8 @@ static void
 rig_keep_puts(struct rig_session *rs, const struct engine_reply *e)
 {
 	for (uint32_t i = 0; i < e->u.puts.n; i++) {
-		struct rig_reply *k = &rs->replies[rs->n_replies++];
+		struct rig_reply *k = rig_keep(rs);
 
-		assert_true(rs->n_replies < RIG_REPLIES);
-		memset(k, 0, sizeof(*k));
 		k->r.kind = e->kind;
 		k->r.id = e->u.puts.ids[i];
 		k->index = rs->given;
@@ -103,9 +111,7 @@ rig_on_reply(void *ctx, void *cookie, const struct engine_reply *e)
 		rig_keep_piece(rs, e);
 		return;
 	}
-	assert_true(rs->n_replies < RIG_REPLIES);
-	k = &rs->replies[rs->n_replies++];
-	memset(k, 0, sizeof(*k));
+	k = rig_keep(rs);
 	k->r = *e;
 	k->index = rs->given;
 	switch (e->kind) {
@@ -251,7 +257,7 @@ rig_start(struct rig *r, const struct engine_config *config)
 	memset(r->config.qmid, 7, sizeof(r->config.qmid));
 	for (unsigned i = 0; i < RIG_SESSIONS; i++)
 		r->sessions[i].replies =
-		    mqmem_array(RIG_REPLIES, sizeof(struct rig_reply));
+		    mqmem_array(RIG_REPLIES, sizeof(struct rig_reply *));
 	r->store = store_mem_new(true);
 	rig_begin(r);
 }
@@ -429,7 +435,7 @@ rig_reply(struct rig *r, unsigned n, uint32_t id)
 	struct rig_session *rs = &r->sessions[n];
 
 	for (uint32_t i = 0; i < rs->n_replies; i++) {
-		struct rig_reply *k = &rs->replies[i];
+		struct rig_reply *k = rs->replies[i];
 
 		if (k->r.id == id && !k->taken) {
 			k->taken = true;
@@ -445,7 +451,7 @@ rig_event(struct rig *r, unsigned n, enum engine_reply_kind kind)
 	struct rig_session *rs = &r->sessions[n];
 
 	for (uint32_t i = 0; i < rs->n_replies; i++) {
-		struct rig_reply *k = &rs->replies[i];
+		struct rig_reply *k = rs->replies[i];
 
 		if (!k->taken && k->r.kind == kind &&
 		    (k->r.id == 0 || k->r.id >= UINT32_C(0x80000000))) {
@@ -461,8 +467,10 @@ rig_forget_replies(struct rig *r, unsigned n)
 {
 	struct rig_session *rs = &r->sessions[n];
 
-	for (uint32_t i = 0; i < rs->n_replies; i++)
-		free(rs->replies[i].data);
+	for (uint32_t i = 0; i < rs->n_replies; i++) {
+		free(rs->replies[i]->data);
+		free(rs->replies[i]);
+	}
 	rs->n_replies = 0;
 }
 

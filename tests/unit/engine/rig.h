@@ -37,7 +37,7 @@ struct rig_reply {
 
 struct rig_session {
 	struct engine_session *s; /* NULL: none */
-	struct rig_reply *replies;
+	struct rig_reply **replies;
 	uint32_t n_replies;
 	uint32_t n_unsent; /* given and not reported by engine_sent() */
 	uint64_t given;

@@ -157,7 +157,7 @@ test_brief_puts_are_answered_together_when_durable(void **state)
 		rig_turn(&rig);
 		batch[n] = rs->n_replies - from;
 		for (uint32_t i = 0; i < batch[n]; i++) {
-			const struct rig_reply *k = &rs->replies[from + i];
+			const struct rig_reply *k = rs->replies[from + i];
 
 			assert_int_equal(k->r.kind, ENGINE_PUTS_DONE);
 			assert_int_equal(k->r.id, first + 100 * n + i);
