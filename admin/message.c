@@ -91,6 +91,7 @@ static const struct done_row done[] = {
     {MQCTL_DISPLAY, MQCTL_CHLAUTH, "AMQ8878I",
 	"Display channel authentication record details."},
     {MQCTL_REFRESH, MQCTL_SECURITY, "AMQ8560I", "Security cache refreshed."},
+    {MQCTL_CLEAR, MQCTL_TOPICSTR, "AMQ8698I", "Retained publication cleared."},
     {MQCTL_CLEAR, MQCTL_QLOCAL, "AMQ8022I", "Queue cleared."},
     {MQCTL_START, MQCTL_CHANNEL, "AMQ8018I", "Start Channel accepted."},
     {MQCTL_START, MQCTL_LISTENER, "AMQ8021I", "Start Listener accepted."},

@@ -42,6 +42,9 @@ struct options {
 	const char *to_dir;
 	bool quiet;
 	const char *selector; /* or NULL */
+	bool subscribe;       /* queue is a pattern of topics */
+	bool unsubscribe;
+	const char *durable; /* the subscription's name, or NULL */
 	bool by_correl;
 	uint8_t correl_id[MQI_ID_LEN];
 };
@@ -324,6 +327,10 @@ help(void)
 	    "      --selector COND only messages that fit a condition of "
 	    "SQL-92:\n"
 	    "                     \"JMSPriority > 4 AND colour = 'red'\"\n"
+	    "      --subscribe    QUEUE is a pattern of topics: gets what is "
+	    "published\n"
+	    "      --durable NAME ... also while it does not run\n"
+	    "      --unsubscribe  ... and ends that when it is done\n"
 	    "      --format text|hex|json\n"
 	    "      --to-dir DIR   make each message a file below DIR\n"
 	    "      --root DIR     where queue managers are\n"
@@ -341,6 +348,9 @@ enum {
 	OPT_UNIT,
 	OPT_CORREL,
 	OPT_SELECTOR,
+	OPT_SUBSCRIBE,
+	OPT_DURABLE,
+	OPT_UNSUBSCRIBE,
 	OPT_FORMAT,
 	OPT_TO_DIR,
 };
@@ -354,6 +364,9 @@ static const struct option long_options[] = {
     {"unit", optional_argument, NULL, OPT_UNIT},
     {"correl-id", required_argument, NULL, OPT_CORREL},
     {"selector", required_argument, NULL, OPT_SELECTOR},
+    {"subscribe", no_argument, NULL, OPT_SUBSCRIBE},
+    {"durable", required_argument, NULL, OPT_DURABLE},
+    {"unsubscribe", no_argument, NULL, OPT_UNSUBSCRIBE},
     {"format", required_argument, NULL, OPT_FORMAT},
     {"to-dir", required_argument, NULL, OPT_TO_DIR},
     {"quiet", no_argument, NULL, 'q'},
@@ -419,6 +432,15 @@ set_option(struct options *o, int opt, int argc, char **argv)
 	case OPT_SELECTOR:
 		o->selector = optarg;
 		break;
+	case OPT_SUBSCRIBE:
+		o->subscribe = true;
+		break;
+	case OPT_DURABLE:
+		o->durable = optarg;
+		break;
+	case OPT_UNSUBSCRIBE:
+		o->unsubscribe = true;
+		break;
 	case OPT_FORMAT:
 		return set_format(o, optarg);
 	case OPT_TO_DIR:
@@ -452,6 +474,9 @@ parse(struct options *o, int argc, char **argv)
 	}
 	if (argc - optind != 2)
 		return mqtool_usage("a queue manager and a queue are needed");
+	if ((o->durable != NULL || o->unsubscribe) && !o->subscribe)
+		return mqtool_usage(
+		    "--durable and --unsubscribe are for --subscribe");
 	if (o->browse && o->with_unit)
 		return mqtool_usage("--browse gets nothing: no --unit");
 	if (o->to_dir != NULL && !o->browse && !o->with_unit)
@@ -461,18 +486,46 @@ parse(struct options *o, int argc, char **argv)
 	return MQTOOL_DONE;
 }
 
+static enum mqi_err
+subscribe(struct run *r)
+{
+	const struct mqi_sub_opts opts = {
+	    .options =
+		MQI_SO_CREATE | MQI_SO_MANAGED |
+		(r->o->durable != NULL ? MQI_SO_DURABLE | MQI_SO_RESUME : 0u),
+	    .name = r->o->durable,
+	    .topic = r->o->queue,
+	    .selector = r->o->selector};
+
+	return mqi_subscribe(r->conn, &opts, &r->queue);
+}
+
+static enum mqtool_status
+end_subscription(struct run *r, enum mqtool_status status)
+{
+	enum mqi_err err = mqi_unsubscribe(r->queue);
+
+	return err == MQI_OK || status == MQTOOL_FAILED
+		   ? status
+		   : mqtool_failed(r->conn, err, r->o->queue);
+}
+
 static enum mqtool_status
 open_and_get(struct run *r)
 {
 	const struct mqi_open_opts opts = {
 	    .options = r->o->browse ? MQI_OO_BROWSE : MQI_OO_INPUT_AS_Q_DEF,
 	    .selector = r->o->selector};
+	enum mqtool_status status;
 	enum mqi_err err;
 
-	err = mqi_open_with(r->conn, r->o->queue, NULL, &opts, &r->queue);
+	err = r->o->subscribe
+		  ? subscribe(r)
+		  : mqi_open_with(r->conn, r->o->queue, NULL, &opts, &r->queue);
 	if (err != MQI_OK)
 		return mqtool_failed(r->conn, err, r->o->queue);
-	return get_all(r);
+	status = get_all(r);
+	return r->o->unsubscribe ? end_subscription(r, status) : status;
 }
 
 int

@@ -38,6 +38,8 @@ struct options {
 	bool with_unit;
 	int64_t per_unit;
 	bool verbose;
+	bool to_topic; /* queue is a topic */
+	bool retain;
 	struct mqi_md md; /* as every message has it */
 	struct mqi_prop props[MAX_PROPS + 2];
 	size_t n_props;
@@ -81,7 +83,9 @@ put_in_unit(struct run *r, struct mqi_md *md, const void *body, size_t len)
 	if (r->unit == NULL)
 		err = mqi_begin(r->conn, &r->unit);
 	if (err == MQI_OK)
-		err = r->o->verbose
+		err = r->o->retain
+			  ? mqi_put_retained(r->queue, r->unit, md, body, len)
+		      : r->o->verbose
 			  ? mqi_put(r->queue, r->unit, md, body, len)
 			  : mqi_put_async(r->queue, r->unit, md, body, len);
 	if (err == MQI_E_SUPPRESSED) /* say what the first one said */
@@ -103,7 +107,9 @@ put_one(struct run *r, const struct mqi_md *as, const void *body, size_t len)
 	if (r->o->with_unit) {
 		err = put_in_unit(r, &md, body, len);
 	} else {
-		err = mqi_put(r->queue, NULL, &md, body, len);
+		err = r->o->retain
+			  ? mqi_put_retained(r->queue, NULL, &md, body, len)
+			  : mqi_put(r->queue, NULL, &md, body, len);
 		r->n_put += err == MQI_OK;
 	}
 	if (err == MQI_OK && r->o->verbose) {
@@ -274,6 +280,8 @@ help(void)
 	    "with-data, "
 	    "with-full-data\n"
 	    "      --property NAME=VALUE  a user property; may be repeated\n"
+	    "      --topic           QUEUE is a topic: publishes on it\n"
+	    "      --retain          ... for those who subscribe later, too\n"
 	    "      --qmgr NAME       the queue manager that has the queue\n"
 	    "      --root DIR        where queue managers are\n"
 	    "  -v, --verbose         say each message's id\n"
@@ -293,6 +301,8 @@ enum {
 	OPT_REPORT,
 	OPT_PROPERTY,
 	OPT_UNIT,
+	OPT_TOPIC,
+	OPT_RETAIN,
 };
 
 static const struct option long_options[] = {
@@ -308,6 +318,8 @@ static const struct option long_options[] = {
     {"report", required_argument, NULL, OPT_REPORT},
     {"property", required_argument, NULL, OPT_PROPERTY},
     {"unit", optional_argument, NULL, OPT_UNIT},
+    {"topic", no_argument, NULL, OPT_TOPIC},
+    {"retain", no_argument, NULL, OPT_RETAIN},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -407,6 +419,12 @@ set_option(struct options *o, int opt, int argc, char **argv)
 			return mqtool_usage("one -f takes all files");
 		o->first_file = optarg;
 		break;
+	case OPT_TOPIC:
+		o->to_topic = true;
+		break;
+	case OPT_RETAIN:
+		o->retain = true;
+		break;
 	case OPT_PERSISTENT:
 		o->md.persistence = MQI_PERSISTENCE_YES;
 		break;
@@ -466,6 +484,8 @@ parse(struct options *o, int argc, char **argv)
 	o->queue = argv[optind + 1];
 	o->files = argv + optind + 2;
 	o->n_files = argc - optind - 2;
+	if (o->retain && !o->to_topic)
+		return mqtool_usage("--retain is for --topic");
 	if (o->n_files > 0 && o->first_file == NULL)
 		return mqtool_usage("files need -f");
 	o->md.props = o->props;
@@ -510,7 +530,9 @@ main(int argc, char **argv)
 	err = mqi_connect(o.qmgr, &copts, &r.conn);
 	if (err != MQI_OK)
 		return (int)mqtool_failed(NULL, err, o.qmgr);
-	err = mqi_open(r.conn, o.queue, o.remote, MQI_OO_OUTPUT, &r.queue);
+	err = o.to_topic ? mqi_open_topic(r.conn, NULL, o.queue, &r.queue)
+			 : mqi_open(r.conn, o.queue, o.remote, MQI_OO_OUTPUT,
+			       &r.queue);
 	if (err != MQI_OK)
 		status = mqtool_failed(r.conn, err, o.queue);
 	else

@@ -76,6 +76,7 @@ static const struct word nouns[] = {
     {"SVSTATUS", NULL, MQCTL_SVSTATUS},
     {"TOPIC", NULL, MQCTL_TOPIC},
     {"SUB", NULL, MQCTL_SUB},
+    {"TOPICSTR", NULL, MQCTL_TOPICSTR},
 };
 
 /* What may stand in a pair of parentheses. */
@@ -317,11 +318,37 @@ noun_has_no_name(enum mqctl_noun noun)
 }
 
 static bool
+add_pair(
+    struct parser *p, const char *keyword, const char *value, size_t offset)
+{
+	enum mqi_err err = mqctl_list_add(&p->cmd->attrs, keyword, value);
+	if (err == MQI_OK)
+		return true;
+	return fail(p, offset,
+	    err == MQI_E_TOO_BIG ? "there are too many parameters"
+				 : "there is not enough memory");
+}
+
+/* A topic string, which may be longer than a name. */
+static bool
+read_topic(struct parser *p, size_t start)
+{
+	char value[MQCTL_MAX_VALUE + 1];
+
+	if (peek(p) != '(')
+		return fail(p, start, "the topic string is missing");
+	return read_value(p, value, MQCTL_MAX_VALUE, FORM_ONE) &&
+	       add_pair(p, "TOPICSTR", value, start);
+}
+
+static bool
 read_object(struct parser *p)
 {
 	struct mqctl_command *c = p->cmd;
 	skip_blanks(p);
 	size_t start = p->pos;
+	if (c->noun == MQCTL_TOPICSTR)
+		return read_topic(p, start);
 	if (noun_has_no_name(c->noun)) {
 		if (peek(p) == '(')
 			return fail(p, start, "%s takes no name",
@@ -399,18 +426,6 @@ needs_value(const struct mqctl_command *c, const char *keyword)
 			return d->kind != MQATTR_FLAG;
 	}
 	return strcmp(keyword, "LIKE") == 0;
-}
-
-static bool
-add_pair(
-    struct parser *p, const char *keyword, const char *value, size_t offset)
-{
-	enum mqi_err err = mqctl_list_add(&p->cmd->attrs, keyword, value);
-	if (err == MQI_OK)
-		return true;
-	return fail(p, offset,
-	    err == MQI_E_TOO_BIG ? "there are too many parameters"
-				 : "there is not enough memory");
 }
 
 static bool

@@ -181,9 +181,9 @@ put_allowed(const mqi_queue *q, const mqi_unit *unit)
 	return unit == NULL ? MQI_OK : mqunit_check(q->conn, unit);
 }
 
-enum mqi_err
-mqi_put(mqi_queue *queue, mqi_unit *unit, struct mqi_md *md, const void *body,
-    size_t body_len)
+static enum mqi_err
+put_with(mqi_queue *queue, mqi_unit *unit, struct mqi_md *md, const void *body,
+    size_t body_len, uint16_t more)
 {
 	struct put_call call;
 	struct mqput p;
@@ -207,7 +207,7 @@ mqi_put(mqi_queue *queue, mqi_unit *unit, struct mqi_md *md, const void *body,
 	call.req.answer = put_answered;
 	/* behind asynchronous puts it shares their fate, to keep the order */
 	flags = queue->puts_pending > 0 ? mqasync_put_flags(queue) : 0;
-	err = mqput_send(queue, &p, flags, &call.req);
+	err = mqput_send(queue, &p, flags | more, &call.req);
 	if (err != MQI_OK)
 		return mqconn_leave(c, err, NULL);
 	mqwire_wait(c, &call.req);
@@ -220,4 +220,20 @@ mqi_put(mqi_queue *queue, mqi_unit *unit, struct mqi_md *md, const void *body,
 		queue->reset = true;
 	}
 	return mqconn_leave(c, err, call.text);
+}
+
+enum mqi_err
+mqi_put(mqi_queue *queue, mqi_unit *unit, struct mqi_md *md, const void *body,
+    size_t body_len)
+{
+	return put_with(queue, unit, md, body, body_len, 0);
+}
+
+enum mqi_err
+mqi_put_retained(mqi_queue *queue, mqi_unit *unit, struct mqi_md *md,
+    const void *body, size_t body_len)
+{
+	if (queue == NULL || queue->topic == NULL)
+		return MQI_E_INVAL;
+	return put_with(queue, unit, md, body, body_len, MQLOCAL_PUT_RETAIN);
 }

@@ -58,6 +58,7 @@ static const char *const noun_names[MQCTL_NOUN_MAX + 1] = {
     [MQCTL_SVSTATUS] = "SVSTATUS",
     [MQCTL_TOPIC] = "TOPIC",
     [MQCTL_SUB] = "SUB",
+    [MQCTL_TOPICSTR] = "TOPICSTR",
 };
 
 static bool

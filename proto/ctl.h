@@ -61,9 +61,10 @@ enum mqctl_noun {
 	MQCTL_SVSTATUS = 19,
 	MQCTL_TOPIC = 20,
 	MQCTL_SUB = 21,
+	MQCTL_TOPICSTR = 22, /* the string is an attribute */
 };
 
-#define MQCTL_NOUN_MAX 21
+#define MQCTL_NOUN_MAX 22
 
 /* flags of a command */
 #define MQCTL_REPLACE 0x1u

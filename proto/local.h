@@ -246,6 +246,7 @@ struct mqlocal_inquire_ok {
 #define MQLOCAL_PUT_RESET 0x2u /* forget the earlier failure first */
 #define MQLOCAL_PUT_PASS_CONTEXT 0x4u /* agents: keep context and ids */
 #define MQLOCAL_PUT_BRIEF 0x8u        /* PUTS_OK will do if it succeeds */
+#define MQLOCAL_PUT_RETAIN 0x100u     /* publications: keep it for later ones */
 
 struct mqlocal_put {
 	uint16_t flags; /* of the frame */

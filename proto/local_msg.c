@@ -26,7 +26,7 @@
 
 #define PUT_FLAGS                                                           \
 	(MQLOCAL_PUT_ASYNC | MQLOCAL_PUT_RESET | MQLOCAL_PUT_PASS_CONTEXT | \
-	    MQLOCAL_PUT_BRIEF)
+	    MQLOCAL_PUT_BRIEF | MQLOCAL_PUT_RETAIN)
 
 /* Ends a frame that has a descriptor and maybe, behind it, a body. */
 static void

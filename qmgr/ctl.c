@@ -122,6 +122,8 @@ static const struct command {
     {MQCTL_SET, MQCTL_CHLAUTH, ctl_set_chlauth, AUTHORITY_QMGR, AUTHORITY_CHG},
     {MQCTL_DISPLAY, MQCTL_CHLAUTH, ctl_display_chlauth, AUTHORITY_QMGR,
 	AUTHORITY_DSP},
+    {MQCTL_CLEAR, MQCTL_TOPICSTR, ctl_clear_topic, AUTHORITY_QMGR,
+	AUTHORITY_CTRL},
     {MQCTL_CLEAR, MQCTL_QLOCAL, ctl_clear, AUTHORITY_QUEUE, AUTHORITY_CLR},
     {MQCTL_START, MQCTL_CHANNEL, ctl_start_channel, AUTHORITY_CHANNEL,
 	AUTHORITY_CTRL},
@@ -334,6 +336,7 @@ ctl_noun_type(enum mqctl_noun noun)
 	case MQCTL_QMSTATUS:
 	case MQCTL_SECURITY:
 	case MQCTL_SVSTATUS:
+	case MQCTL_TOPICSTR:
 		break;
 	}
 	return (enum mqattr_object)0;

@@ -84,6 +84,7 @@ enum mqi_err ctl_autodefine(struct ctl *c); /* ctl_autodefine.c */
 enum mqi_err ctl_alter(struct ctl *c);
 enum mqi_err ctl_delete(struct ctl *c);
 enum mqi_err ctl_clear(struct ctl *c);
+enum mqi_err ctl_clear_topic(struct ctl *c);
 enum mqi_err ctl_display(struct ctl *c);     /* ctl_display.c */
 enum mqi_err ctl_set_authrec(struct ctl *c); /* ctl_authrec.c */
 enum mqi_err ctl_delete_authrec(struct ctl *c);

@@ -405,6 +405,7 @@ ctl_define(struct ctl *c)
 	if (old != NULL && (c->cmd->flags & MQCTL_REPLACE) == 0)
 		return ctl_fail(c, MQI_E_EXISTS, "%s(%s) exists already",
 		    type_name(c), c->cmd->name);
+	const bool is_new = old == NULL;
 	err = define_base(c, type, &set);
 	if (err == MQI_OK)
 		err = set_pairs(c, set, c->cmd->like[0] != '\0');
@@ -417,6 +418,8 @@ ctl_define(struct ctl *c)
 		if (type == MQATTR_SUB && old != NULL)
 			engine_sub_keep(set, old->attrs);
 		err = store(c, set);
+		if (err == MQI_OK && type == MQATTR_SUB && is_new)
+			engine_sub_started(c->engine, c->cmd->name);
 	}
 	mqattr_set_free(set);
 	return err;
@@ -527,5 +530,29 @@ ctl_clear(struct ctl *c)
 		return ctl_fail(c, err,
 		    "QLOCAL(%s) is open, or messages of it may have been sent",
 		    c->cmd->name);
+	return err;
+}
+
+enum mqi_err
+ctl_clear_topic(struct ctl *c)
+{
+	static const char *const options[] = {"TOPICSTR", "CLRTYPE", NULL};
+	const char *type = ctl_option(c, "CLRTYPE");
+	const char *topic = ctl_option(c, "TOPICSTR");
+	enum mqi_err err = ctl_only_options(c, options);
+	if (err != MQI_OK)
+		return err;
+	if (type == NULL || strcasecmp(type, "RETAINED") != 0)
+		return ctl_fail(
+		    c, MQI_E_ATTRIBUTE, "CLRTYPE(RETAINED) is required");
+	if (topic == NULL)
+		return ctl_fail(c, MQI_E_ATTRIBUTE, "TOPICSTR is required");
+	err = engine_topic_clear(c->engine, topic, &c->pos);
+	if (err == MQI_E_NO_RETAINED_MSG)
+		return ctl_fail(
+		    c, err, "nothing is retained of TOPICSTR(%.200s)", topic);
+	if (err == MQI_E_STATE)
+		return ctl_fail(c, err,
+		    "retained publications are still being read: try again");
 	return err;
 }

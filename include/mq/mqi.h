@@ -221,6 +221,19 @@ MQI_CHECK enum mqi_err mqi_open_with(mqi_conn *conn, const char *object,
 MQI_CHECK enum mqi_err mqi_open_topic(mqi_conn *conn, const char *object,
     const char *topic, mqi_queue **ret_queue);
 
+/* Publishes as mqi_put() does, on a handle of mqi_open_topic(), and has the
+ * publication retained, instead of the topic's last such one: who subscribes
+ * later gets it at once, with the property MQIsRetained.  It lies on
+ * SYSTEM.RETAINED.PUB.QUEUE; one that does not persist does not outlive a
+ * start.
+ * Errors: as mqi_put(): PUT_INHIBITED, Q_FULL (that queue), MSG_TOO_BIG_FOR_Q,
+ * MSG_TOO_BIG_FOR_Q_MGR, STORAGE_MEDIUM_FULL, PERSISTENCE, PRIORITY, MD,
+ * EXPIRY, MSG_TYPE, PROPERTY_NAME, PROPERTY_TYPE, TOO_BIG, SYNCPOINT_LIMIT,
+ * BACKED_OUT, SUPPRESSED; PUBLICATION_FAILURE.
+ * Blocks.  Several threads may put on one handle at once. */
+MQI_CHECK enum mqi_err mqi_put_retained(mqi_queue *queue, mqi_unit *unit,
+    struct mqi_md *md, const void *body, size_t body_len);
+
 /* options of mqi_subscribe: IBM's MQSO_ values */
 #define MQI_SO_CREATE 0x2u
 #define MQI_SO_RESUME 0x4u
@@ -246,7 +259,9 @@ struct mqi_sub_opts {
 	uint32_t expiry; /* tenths of a second that it lives; 0: for ever */
 };
 
-/* Makes or resumes a subscription: publications that fit come to a queue.
+/* Makes or resumes a subscription: publications that fit come to a queue, a
+ * new one's beginning with those that are retained, unless it says
+ * MQI_SO_NEW_PUBLICATIONS_ONLY.
  * With MQI_SO_MANAGED that is one of its own, and the handle gets from it, as
  * from any queue; else it is the queue `dest`, from which the program gets by
  * another handle, and this one only stands for the subscription.

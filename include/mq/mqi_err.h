@@ -123,6 +123,7 @@ extern "C" {
 	X(2434, IDENTITY_MISMATCH, FAIL, "the subscription is another user's") \
 	X(2436, DURABILITY_NOT_ALLOWED, FAIL,                                  \
 	    "durable subscriptions to the topic are not allowed")              \
+	X(2437, NO_RETAINED_MSG, FAIL, "nothing is retained of the topic")     \
 	X(2440, SUB_NAME_ERROR, FAIL,                                          \
 	    "the subscription's name is not valid, missing or not wanted")     \
 	X(2442, PROPERTY_NAME, FAIL, "a property name is not valid")           \

@@ -200,7 +200,10 @@ reply_give(struct engine_session *s, const struct engine_reply *r)
 {
 	MQ_PRE(!s->ended);
 	s->given += r->kind != ENGINE_PUTS_DONE;
-	s->e->ops->reply(s->e->ctx, s->cookie, r);
+	if (s->sink != NULL)
+		s->sink(s, r);
+	else
+		s->e->ops->reply(s->e->ctx, s->cookie, r);
 }
 
 void
@@ -474,6 +477,8 @@ engine_turn_end(struct engine *e)
 	struct store_batch *records;
 	struct batch *b;
 
+	if (e->pubsub != NULL)
+		retain_turn(e);
 	do {
 		trigger_flush(e);
 		report_flush(e);
@@ -529,7 +534,7 @@ engine_next_tick(const struct engine *e)
 	const struct batch *b = TAILQ_FIRST(&e->batches);
 	uint64_t next = getter_next_deadline(e);
 
-	if (e->n_walking > 0)
+	if (e->n_walking > 0 || retain_has_work(e))
 		return e->mono_us;
 	if (b != NULL && e->flushing == NULL && b->len > 0 &&
 	    !batch_store_is_behind(e) && b->since + ENGINE_LAZY_US < next)

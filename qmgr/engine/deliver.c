@@ -470,6 +470,7 @@ deliver_give(struct delivery *d)
 	struct mqref *dated;
 
 	r.u.message.previous = d->previous;
+	r.u.message.body_id = d->m.body_id;
 	r.u.message.body_crc = d->m.body_crc;
 	r.u.message.body_len = d->m.body_len;
 	r.u.message.sent_len = d->sent_len;

@@ -72,6 +72,7 @@ struct engine_reply {
 
 		struct {
 			uint64_t previous; /* stream */
+			uint64_t body_id;
 			uint32_t body_crc;
 			uint32_t body_len;
 			uint32_t sent_len;
@@ -355,6 +356,12 @@ MQ_MUST_CHECK enum mqi_err engine_sub_prepare(
     struct engine *e, struct mqattr_set *attrs, char *ret_why, size_t why_len);
 /* It replaces another one, whose queue it takes over if both are managed. */
 void engine_sub_keep(struct mqattr_set *attrs, const struct mqattr_set *old);
+/* It is new: it gets what is retained. */
+void engine_sub_started(struct engine *e, const char *name);
+/* The retained publication of the topic goes.  Errors: TOPIC_STRING_ERROR,
+ * NO_RETAINED_MSG, STATE (they are still being read, after a start). */
+MQ_MUST_CHECK enum mqi_err engine_topic_clear(
+    struct engine *e, const char *topic, uint64_t *ret_pos);
 /* What publish and subscribe needs, if it is not there. */
 void engine_pubsub_create(struct engine *e);
 

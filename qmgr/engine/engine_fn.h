@@ -214,6 +214,9 @@ void unit_abandon(struct engine_session *s, uint32_t id);
 /* A get waits in it, or does so no more. */
 void unit_count_getter(struct engine_session *s, uint32_t id, bool more);
 void unit_add_put(struct unit *u, struct queue *q, uint8_t rank, struct msg *m);
+/* A retained publication.  Takes kept. */
+void unit_add_retained(
+    struct unit *u, struct queue *q, struct retained *kept, struct msg *m);
 /* One message on n queues. */
 void unit_add_puts(
     struct unit *u, const struct fanout_to *to, uint32_t n, struct msg *m);

@@ -454,6 +454,7 @@ struct unit_put {
 	uint32_t n_to;
 	struct fanout_to one;
 	struct msg m;
+	struct retained *kept; /* it is a retained publication; else NULL */
 };
 
 TAILQ_HEAD(unit_put_list, unit_put);
@@ -519,6 +520,8 @@ struct engine_session {
 	uint32_t last_handle;
 	uint32_t n_handles;
 	size_t selector_bytes;
+	/* of the queue manager's own: it is told instead of a client */
+	void (*sink)(struct engine_session *s, const struct engine_reply *r);
 	bool ended;
 };
 

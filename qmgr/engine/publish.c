@@ -55,7 +55,7 @@ struct publication {
 	struct topic_rules *rules;
 	struct mqi_md md;
 	const struct mqi_prop *given; /* as decoded; holds the names */
-	struct mqi_prop *props;       /* the same, and two more */
+	struct mqi_prop *props;       /* the same, and some more */
 	struct mqbuf desc;            /* as the first look, for selectors */
 	struct sub **subs;
 	uint32_t n_subs;
@@ -65,6 +65,8 @@ struct publication {
 	struct failed *failed;
 	uint32_t n_failed;
 	struct msg plain; /* as it looks in dead letters */
+	struct msg kept;  /* as it is retained */
+	bool retains;
 	struct unit *u;
 	struct engine_reply *done;
 };
@@ -245,10 +247,12 @@ begin(struct publication *p)
 	if (err != MQI_OK)
 		return err;
 	p->given = md->props;
-	p->props = mqmem_array(md->n_props + 2, sizeof(*p->props));
+	p->props = mqmem_array(md->n_props + 3, sizeof(*p->props));
 	if (p->given != NULL)
 		memcpy(p->props, p->given, md->n_props * sizeof(*p->props));
-	set_prop(&p->props[md->n_props++], "MQTopicString", p->h->topic->text);
+	if (p->h->topic != NULL)
+		set_prop(&p->props[md->n_props++], "MQTopicString",
+		    p->h->topic->text);
 	md->props = p->props;
 	md->report &= ~REPORTS_HERE;
 	if (md->priority == MQI_PRIORITY_AS_Q_DEF)
@@ -260,7 +264,27 @@ begin(struct publication *p)
 	return describe(p, NULL, &p->desc);
 }
 
-/* A message that is put for a look; NULL: the plain one. */
+/* As it is retained: it is found by an id of its own, and its time is watched
+ * where it is given away. */
+static enum mqi_err
+describe_kept(struct publication *p, struct mqbuf *out)
+{
+	struct mqi_md md = p->md;
+
+	mqbuf_reset(out);
+	stamp_new_msg_id(p->e, md.msg_id);
+	if (md.expiry != MQI_EXPIRY_UNLIMITED) {
+		p->props[md.n_props].name = PUBSUB_UNTIL;
+		p->props[md.n_props].type = MQI_PROP_INT64;
+		p->props[md.n_props++].value.int64 =
+		    (int64_t)(p->e->wall_us / 1000) + (int64_t)md.expiry * 100;
+		md.expiry = MQI_EXPIRY_UNLIMITED;
+	}
+	return mqdesc_encode(&md, out);
+}
+
+/* A message that is put for a look; NULL: the plain one, or that which is
+ * retained. */
 static enum mqi_err
 make(struct publication *p, const struct look *k, struct msg *m)
 {
@@ -277,7 +301,7 @@ make(struct publication *p, const struct look *k, struct msg *m)
 	}
 	as.stamped = NULL;
 	mqbuf_init(&desc, MQDESC_MAX);
-	err = describe(p, k, &desc);
+	err = m == &p->kept ? describe_kept(p, &desc) : describe(p, k, &desc);
 	req.desc = desc.data;
 	req.desc_len = (uint32_t)desc.len;
 	if (err == MQI_OK)
@@ -314,6 +338,10 @@ make_all(struct publication *p)
 		err = make(p, &p->looks[i], &p->looks[i].m);
 	if (err == MQI_OK && p->n_failed > 0)
 		err = make(p, NULL, &p->plain);
+	if (err == MQI_OK && p->retains)
+		err = retain_check(p->e, p->req->body_len);
+	if (err == MQI_OK && p->retains)
+		err = make(p, NULL, &p->kept);
 	return err;
 }
 
@@ -353,19 +381,34 @@ join_unit(struct publication *p)
 	size_t room = (size_t)p->n_failed * PUBLISH_DEAD_ROOM;
 	enum mqi_err err = unit_get(p->h->s, p->req->unit, &p->u);
 
+	if (p->retains)
+		room += PUBLISH_DEAD_ROOM;
 	for (uint32_t i = 0; i < p->n_looks; i++)
 		room += fanout_room(p->looks[i].n);
 	if (err == MQI_OK &&
 	    (!unit_has_room(p->u, room) ||
-		(uint64_t)p->u->n_msgs + p->n_looks + p->n_failed >
+		(uint64_t)p->u->n_msgs + p->n_looks + p->n_failed + p->retains >
 		    e->max_unit_msgs))
 		err = MQI_E_SYNCPOINT_LIMIT;
 	return err;
 }
 
 static void
+put_kept(struct publication *p)
+{
+	struct retained *r = retain_new(p->h->topic->text);
+
+	if (p->md.expiry != MQI_EXPIRY_UNLIMITED)
+		r->until_ms =
+		    p->e->wall_us / 1000 + (uint64_t)p->md.expiry * 100;
+	unit_add_retained(p->u, pubsub_queue(p->e), r, &p->kept);
+}
+
+static void
 put_all(struct publication *p)
 {
+	if (p->retains)
+		put_kept(p);
 	for (uint32_t i = 0; i < p->n_looks; i++) {
 		struct look *k = &p->looks[i];
 
@@ -419,6 +462,7 @@ finish(struct publication *p)
 			msg_fini(&p->failed[i].dead.m);
 	}
 	msg_fini(&p->plain);
+	msg_fini(&p->kept);
 	free(p->looks);
 	free(p->failed);
 	free(p->subs);
@@ -448,6 +492,7 @@ publish(struct handle *h, const struct engine_put *req,
 	    .h = h,
 	    .req = req,
 	    .rules = &h->topic->rules,
+	    .retains = (req->flags & MQLOCAL_PUT_RETAIN) != 0,
 	    .done = done};
 	enum mqi_err err;
 
@@ -474,6 +519,70 @@ publish(struct handle *h, const struct engine_put *req,
 	/* one of its own */
 	if (req->unit == 0 && p.u != NULL)
 		*ret_pos = unit_commit_own(h->s, p.u);
+	finish(&p);
+	return err;
+}
+
+/* ---- what was retained ---- */
+
+/* Without what it was retained with; false: its time is over. */
+static bool
+revive(struct publication *p, const char **ret_topic)
+{
+	struct mqi_md *md = &p->md;
+	int64_t now = (int64_t)(p->e->wall_us / 1000), left;
+	size_t n = 0;
+
+	for (size_t i = 0; i < md->n_props; i++) {
+		const struct mqi_prop *prop = &p->props[i];
+
+		if (strcmp(prop->name, PUBSUB_UNTIL) == 0 &&
+		    prop->type == MQI_PROP_INT64) {
+			left = prop->value.int64 - now;
+			if (left < 100)
+				return false;
+			md->expiry = (int32_t)(left / 100);
+			continue;
+		}
+		if (strcmp(prop->name, "MQTopicString") == 0)
+			*ret_topic = prop->value.bytes.data;
+		p->props[n++] = *prop;
+	}
+	p->props[n].name = "MQIsRetained";
+	p->props[n].type = MQI_PROP_BOOLEAN;
+	p->props[n++].value.boolean = 1;
+	md->n_props = n;
+	return true;
+}
+
+enum mqi_err
+publish_again(struct handle *h, struct sub *s, const struct engine_put *req)
+{
+	struct topic_rules rules;
+	struct engine_reply done = {.kind = ENGINE_PUTS_DONE};
+	struct publication p = {
+	    .e = h->s->e, .h = h, .req = req, .rules = &rules, .done = &done};
+	const char *topic = NULL;
+	enum mqi_err err;
+
+	mqbuf_init(&p.desc, MQDESC_MAX);
+	/* the properties that say more were judged when it was put */
+	topic_resolve(p.e, s->pattern, &rules);
+	err = begin(&p);
+	if (err == MQI_OK && revive(&p, &topic))
+		err = describe(&p, NULL, &p.desc);
+	if (err == MQI_OK && topic != NULL && fits(&p, s)) {
+		p.subs = mqmem_array(1, sizeof(struct sub *));
+		p.subs[p.n_subs++] = s;
+		address(&p);
+		err = p.n_failed > 0 ? p.failed[0].why : make_all(&p);
+		if (err == MQI_OK)
+			err = join_unit(&p);
+		if (err == MQI_OK)
+			put_all(&p);
+	}
+	if (p.u != NULL)
+		(void)unit_commit_own(h->s, p.u);
 	finish(&p);
 	return err;
 }

@@ -22,6 +22,8 @@
 #define PUBSUB_MAX_SUBS FANOUT_MAX
 /* A publication is in memory as a whole while it is put. */
 #define PUBSUB_MAX_BODY 4194304u
+/* Of a retained publication: the time that it ends, in ms since 1970. */
+#define PUBSUB_UNTIL "MQRetainedUntil"
 
 /* To whom a publication must be delivered so that it succeeds. */
 enum topic_guarantee { TOPIC_ALL, TOPIC_ALLDUR, TOPIC_ALLAVAIL };
@@ -80,7 +82,39 @@ struct sub {
 	uint64_t n_msgs;
 	uint64_t last_msg_ms;
 	uint64_t resumed_ms;
+	/* retained publications that it is still to get, and before it is
+	 * known which ones: on pubsub.early */
+	uint32_t n_readings;
+	bool wants_retained;
+	TAILQ_ENTRY(sub) early;
+	uint32_t answer_id; /* then its handle is answered; 0: it was */
 };
+
+/* The last publication of a topic that was to be retained. */
+struct retained {
+	char *text; /* until it stands in the tree */
+	struct topic_node *at;
+	struct place place;
+	uint64_t body_id;
+	uint32_t desc_len;
+	uint32_t body_len;
+	uint32_t body_crc;
+	bool persistent;
+	uint8_t msg_id[MQI_ID_LEN];
+	uint64_t until_ms; /* wall; 0: does not expire */
+};
+
+enum retain_scan {
+	RETAIN_KNOWN,
+	RETAIN_UNKNOWN,
+	RETAIN_SCANNING,
+	RETAIN_SCANNED,
+};
+
+#define RETAIN_SCAN_ID 1u
+
+TAILQ_HEAD(reading_list, reading);
+TAILQ_HEAD(early_list, sub);
 
 struct pubsub {
 	struct topic_trie *topics; /* of the objects: struct engine_object */
@@ -88,6 +122,20 @@ struct pubsub {
 	struct sub *durables;
 	size_t n_subs;
 	uint64_t n_publications;
+	struct topic_trie *retained; /* struct retained */
+	size_t n_retained;
+	/* The queue manager's own session, and its handle on their queue. */
+	struct engine_session *self;
+	struct handle *h;
+	uint32_t unsent; /* replies that it got */
+	uint32_t last_id;
+	struct reading_list readings;
+	size_t n_readings;
+	struct early_list early;
+	enum retain_scan scan;
+	bool scan_asked;
+	struct retained scanned;
+	uint8_t *scan_desc; /* of the message that was found, or NULL */
 };
 
 /* Of a handle that publishes. */
@@ -159,7 +207,35 @@ void sub_free_all(struct pubsub *p);
 /* Where its publications go.  Errors: route_resolve()'s. */
 MQ_MUST_CHECK enum mqi_err sub_route(struct sub *s, const struct route **ret);
 
+/* It has got what was retained. */
+void sub_answer(struct sub *s);
+
+/* ---- retain.c ---- */
+
+struct retained *retain_new(const char *topic);
+void retain_free(struct retained *r);
+void retain_free_all(struct pubsub *p);
+/* Whether one of this length can be.  Errors: as fanout_check();
+ * RESOURCE_PROBLEM, OBJECT_IN_USE. */
+MQ_MUST_CHECK enum mqi_err retain_check(struct engine *e, uint64_t len);
+/* It is there, as x, by the unit with this number: the one before goes.  Takes
+ * r. */
+void retain_committed(struct engine *e, struct retained *r,
+    const struct entry *x, uint32_t number);
+/* A new subscription is to get what fits.  True: sub_answer() follows. */
+bool retain_give(struct sub *s);
+void retain_forget_sub(struct sub *s);
+/* A reply to the session of the queue manager's own. */
+void retain_told(struct engine_session *s, const struct engine_reply *k);
+bool retain_has_work(const struct engine *e);
+void retain_turn(struct engine *e);
+
 /* ---- publish.c ---- */
+
+/* A retained publication comes to a new subscription, by the queue manager's
+ * own handle. */
+MQ_MUST_CHECK enum mqi_err publish_again(
+    struct handle *h, struct sub *s, const struct engine_put *req);
 
 /* A put on a handle of a topic.  *ret_pos: what it reveals; done is filled in.
  * Errors: as of a put; PUBLICATION_FAILURE. */

@@ -171,6 +171,7 @@ sub_free(struct sub *s)
 
 	if (s->object != NULL)
 		HASH_DEL(p->durables, s);
+	retain_forget_sub(s);
 	p->n_subs--;
 	sub_leave(s);
 	sub_empty(s);
@@ -402,6 +403,7 @@ struct subscribing {
 	struct topic_rules rules;
 	struct mqattr_set *attrs;
 	struct handle *h;
+	bool is_new;
 	char why[TOPIC_WHY_LEN];
 };
 
@@ -645,6 +647,7 @@ subscribe(struct subscribing *w)
 	struct engine *e = w->s->e;
 	const struct engine_object *o = NULL;
 	struct sub *sub = NULL;
+	bool is_new;
 	enum mqi_err err =
 	    e->quiescing ? MQI_E_Q_MGR_STOPPING : check_options(w);
 
@@ -654,7 +657,8 @@ subscribe(struct subscribing *w)
 		o = object_find(e->objects, MQATTR_SUB, w->v->name);
 	if (o != NULL)
 		sub = sub_find(e, o);
-	if (sub != NULL)
+	is_new = sub == NULL;
+	if (!is_new)
 		err = resume(w, sub);
 	else if (!asks(w, MQI_SO_CREATE))
 		err = MQI_E_NO_SUBSCRIPTION;
@@ -662,6 +666,7 @@ subscribe(struct subscribing *w)
 		err = create(w, &sub);
 	if (err != MQI_OK)
 		return err;
+	w->is_new = is_new;
 	sub->h = w->h;
 	sub->resumed_ms = e->wall_us / 1000;
 	w->h->sub = sub;
@@ -683,7 +688,26 @@ engine_subscribe(struct engine *e, struct engine_session *s, uint32_t id,
 		session_open_refused(s, id, err, w.why);
 		return;
 	}
-	session_open_done(s, id, w.h);
+	if (w.is_new && !asks(&w, MQI_SO_NEW_PUBLICATIONS_ONLY) &&
+	    retain_give(w.h->sub))
+		w.h->sub->answer_id = id;
+	else
+		session_open_done(s, id, w.h);
+}
+
+void
+sub_answer(struct sub *s)
+{
+	if (s->answer_id != 0 && s->h != NULL)
+		session_open_done(s->h->s, s->answer_id, s->h);
+	s->answer_id = 0;
+}
+
+void
+engine_sub_started(struct engine *e, const char *name)
+{
+	(void)retain_give(
+	    sub_find(e, object_find(e->objects, MQATTR_SUB, name)));
 }
 
 void
@@ -693,6 +717,7 @@ sub_close(struct handle *h)
 
 	h->sub = NULL;
 	s->h = NULL;
+	s->answer_id = 0;
 	if (s->object != NULL)
 		return;
 	if (s->selector != NULL)

@@ -74,6 +74,9 @@ pubsub_new(struct engine *e)
 
 	p->topics = topic_trie_new(false, PUBSUB_MAX_NODES);
 	p->subs = topic_trie_new(true, PUBSUB_MAX_NODES);
+	p->retained = topic_trie_new(false, PUBSUB_MAX_NODES);
+	TAILQ_INIT(&p->readings);
+	TAILQ_INIT(&p->early);
 	e->pubsub = p;
 	return p;
 }
@@ -92,6 +95,7 @@ pubsub_free(struct pubsub *p)
 	if (p == NULL)
 		return NULL;
 	sub_free_all(p);
+	retain_free_all(p);
 	p->topics = topic_trie_free(p->topics);
 	p->subs = topic_trie_free(p->subs);
 	free(p);
@@ -108,6 +112,9 @@ pubsub_begin(struct engine *e)
 	o = NULL;
 	while ((o = object_next(e->objects, MQATTR_SUB, o)) != NULL)
 		sub_added(e, o);
+	o = object_find(e->objects, MQATTR_QLOCAL, PUBSUB_QUEUE);
+	if (o != NULL && queue_by_id(e, o->id)->depth > 0)
+		pubsub_get(e)->scan = RETAIN_UNKNOWN;
 }
 
 struct queue *

@@ -167,6 +167,15 @@ unit_add_put(struct unit *u, struct queue *q, uint8_t rank, struct msg *m)
 	unit_add_puts(u, &to, 1, m);
 }
 
+void
+unit_add_retained(
+    struct unit *u, struct queue *q, struct retained *kept, struct msg *m)
+{
+	unit_add_put(u, q, 0, m);
+	TAILQ_LAST(&u->puts, unit_put_list)->kept = kept;
+	u->records += UNIT_GET_ROOM;
+}
+
 /* It is not the unit's any more; its message is the caller's. */
 static void
 unit_drop_put(struct unit *u, struct unit_put *p)
@@ -176,6 +185,7 @@ unit_drop_put(struct unit *u, struct unit_put *p)
 	TAILQ_REMOVE(&u->puts, p, link);
 	if (p->to != &p->one)
 		free(p->to);
+	retain_free(p->kept);
 	free(p);
 }
 
@@ -265,9 +275,13 @@ unit_commit_put(struct unit *u, struct unit_put *p, uint32_t number,
 	uint64_t put_pos;
 
 	if (p->n_to == 1) {
-		unit_reveal(
-		    put_visible(p->one.q, p->one.rank, &p->m, number, &put_pos),
-		    pos, offers);
+		struct entry *x =
+		    put_visible(p->one.q, p->one.rank, &p->m, number, &put_pos);
+
+		unit_reveal(x, pos, offers);
+		if (p->kept != NULL)
+			retain_committed(u->e, p->kept, x, number);
+		p->kept = NULL;
 		return 1;
 	}
 	(void)put_everywhere(u->e, p->to, p->n_to, &p->m, number);

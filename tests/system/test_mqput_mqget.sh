@@ -153,6 +153,18 @@ check "mqput sends no name with .." $? 1
 mqput QM1 Q -f "$dir/nothing" 2>/dev/null
 check "a file that is not there is status 1" $? 1
 
+# ---- topics ----
+
+mqget --subscribe --durable S QM1 'price/#' --quiet
+check "a new subscription has nothing" $? 3
+echo apples | mqput --topic --retain --persistent QM1 price/fruit
+check "what is published comes to it" \
+	"$(mqget --subscribe --durable S --unsubscribe QM1 'price/#')" apples
+check "who comes later gets what is retained" \
+	"$(mqget --subscribe QM1 'price/+')" apples
+mqget QM1 Q --durable S 2>/dev/null
+check "a queue has no subscription" $? 2
+
 kill "$qmgr_pid"
 wait "$qmgr_pid"
 check "the queue manager ends well" $? 0

@@ -161,12 +161,39 @@ test_a_command_shows_subscriptions_and_topics(void **state)
 	qm_mqsc(&qm, "ALTER SUB(S) USERDATA('yours')\nDELETE SUB(S)\n");
 }
 
+static void
+test_what_is_retained_outlives_a_kill(void **state)
+{
+	mqi_conn *c = qm_connect(&qm);
+	mqi_queue *t = NULL, *q;
+	struct mqi_md md;
+
+	(void)state;
+	mqi_md_init(&md);
+	md.persistence = MQI_PERSISTENCE_YES;
+	OK(mqi_open_topic(c, NULL, "weather/here", &t));
+	OK(mqi_put_retained(t, NULL, &md, "rain", 4));
+	OK(mqi_put_retained(t, NULL, &md, "sun", 3));
+	proc_kill9(&qm.proc);
+	qm_start(&qm);
+	(void)mqi_disconnect(c);
+	c = qm_connect(&qm);
+	q = subscribe(c, MQI_SO_CREATE | MQI_SO_MANAGED, NULL, "weather/+");
+	expect(q, "sun");
+	expect(q, NULL);
+	qm_mqsc(&qm, "CLEAR TOPICSTR('weather/here') CLRTYPE(RETAINED)\n");
+	q = subscribe(c, MQI_SO_CREATE | MQI_SO_MANAGED, NULL, "weather/+");
+	expect(q, NULL);
+	OK(mqi_disconnect(c));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_a_program_publishes_and_others_get_it),
 	    cmocka_unit_test(test_durable_ones_survive_a_kill),
+	    cmocka_unit_test(test_what_is_retained_outlives_a_kill),
 	    cmocka_unit_test(test_a_command_shows_subscriptions_and_topics),
 	};
 

@@ -415,7 +415,7 @@ rig_settle(struct rig *r)
 		engine_turn_end(r->e);
 		moved = rig_step_store(r) || moved;
 		rig_poll(r);
-		moved = moved || r->e->n_walking > 0;
+		moved = moved || r->e->n_walking > 0 || retain_has_work(r->e);
 	}
 	engine_check(r->e);
 }

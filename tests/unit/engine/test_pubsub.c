@@ -427,6 +427,208 @@ test_one_that_has_expired_gets_nothing_and_goes(void **state)
 	assert_int_equal(rig.e->pubsub->n_subs, 0);
 }
 
+/* ---- retained ---- */
+
+static enum mqi_err
+retain_in(uint32_t unit, uint32_t h, const char *body, int32_t persistence)
+{
+	struct rig_put p = RIG_PUT(h, body);
+	uint32_t id;
+	struct rig_reply *k;
+
+	p.unit = unit;
+	p.flags = MQLOCAL_PUT_RETAIN;
+	p.persistence = persistence;
+	id = rig_ask_put(&rig, 0, &p);
+	rig_settle(&rig);
+	k = rig_reply(&rig, 0, id);
+	return k->r.kind == ENGINE_PUT_DONE ? MQI_OK : k->r.reason;
+}
+
+static void
+retain(const char *text, const char *body)
+{
+	uint32_t h = topic(text);
+
+	assert_int_equal(retain_in(0, h, body, MQI_PERSISTENCE_YES), MQI_OK);
+	request(0, h, engine_close);
+}
+
+static uint64_t
+n_kept(void)
+{
+	struct engine_queue_status st;
+
+	assert_int_equal(engine_queue_status(rig.e, PUBSUB_QUEUE, &st), MQI_OK);
+	return st.depth;
+}
+
+static void
+start_again(bool crash)
+{
+	if (crash)
+		rig_crash(&rig, 0);
+	else
+		rig_restart(&rig);
+	rig_connect(&rig, 0);
+	rig_connect(&rig, 1);
+	rig_settle(&rig);
+}
+
+static void
+test_who_comes_later_gets_what_was_retained_last(void **state)
+{
+	uint32_t h;
+
+	(void)state;
+	retain("a/b", "old");
+	retain("a/b", "new");
+	retain("c", "other");
+	assert_int_equal(n_kept(), 2);
+	for (int round = 0; round < 3; round++) {
+		h = subscribe(1, OURS, "a/+");
+		expect(1, h, "new");
+		expect(1, h, NULL);
+		h = subscribe(1, OURS | MQI_SO_NEW_PUBLICATIONS_ONLY, "#");
+		expect(1, h, NULL);
+		if (round < 2)
+			start_again(round == 0);
+	}
+	retain("a/b", "newest");
+	expect(1, h, "newest");
+	assert_int_equal(n_kept(), 2);
+	start_again(true);
+	h = subscribe(1, OURS, "a/b");
+	expect(1, h, "newest");
+	expect(1, h, NULL);
+}
+
+static void
+test_what_is_retained_is_so_with_its_unit(void **state)
+{
+	uint32_t t = topic("a"), h;
+
+	(void)state;
+	retain("a", "before");
+	assert_int_equal(
+	    retain_in(9, t, "within", MQI_PERSISTENCE_YES), MQI_OK);
+	h = subscribe(1, OURS, "a");
+	expect(1, h, "before");
+	assert_int_equal(rig_backout(&rig, 0, 9), MQI_OK);
+	h = subscribe(1, OURS, "a");
+	expect(1, h, "before");
+	assert_int_equal(
+	    retain_in(8, t, "within", MQI_PERSISTENCE_YES), MQI_OK);
+	assert_int_equal(rig_commit(&rig, 0, 8), MQI_OK);
+	h = subscribe(1, OURS, "a");
+	expect(1, h, "within");
+	assert_int_equal(n_kept(), 1);
+}
+
+static void
+test_many_are_kept_on_the_disk(void **state)
+{
+	const unsigned n = 1500;
+	char text[32];
+	uint32_t h;
+
+	(void)state;
+	rig_define(
+	    &rig, MQATTR_QMODEL, PUBSUB_NDURABLE_MODEL, "MAXDEPTH=9999", NULL);
+	for (unsigned i = 0; i < n; i++) {
+		(void)snprintf(text, sizeof(text), "t/%u", i);
+		retain(text, text);
+	}
+	start_again(false);
+	/* those that memory does not hold are replaced, too */
+	for (unsigned i = 0; i < n; i += 500) {
+		(void)snprintf(text, sizeof(text), "t/%u", n - 1 - i);
+		retain(text, "again");
+	}
+	assert_int_equal(n_kept(), n);
+	h = subscribe(1, OURS, "t/#");
+	for (unsigned i = 0; i < n; i++) {
+		char body[32];
+
+		assert_int_equal(
+		    rig_get(&rig, 1, h, 0, body, sizeof(body)), MQI_OK);
+	}
+	expect(1, h, NULL);
+	start_again(true);
+	assert_int_equal(n_kept(), n);
+	assert_int_equal(rig.e->pubsub->n_retained, n);
+}
+
+static void
+test_long_ones_are_retained_and_others_end_with_the_start(void **state)
+{
+	static char body[150001];
+	uint32_t t = topic("long"), h, id;
+	struct mqlocal_get get;
+	struct rig_reply *k;
+
+	(void)state;
+	memset(body, 'r', sizeof(body) - 1);
+	assert_int_equal(retain_in(0, t, body, MQI_PERSISTENCE_YES), MQI_OK);
+	assert_int_equal(
+	    retain_in(0, topic("np"), "np", MQI_PERSISTENCE_NO), MQI_OK);
+	expect(1, subscribe(1, OURS, "np"), "np");
+	start_again(false);
+	expect(1, subscribe(1, OURS, "np"), NULL);
+	h = subscribe(1, OURS, "#");
+	get = RIG_GET(h);
+	id = rig_ask_get(&rig, 1, &get);
+	rig_settle(&rig);
+	k = rig_reply(&rig, 1, id);
+	assert_int_equal(k->len, sizeof(body) - 1);
+	assert_memory_equal(k->data, body, sizeof(body) - 1);
+}
+
+static void
+test_a_command_or_time_ends_it(void **state)
+{
+	uint64_t pos = 0;
+	struct mqi_md md;
+	struct mqbuf b;
+	struct rig_put p = RIG_PUT(topic("brief"), "brief");
+
+	(void)state;
+	retain("a", "x");
+	assert_int_equal(
+	    engine_topic_clear(rig.e, "b", &pos), MQI_E_NO_RETAINED_MSG);
+	assert_int_equal(engine_topic_clear(rig.e, "a", &pos), MQI_OK);
+	assert_true(pos > 0);
+	assert_int_equal(n_kept(), 0);
+	expect(1, subscribe(1, OURS, "a"), NULL);
+	mqi_md_init(&md);
+	md.expiry = 100;
+	md.persistence = MQI_PERSISTENCE_YES;
+	mqbuf_init(&b, MQDESC_MAX);
+	assert_int_equal(mqdesc_encode(&md, &b), MQI_OK);
+	p.desc = b.data;
+	p.desc_len = (uint32_t)b.len;
+	p.flags = MQLOCAL_PUT_RETAIN;
+	(void)rig_ask_put(&rig, 0, &p);
+	rig_settle(&rig);
+	mqbuf_fini(&b);
+	start_again(true);
+	expect(1, subscribe(1, OURS, "brief"), "brief");
+	rig_advance_ms(&rig, 11000);
+	expect(1, subscribe(1, OURS, "brief"), NULL);
+}
+
+static void
+test_nobody_else_takes_from_their_queue(void **state)
+{
+	uint32_t h = 0;
+
+	(void)state;
+	retain("a", "x");
+	assert_int_equal(
+	    rig_open(&rig, 0, PUBSUB_QUEUE, MQI_OO_INPUT_SHARED, &h),
+	    MQI_E_OBJECT_IN_USE);
+}
+
 int
 main(void)
 {
@@ -445,6 +647,12 @@ main(void)
 	    TEST(test_an_alias_of_a_topic_publishes),
 	    TEST(test_long_ones_are_put_when_they_are_whole),
 	    TEST(test_one_that_has_expired_gets_nothing_and_goes),
+	    TEST(test_who_comes_later_gets_what_was_retained_last),
+	    TEST(test_what_is_retained_is_so_with_its_unit),
+	    TEST(test_many_are_kept_on_the_disk),
+	    TEST(test_long_ones_are_retained_and_others_end_with_the_start),
+	    TEST(test_a_command_or_time_ends_it),
+	    TEST(test_nobody_else_takes_from_their_queue),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -460,6 +460,22 @@ engine_sub_prepare(
 }
 
 void
+engine_sub_started(struct engine *e, const char *name)
+{
+	(void)e;
+	(void)name;
+}
+
+enum mqi_err
+engine_topic_clear(struct engine *e, const char *topic, uint64_t *ret_pos)
+{
+	(void)e;
+	asked("clear", topic);
+	*ret_pos = 45;
+	return MQI_OK;
+}
+
+void
 engine_sub_keep(struct mqattr_set *attrs, const struct mqattr_set *old)
 {
 	(void)attrs;
