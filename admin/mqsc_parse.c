@@ -77,6 +77,9 @@ static const struct word nouns[] = {
     {"TOPIC", NULL, MQCTL_TOPIC},
     {"SUB", NULL, MQCTL_SUB},
     {"TOPICSTR", NULL, MQCTL_TOPICSTR},
+    {"TPSTATUS", "TPS", MQCTL_TPSTATUS},
+    {"SBSTATUS", "SBS", MQCTL_SBSTATUS},
+    {"PUBSUB", NULL, MQCTL_PUBSUB},
 };
 
 /* What may stand in a pair of parentheses. */
@@ -314,7 +317,8 @@ static bool
 noun_has_no_name(enum mqctl_noun noun)
 {
 	return noun == MQCTL_QMGR || noun == MQCTL_QMSTATUS ||
-	       noun == MQCTL_AUTHREC || noun == MQCTL_SECURITY;
+	       noun == MQCTL_AUTHREC || noun == MQCTL_SECURITY ||
+	       noun == MQCTL_PUBSUB;
 }
 
 static bool
@@ -347,7 +351,7 @@ read_object(struct parser *p)
 	struct mqctl_command *c = p->cmd;
 	skip_blanks(p);
 	size_t start = p->pos;
-	if (c->noun == MQCTL_TOPICSTR)
+	if (c->noun == MQCTL_TOPICSTR || c->noun == MQCTL_TPSTATUS)
 		return read_topic(p, start);
 	if (noun_has_no_name(c->noun)) {
 		if (peek(p) == '(')

@@ -59,6 +59,9 @@ static const char *const noun_names[MQCTL_NOUN_MAX + 1] = {
     [MQCTL_TOPIC] = "TOPIC",
     [MQCTL_SUB] = "SUB",
     [MQCTL_TOPICSTR] = "TOPICSTR",
+    [MQCTL_TPSTATUS] = "TPSTATUS",
+    [MQCTL_SBSTATUS] = "SBSTATUS",
+    [MQCTL_PUBSUB] = "PUBSUB",
 };
 
 static bool

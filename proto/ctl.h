@@ -62,9 +62,12 @@ enum mqctl_noun {
 	MQCTL_TOPIC = 20,
 	MQCTL_SUB = 21,
 	MQCTL_TOPICSTR = 22, /* the string is an attribute */
+	MQCTL_TPSTATUS = 23, /* as TOPICSTR */
+	MQCTL_SBSTATUS = 24,
+	MQCTL_PUBSUB = 25, /* has no name */
 };
 
-#define MQCTL_NOUN_MAX 22
+#define MQCTL_NOUN_MAX 25
 
 /* flags of a command */
 #define MQCTL_REPLACE 0x1u

@@ -4,8 +4,9 @@
  *
  * Neighbours: session.c hands over the frame's payload; ctl_object.c,
  * ctl_autodefine.c, ctl_authrec.c, ctl_chlauth.c, ctl_display.c, ctl_status.c
- * ctl_service.c and ctl_control.c carry out verbs on nouns; the engine sends
- * the answer when what it reveals is durable; admin/mqsc.c made the command.
+ * ctl_pubsub.c, ctl_service.c and ctl_control.c carry out verbs on nouns; the
+ * engine sends the answer when what it reveals is durable; admin/mqsc.c made
+ * the command.
  *
  * Invariants: nothing is carried out without the authority that the table
  * names; every command gets exactly one answer, which ends with one
@@ -122,6 +123,11 @@ static const struct command {
     {MQCTL_SET, MQCTL_CHLAUTH, ctl_set_chlauth, AUTHORITY_QMGR, AUTHORITY_CHG},
     {MQCTL_DISPLAY, MQCTL_CHLAUTH, ctl_display_chlauth, AUTHORITY_QMGR,
 	AUTHORITY_DSP},
+    {MQCTL_DISPLAY, MQCTL_SBSTATUS, ctl_sbstatus, AUTHORITY_QMGR,
+	AUTHORITY_DSP},
+    {MQCTL_DISPLAY, MQCTL_TPSTATUS, ctl_tpstatus, AUTHORITY_QMGR,
+	AUTHORITY_DSP},
+    {MQCTL_DISPLAY, MQCTL_PUBSUB, ctl_pubsub, AUTHORITY_QMGR, AUTHORITY_DSP},
     {MQCTL_CLEAR, MQCTL_TOPICSTR, ctl_clear_topic, AUTHORITY_QMGR,
 	AUTHORITY_CTRL},
     {MQCTL_CLEAR, MQCTL_QLOCAL, ctl_clear, AUTHORITY_QUEUE, AUTHORITY_CLR},
@@ -337,6 +343,9 @@ ctl_noun_type(enum mqctl_noun noun)
 	case MQCTL_SECURITY:
 	case MQCTL_SVSTATUS:
 	case MQCTL_TOPICSTR:
+	case MQCTL_TPSTATUS:
+	case MQCTL_SBSTATUS:
+	case MQCTL_PUBSUB:
 		break;
 	}
 	return (enum mqattr_object)0;

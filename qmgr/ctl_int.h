@@ -91,6 +91,9 @@ enum mqi_err ctl_delete_authrec(struct ctl *c);
 enum mqi_err ctl_display_authrec(struct ctl *c);
 enum mqi_err ctl_set_chlauth(struct ctl *c); /* ctl_chlauth.c */
 enum mqi_err ctl_display_chlauth(struct ctl *c);
+enum mqi_err ctl_sbstatus(struct ctl *c); /* ctl_pubsub.c */
+enum mqi_err ctl_tpstatus(struct ctl *c);
+enum mqi_err ctl_pubsub(struct ctl *c);
 enum mqi_err ctl_qstatus(struct ctl *c); /* ctl_status.c */
 enum mqi_err ctl_lsstatus(struct ctl *c);
 enum mqi_err ctl_qmstatus(struct ctl *c);

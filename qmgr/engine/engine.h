@@ -362,6 +362,53 @@ void engine_sub_started(struct engine *e, const char *name);
  * NO_RETAINED_MSG, STATE (they are still being read, after a start). */
 MQ_MUST_CHECK enum mqi_err engine_topic_clear(
     struct engine *e, const char *topic, uint64_t *ret_pos);
+
+struct engine_sub_status {
+	bool active;          /* a handle has it */
+	uint64_t n_msgs;      /* since the start */
+	uint64_t last_msg_ms; /* wall; 0: none */
+	uint64_t resumed_ms;
+};
+
+/* o: a SUB that there is. */
+void engine_sub_status(const struct engine *e, const struct engine_object *o,
+    struct engine_sub_status *ret);
+
+struct engine_pubsub_status {
+	uint64_t n_publications; /* since the start */
+	size_t n_retained;
+	size_t n_subs;
+	size_t n_topics; /* levels kept of topics */
+};
+
+void engine_pubsub_status(
+    const struct engine *e, struct engine_pubsub_status *ret);
+
+/* What holds for a topic, by the objects at and above it. */
+struct engine_topic_status {
+	const char *topic;
+	const char *admin; /* the closest object */
+	bool pub;
+	bool sub;
+	bool durable;
+	bool persistent;
+	bool use_dlq;
+	int8_t priority;
+	unsigned pmsg; /* 0 ALL, 1 ALLDUR, 2 ALLAVAIL */
+	unsigned npmsg;
+	const char *durable_model;
+	const char *ndurable_model;
+	uint32_t n_publishers; /* handles */
+	uint32_t n_subs;       /* of just this string */
+	bool retained;
+};
+
+typedef void (*engine_topic_fn)(
+    void *ctx, const struct engine_topic_status *st);
+/* Tells of a topic, or of those that fit a pattern and have an object or a
+ * retained publication.  Errors: TOPIC_STRING_ERROR. */
+MQ_MUST_CHECK enum mqi_err engine_topics(
+    struct engine *e, const char *pattern, engine_topic_fn fn, void *ctx);
 /* What publish and subscribe needs, if it is not there. */
 void engine_pubsub_create(struct engine *e);
 

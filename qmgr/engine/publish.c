@@ -53,6 +53,11 @@ struct publication {
 	struct handle *h;
 	const struct engine_put *req;
 	struct topic_rules *rules;
+	/* of what comes from another queue manager: below the handle's */
+	struct topic_rules below;
+	char *own_topic;                               /* or NULL */
+	const char *topic;                             /* one of both */
+	char path[PUBSUB_PATH_MAX + MQI_NAME_LEN + 2]; /* with this one's */
 	struct mqi_md md;
 	const struct mqi_prop *given; /* as decoded; holds the names */
 	struct mqi_prop *props;       /* the same, and some more */
@@ -185,6 +190,21 @@ cannot(struct publication *p, const struct sub *s, enum mqi_err why)
 	p->failed[p->n_failed++] = (struct failed){.sub = s, .why = why};
 }
 
+static bool
+path_has(const struct publication *p, const char *qmgr)
+{
+	size_t len = strlen(qmgr);
+
+	for (const char *at = p->path; *at != '\0';) {
+		size_t n = strcspn(at, ",");
+
+		if (n == len && memcmp(at, qmgr, n) == 0)
+			return true;
+		at += n + (at[n] == ',');
+	}
+	return false;
+}
+
 static void
 address(struct publication *p)
 {
@@ -201,6 +221,8 @@ address(struct publication *p)
 		if (err == MQI_OK &&
 		    mqattr_is(r->opened->attrs, MQATTR_ID_PUT, "DISABLED"))
 			err = MQI_E_PUT_INHIBITED;
+		if (err == MQI_OK && r->is_remote && path_has(p, r->to.qmgr))
+			continue; /* it has been there */
 		if (err == MQI_OK)
 			send_to(p, s, q, r->is_remote ? r : NULL);
 		else
@@ -230,11 +252,83 @@ describe(struct publication *p, const struct look *k, struct mqbuf *out)
 		md.priority = k->priority;
 		if (k->first->has_correl)
 			memcpy(md.correl_id, k->first->correl_id, MQI_ID_LEN);
+		if (k->remote != NULL)
+			set_prop(&p->props[md.n_props++], PUBSUB_PATH, p->path);
 		if (k->first->user_data != NULL)
-			set_prop(&p->props[md.n_props++], "MQSubUserData",
+			set_prop(&p->props[md.n_props++], PUBSUB_USER_DATA,
 			    k->first->user_data);
 	}
 	return mqdesc_encode(&md, out);
+}
+
+/* ---- what it brings along ---- */
+
+static bool
+is_named(const struct mqi_prop *prop, const char *name)
+{
+	return strcmp(prop->name, name) == 0 && prop->type == MQI_PROP_STRING;
+}
+
+/* Those that we make ourselves are taken off; of what a channel passes on, its
+ * topic and path are noted. */
+static void
+take_props(struct publication *p, const struct mqi_prop **ret_topic)
+{
+	bool passed = p->h->s->who.is_agent &&
+		      (p->req->flags & MQLOCAL_PUT_PASS_CONTEXT) != 0;
+	size_t n = 0, len = 0;
+
+	for (size_t i = 0; i < p->md.n_props; i++) {
+		const struct mqi_prop *prop = &p->given[i];
+
+		if (passed && is_named(prop, PUBSUB_PATH)) {
+			len = prop->value.bytes.len;
+			if (len > PUBSUB_PATH_MAX)
+				len = PUBSUB_PATH_MAX;
+			memcpy(p->path, prop->value.bytes.data, len);
+		} else if (passed && is_named(prop, PUBSUB_TOPIC)) {
+			*ret_topic = prop;
+		} else if (strcmp(prop->name, PUBSUB_TOPIC) != 0 &&
+			   strcmp(prop->name, PUBSUB_PATH) != 0 &&
+			   strcmp(prop->name, PUBSUB_USER_DATA) != 0 &&
+			   strcmp(prop->name, PUBSUB_IS_RETAINED) != 0) {
+			p->props[n++] = *prop;
+		}
+	}
+	p->md.n_props = n;
+	p->path[len] = '\0';
+}
+
+/* What comes from another queue manager through an alias is published on its
+ * own topic, if that lies at or below the alias's and may be published on. */
+static enum mqi_err
+find_topic(struct publication *p, const struct mqi_prop *given)
+{
+	const struct topic_handle *t = p->h->topic;
+	const struct engine_identity *who = &p->h->s->who;
+	size_t above = strlen(t->text);
+	char why[TOPIC_WHY_LEN];
+	size_t len;
+
+	p->topic = t->text;
+	if (given == NULL)
+		return MQI_OK;
+	len = given->value.bytes.len;
+	p->own_topic = mqmem_alloc(len + 1);
+	memcpy(p->own_topic, given->value.bytes.data, len);
+	if (!topic_is_valid(p->own_topic) ||
+	    topic_first_wild(p->own_topic) >= 0 ||
+	    strncmp(p->own_topic, t->text, above) != 0 ||
+	    (p->own_topic[above] != '/' && p->own_topic[above] != '\0'))
+		return MQI_OK;
+	p->topic = p->own_topic;
+	topic_resolve(p->e, p->topic, &p->below);
+	if (strcmp(p->below.object, t->rules.object) != 0 &&
+	    engine_authorize(p->e, who, AUTHORITY_TOPIC, p->below.object,
+		AUTHORITY_PUB, why, sizeof(why)) != MQI_OK)
+		return MQI_E_NOT_AUTHORIZED;
+	p->rules = &p->below;
+	return p->below.pub ? MQI_OK : MQI_E_PUT_INHIBITED;
 }
 
 static enum mqi_err
@@ -242,17 +336,22 @@ begin(struct publication *p)
 {
 	static const uint8_t no_id[MQI_ID_LEN];
 	struct mqi_md *md = &p->md;
+	const struct mqi_prop *topic = NULL;
 	enum mqi_err err = mqdesc_decode(p->req->desc, p->req->desc_len, md);
 
 	if (err != MQI_OK)
 		return err;
 	p->given = md->props;
-	p->props = mqmem_array(md->n_props + 3, sizeof(*p->props));
-	if (p->given != NULL)
+	p->props = mqmem_array(md->n_props + 4, sizeof(*p->props));
+	if (p->h->topic != NULL) {
+		take_props(p, &topic);
+		err = find_topic(p, topic);
+		set_prop(&p->props[md->n_props++], PUBSUB_TOPIC, p->topic);
+	} else if (p->given != NULL) {
 		memcpy(p->props, p->given, md->n_props * sizeof(*p->props));
-	if (p->h->topic != NULL)
-		set_prop(&p->props[md->n_props++], "MQTopicString",
-		    p->h->topic->text);
+	}
+	if (err != MQI_OK)
+		return err;
 	md->props = p->props;
 	md->report &= ~REPORTS_HERE;
 	if (md->priority == MQI_PRIORITY_AS_Q_DEF)
@@ -396,7 +495,7 @@ join_unit(struct publication *p)
 static void
 put_kept(struct publication *p)
 {
-	struct retained *r = retain_new(p->h->topic->text);
+	struct retained *r = retain_new(p->topic);
 
 	if (p->md.expiry != MQI_EXPIRY_UNLIMITED)
 		r->until_ms =
@@ -468,6 +567,7 @@ finish(struct publication *p)
 	free(p->subs);
 	free(p->props);
 	free((void *)(uintptr_t)p->given);
+	free(p->own_topic);
 	mqbuf_fini(&p->desc);
 }
 
@@ -500,9 +600,12 @@ publish(struct handle *h, const struct engine_put *req,
 	err = check(&p);
 	if (err == MQI_OK)
 		err = begin(&p);
-	if (err == MQI_OK) {
-		topic_trie_match(
-		    pubsub_get(p.e)->subs, h->topic->text, found, &p);
+	/* one that comes back has been published here */
+	if (err == MQI_OK && !path_has(&p, p.e->config.name)) {
+		if (p.path[0] != '\0')
+			strcat(p.path, ",");
+		strcat(p.path, p.e->config.name);
+		topic_trie_match(pubsub_get(p.e)->subs, p.topic, found, &p);
 		sift(&p);
 		address(&p);
 		err = make_all(&p);
@@ -544,11 +647,11 @@ revive(struct publication *p, const char **ret_topic)
 			md->expiry = (int32_t)(left / 100);
 			continue;
 		}
-		if (strcmp(prop->name, "MQTopicString") == 0)
+		if (strcmp(prop->name, PUBSUB_TOPIC) == 0)
 			*ret_topic = prop->value.bytes.data;
 		p->props[n++] = *prop;
 	}
-	p->props[n].name = "MQIsRetained";
+	p->props[n].name = PUBSUB_IS_RETAINED;
 	p->props[n].type = MQI_PROP_BOOLEAN;
 	p->props[n++].value.boolean = 1;
 	md->n_props = n;
@@ -566,6 +669,7 @@ publish_again(struct handle *h, struct sub *s, const struct engine_put *req)
 	enum mqi_err err;
 
 	mqbuf_init(&p.desc, MQDESC_MAX);
+	strcpy(p.path, p.e->config.name);
 	/* the properties that say more were judged when it was put */
 	topic_resolve(p.e, s->pattern, &rules);
 	err = begin(&p);

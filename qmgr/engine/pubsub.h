@@ -24,6 +24,13 @@
 #define PUBSUB_MAX_BODY 4194304u
 /* Of a retained publication: the time that it ends, in ms since 1970. */
 #define PUBSUB_UNTIL "MQRetainedUntil"
+/* Properties of publications. */
+#define PUBSUB_TOPIC "MQTopicString"
+#define PUBSUB_USER_DATA "MQSubUserData"
+#define PUBSUB_IS_RETAINED "MQIsRetained"
+/* The queue managers that it has left, with commas, on its way to another. */
+#define PUBSUB_PATH "MQPubPath"
+#define PUBSUB_PATH_MAX 1024u /* bytes */
 
 /* To whom a publication must be delivered so that it succeeds. */
 enum topic_guarantee { TOPIC_ALL, TOPIC_ALLDUR, TOPIC_ALLAVAIL };

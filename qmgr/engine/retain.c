@@ -385,7 +385,7 @@ learn_scanned(struct engine *e)
 	    mqdesc_decode(p->scan_desc, p->scanned.desc_len, &md) != MQI_OK)
 		return;
 	for (size_t i = 0; i < md.n_props; i++) {
-		if (strcmp(md.props[i].name, "MQTopicString") == 0 &&
+		if (strcmp(md.props[i].name, PUBSUB_TOPIC) == 0 &&
 		    md.props[i].type == MQI_PROP_STRING)
 			topic = &md.props[i];
 		else if (strcmp(md.props[i].name, PUBSUB_UNTIL) == 0 &&

@@ -314,6 +314,25 @@ topic_trie_set(struct topic_trie *t, struct topic_node *n, void *value)
 		prune(t, MQ_CONTAINER_OF(n, struct node, pub));
 }
 
+void
+topic_node_text(const struct topic_node *pub, char ret[TOPIC_MAX_LEN + 1])
+{
+	const struct node *n = MQ_CONTAINER_OF(pub, struct node, pub);
+	const struct node *up;
+	size_t len = 0;
+
+	for (up = n; up->parent != NULL; up = up->parent)
+		len += (size_t)up->len + (up->parent->parent != NULL);
+	MQ_PRE(len <= TOPIC_MAX_LEN);
+	ret[len] = '\0';
+	for (up = n; up->parent != NULL; up = up->parent) {
+		len -= up->len;
+		memcpy(ret + len, up->text, up->len);
+		if (up->parent->parent != NULL)
+			ret[--len] = '/';
+	}
+}
+
 /* ---- patterns that fit a topic ---- */
 
 static void

@@ -50,6 +50,8 @@ int topic_first_wild(const char *text);
 MQ_MUST_CHECK enum mqi_err topic_trie_get(
     struct topic_trie *t, const char *text, struct topic_node **ret);
 struct topic_node *topic_trie_find(struct topic_trie *t, const char *text);
+/* The string that leads to a node, of at most TOPIC_MAX_LEN bytes. */
+void topic_node_text(const struct topic_node *n, char ret[TOPIC_MAX_LEN + 1]);
 /* NULL takes the node, and what only led to it, away. */
 void topic_trie_set(struct topic_trie *t, struct topic_node *n, void *value);
 

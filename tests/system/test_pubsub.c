@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/lib/qm.h"
+#include "tests/lib/pair.h"
 
 #define OK(call) assert_int_equal((call), MQI_OK)
 
@@ -158,6 +158,13 @@ test_a_command_shows_subscriptions_and_topics(void **state)
 	assert_memory_equal(value, "AMQ.", 4);
 	qm_shown(&qm, MQCTL_TOPIC, "SYSTEM.BASE.TOPIC", "PMSGDLV", value);
 	assert_string_equal(value, "ALLDUR");
+	qm_shown(&qm, MQCTL_SBSTATUS, "S", "NUMMSGS", value);
+	assert_string_equal(value, "0");
+	qm_shown(&qm, MQCTL_SBSTATUS, "S", "ACTIVE", value);
+	assert_string_equal(value, "NO");
+	qm_mqsc(&qm,
+	    "DISPLAY TPSTATUS('a/b/c') PUB ADMIN\nDISPLAY TPSTATUS('a/#')\n"
+	    "DISPLAY PUBSUB\n");
 	qm_mqsc(&qm, "ALTER SUB(S) USERDATA('yours')\nDELETE SUB(S)\n");
 }
 
@@ -187,6 +194,34 @@ test_what_is_retained_outlives_a_kill(void **state)
 	OK(mqi_disconnect(c));
 }
 
+static void
+test_publications_cross_a_channel(void **state)
+{
+	struct pair p;
+	mqi_conn *c;
+
+	(void)state;
+	pair_init(&p);
+	pair_channel(&p, "C");
+	qm_mqsc(&p.qm[1],
+	    "DEFINE QLOCAL(SINK)\n"
+	    "DEFINE TOPIC(PRICES) TOPICSTR('price')\n"
+	    "DEFINE QALIAS(PRICES) TARGTYPE(TOPIC) TARGET(PRICES)\n"
+	    "DEFINE SUB(S) TOPICSTR('price/+/fruit') DEST(SINK)\n"
+	    "SET AUTHREC PROFILE(PRICES) OBJTYPE(TOPIC) PRINCIPAL('partner') "
+	    "AUTHADD(PUB)\n");
+	qm_mqsc(&p.qm[0], "DEFINE SUB(TO.QM2) TOPICSTR('price/#') DEST(PRICES) "
+			  "DESTQMGR(QM2)\n");
+	c = qm_connect(&p.qm[0]);
+	publish(c, "price/today/fruit", "apples");
+	publish(c, "price/today/meat", "ham");
+	publish(c, "price/tomorrow/fruit", "pears");
+	OK(mqi_disconnect(c));
+	pair_wait_depth(&p, 1, "SINK", 2);
+	pair_wait_depth(&p, 0, "QM2", 0);
+	pair_fini(&p);
+}
+
 int
 main(void)
 {
@@ -194,6 +229,7 @@ main(void)
 	    cmocka_unit_test(test_a_program_publishes_and_others_get_it),
 	    cmocka_unit_test(test_durable_ones_survive_a_kill),
 	    cmocka_unit_test(test_what_is_retained_outlives_a_kill),
+	    cmocka_unit_test(test_publications_cross_a_channel),
 	    cmocka_unit_test(test_a_command_shows_subscriptions_and_topics),
 	};
 

@@ -427,6 +427,71 @@ test_one_that_has_expired_gets_nothing_and_goes(void **state)
 	assert_int_equal(rig.e->pubsub->n_subs, 0);
 }
 
+/* ---- other queue managers ---- */
+
+static void
+put_as_a_channel(uint32_t h, const char *text, const char *path)
+{
+	struct mqi_prop props[2] = {{.name = PUBSUB_TOPIC,
+					.type = MQI_PROP_STRING,
+					.value.bytes = {text, strlen(text)}},
+	    {.name = PUBSUB_PATH,
+		.type = MQI_PROP_STRING,
+		.value.bytes = {path, strlen(path)}}};
+	struct rig_put p = RIG_PUT(h, "far");
+	struct mqi_md md;
+	struct mqbuf b;
+	uint32_t id;
+
+	mqi_md_init(&md);
+	md.props = props;
+	md.n_props = 2;
+	mqbuf_init(&b, MQDESC_MAX);
+	assert_int_equal(mqdesc_encode(&md, &b), MQI_OK);
+	p.desc = b.data;
+	p.desc_len = (uint32_t)b.len;
+	p.flags = MQLOCAL_PUT_PASS_CONTEXT;
+	id = rig_ask_put(&rig, 2, &p);
+	rig_settle(&rig);
+	assert_int_equal(rig_reply(&rig, 2, id)->r.kind, ENGINE_PUT_DONE);
+	mqbuf_fini(&b);
+}
+
+static void
+test_what_comes_by_a_channel_keeps_its_topic_and_does_not_go_round(void **state)
+{
+	static const struct engine_identity agent = {.user = "mca",
+	    .channel = "FROM",
+	    .is_owner = true,
+	    .is_agent = true};
+	struct mqlocal_subscribe v = want(NEW, "a/#");
+	uint32_t sub = subscribe(1, OURS, "a/b"), alias = 0, h = 0, x;
+
+	(void)state;
+	rig_define(&rig, MQATTR_TOPIC, "A", "TOPICSTR=a", NULL);
+	rig_define(
+	    &rig, MQATTR_QALIAS, "PUBS", "TARGET=A", "TARGTYPE=TOPIC", NULL);
+	rig_define(&rig, MQATTR_QLOCAL, "QM2", "USAGE=XMITQ", NULL);
+	strcpy(v.dest, "PUBS");
+	strcpy(v.dest_qmgr, "QM2");
+	assert_int_equal(try_sub(1, &v, &h), MQI_OK);
+	(void)rig_connect_as(&rig, 2, &agent);
+	assert_int_equal(
+	    rig_open(&rig, 2, "PUBS", MQI_OO_OUTPUT, &alias), MQI_OK);
+	x = open_q("QM2");
+	put_as_a_channel(alias, "a/b", "QM3"); /* on its way to QM2 */
+	expect(1, sub, "far");
+	expect(0, x, "far");
+	put_as_a_channel(alias, "a/b", "QM3,QM2"); /* it has been there */
+	expect(1, sub, "far");
+	expect(0, x, NULL);
+	put_as_a_channel(alias, "a/b", "QM,QM3"); /* and here */
+	expect(1, sub, NULL);
+	put_as_a_channel(alias, "b", "QM3"); /* not below the alias: "a" */
+	expect(1, sub, NULL);
+	expect(0, x, "far");
+}
+
 /* ---- retained ---- */
 
 static enum mqi_err
@@ -647,6 +712,8 @@ main(void)
 	    TEST(test_an_alias_of_a_topic_publishes),
 	    TEST(test_long_ones_are_put_when_they_are_whole),
 	    TEST(test_one_that_has_expired_gets_nothing_and_goes),
+	    TEST(
+		test_what_comes_by_a_channel_keeps_its_topic_and_does_not_go_round),
 	    TEST(test_who_comes_later_gets_what_was_retained_last),
 	    TEST(test_what_is_retained_is_so_with_its_unit),
 	    TEST(test_many_are_kept_on_the_disk),

@@ -460,6 +460,39 @@ engine_sub_prepare(
 }
 
 void
+engine_sub_status(const struct engine *e, const struct engine_object *o,
+    struct engine_sub_status *ret)
+{
+	(void)e;
+	(void)o;
+	*ret = (struct engine_sub_status){.active = true, .n_msgs = 7};
+}
+
+void
+engine_pubsub_status(const struct engine *e, struct engine_pubsub_status *ret)
+{
+	(void)e;
+	*ret = (struct engine_pubsub_status){.n_subs = 3, .n_retained = 2};
+}
+
+enum mqi_err
+engine_topics(
+    struct engine *e, const char *pattern, engine_topic_fn fn, void *ctx)
+{
+	(void)e;
+	if (pattern == NULL)
+		return MQI_E_TOPIC_STRING_ERROR;
+	fn(ctx, &(struct engine_topic_status){.topic = pattern,
+		    .admin = "T",
+		    .pmsg = 1,
+		    .npmsg = 2,
+		    .durable_model = "D",
+		    .ndurable_model = "N",
+		    .pub = true});
+	return MQI_OK;
+}
+
+void
 engine_sub_started(struct engine *e, const char *name)
 {
 	(void)e;

@@ -329,6 +329,32 @@ test_services_are_defined_started_and_shown(void **state)
 }
 
 static void
+test_topics_and_subscriptions(void **state)
+{
+	(void)state;
+
+	static const struct row rows[] = {
+	    {"def topic(T) topicstr('a/b') defprty(3); dis topic(T) defprty "
+	     "pub",
+		"-> OK\nTOPIC=T DEFPRTY=3 PUB=ASPARENT\n-> OK\n"},
+	    {"def topic(T)", "-> ATTRIBUTE TOPICSTR is required\n"},
+	    {"def sub(S) topicstr('a')", "-> ATTRIBUTE DEST is required\n"},
+	    {"def sub(S) topicstr('a') dest(Q); alter sub(S) topicstr('b')",
+		"-> OK\n-> ATTRIBUTE TOPICSTR of a subscription cannot be "
+		"altered\n"},
+	    {"def sub(S) topicstr('a') dest(Q); dis sbs(*) nummsgs active",
+		"-> OK\nSUB=S ACTIVE=YES NUMMSGS=7\n-> OK\n"},
+	    {"dis tps('a/b') admin pub pmsgdlv",
+		"TOPICSTR=a/b ADMIN=T PMSGDLV=ALLDUR PUB=ENABLED\n-> OK\n"},
+	    {"dis pubsub subcount", "QMNAME=QM1 SUBCOUNT=3\n-> OK\n"},
+	    {"clear topicstr('a')",
+		"-> ATTRIBUTE CLRTYPE(RETAINED) is required\n"},
+	    {"clear topicstr('a') clrtype(retained)", "-> OK\n"},
+	};
+	CHECK(rows);
+}
+
+static void
 test_a_namelist_has_at_most_256_names(void **state)
 {
 	char *script = calloc(1, 2 * MQATTR_NAMES_LEN);
@@ -739,6 +765,7 @@ main(void)
 	    cmocka_unit_test(test_start_and_stop_are_handed_to_the_agents),
 	    cmocka_unit_test(test_status_rows_have_what_was_asked_for),
 	    cmocka_unit_test(test_a_position_is_forgotten_by_its_number),
+	    cmocka_unit_test(test_topics_and_subscriptions),
 	    cmocka_unit_test(test_resolve_judges_what_the_partner_has_said),
 	    cmocka_unit_test(test_answers_leave_when_the_change_is_durable),
 	    cmocka_unit_test(test_an_answer_that_is_too_long_is_refused_whole),
