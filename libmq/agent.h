@@ -108,6 +108,11 @@ mqagent_stream *mqagent_stream_close(mqagent_stream *s); /* NULL */
 
 /* ---- the receiver's side: puts by position, never blocking ---- */
 
+/* Opens the dead-letter queue for output, which needs no right of the user on
+ * whose behalf the agent connected.  Otherwise as mqi_open(). */
+MQI_CHECK enum mqi_err mqagent_open_dead_letter(mqi_conn *conn,
+    const char *object, const char *object_qmgr, mqi_queue **ret_queue);
+
 struct mqagent_position {
 	char partner[MQI_NAME_LEN + 1];
 	uint8_t stream[MQI_STREAM_ID_LEN];

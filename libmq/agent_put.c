@@ -283,6 +283,16 @@ mqagent_put_piece(mqi_queue *queue, const void *data, uint32_t len)
 /* ---- positions ---- */
 
 enum mqi_err
+mqagent_open_dead_letter(mqi_conn *conn, const char *object,
+    const char *object_qmgr, mqi_queue **ret_queue)
+{
+	const struct mqi_open_opts opts = {.options = MQI_OO_OUTPUT};
+
+	return mqqueue_open(conn, object, object_qmgr, &opts,
+	    MQLOCAL_OO_DEAD_LETTER, ret_queue);
+}
+
+enum mqi_err
 mqagent_position_open(mqi_conn *conn, const struct mqagent_position *p,
     struct mqlocal_position *ret)
 {

@@ -406,6 +406,10 @@ mqi_queue *mqqueue_find(mqi_conn *c, uint32_t handle);
 MQ_MUST_CHECK enum mqi_err mqqueue_init(mqi_conn *c);
 void mqqueue_link(mqi_queue *q); /* by its handle number */
 /* Sends OPEN and waits. */
+/* mqi_open_with(), with options that are not the public's (extra). */
+MQ_MUST_CHECK enum mqi_err mqqueue_open(mqi_conn *conn, const char *object,
+    const char *object_qmgr, const struct mqi_open_opts *opts, uint32_t extra,
+    mqi_queue **ret_queue);
 MQ_MUST_CHECK enum mqi_err mqqueue_open_again(mqi_queue *q, char *ret_text);
 void mqqueue_unlink(mqi_queue *q);
 void mqqueue_free(mqi_queue *q);

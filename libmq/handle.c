@@ -286,8 +286,8 @@ mqi_open(mqi_conn *conn, const char *object, const char *object_qmgr,
 }
 
 enum mqi_err
-mqi_open_with(mqi_conn *conn, const char *object, const char *object_qmgr,
-    const struct mqi_open_opts *opts, mqi_queue **ret_queue)
+mqqueue_open(mqi_conn *conn, const char *object, const char *object_qmgr,
+    const struct mqi_open_opts *opts, uint32_t extra, mqi_queue **ret_queue)
 {
 	char text[MQLIB_TEXT_LEN] = "";
 	enum mqi_err err;
@@ -311,7 +311,7 @@ mqi_open_with(mqi_conn *conn, const char *object, const char *object_qmgr,
 	}
 	if (q == NULL)
 		return mqconn_leave(conn, MQI_E_NO_MEMORY, NULL);
-	q->open.options = opts->options;
+	q->open.options = opts->options | extra;
 	if (opts->alternate_user != NULL)
 		(void)snprintf(q->open.user, sizeof(q->open.user), "%s",
 		    opts->alternate_user);
@@ -324,6 +324,13 @@ mqi_open_with(mqi_conn *conn, const char *object, const char *object_qmgr,
 	else
 		*ret_queue = q;
 	return mqconn_leave(conn, err, text);
+}
+
+enum mqi_err
+mqi_open_with(mqi_conn *conn, const char *object, const char *object_qmgr,
+    const struct mqi_open_opts *opts, mqi_queue **ret_queue)
+{
+	return mqqueue_open(conn, object, object_qmgr, opts, 0, ret_queue);
 }
 
 static bool

@@ -73,7 +73,7 @@ begin_put(struct run_put *p, void *unit, struct receiver_msg *m)
 		targets_forget(&p->targets);
 	}
 	err = targets_get(&p->targets, conn_of(p), m->route.queue,
-	    m->route.qmgr, user, &handle);
+	    m->route.qmgr, user, m->dead, &handle);
 	if (err != MQI_OK)
 		return err;
 	m->putter = p;

@@ -18,22 +18,25 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "libmq/agent.h"
 
 static bool
 is_it(const struct target *t, const char *queue, const char *qmgr,
-    const char *user)
+    const char *user, bool dead)
 {
-	return t->handle != NULL && strcmp(t->queue, queue) == 0 &&
-	       strcmp(t->qmgr, qmgr) == 0 && strcmp(t->user, user) == 0;
+	return t->handle != NULL && t->dead == dead &&
+	       strcmp(t->queue, queue) == 0 && strcmp(t->qmgr, qmgr) == 0 &&
+	       strcmp(t->user, user) == 0;
 }
 
 static struct target *
-find(struct targets *t, const char *queue, const char *qmgr, const char *user)
+find(struct targets *t, const char *queue, const char *qmgr, const char *user,
+    bool dead)
 {
-	if (t->last != NULL && is_it(t->last, queue, qmgr, user))
+	if (t->last != NULL && is_it(t->last, queue, qmgr, user, dead))
 		return t->last;
 	for (unsigned i = 0; i < TARGET_MAX; i++) {
-		if (is_it(&t->all[i], queue, qmgr, user))
+		if (is_it(&t->all[i], queue, qmgr, user, dead))
 			return &t->all[i];
 	}
 	return NULL;
@@ -65,9 +68,9 @@ make_room(struct targets *t)
 
 enum mqi_err
 targets_get(struct targets *t, mqi_conn *conn, const char *queue,
-    const char *qmgr, const char *user, mqi_queue **ret_handle)
+    const char *qmgr, const char *user, bool dead, mqi_queue **ret_handle)
 {
-	struct target *it = find(t, queue, qmgr, user);
+	struct target *it = find(t, queue, qmgr, user, dead);
 
 	if (it == NULL) {
 		bool own = user[0] == '\0';
@@ -77,12 +80,14 @@ targets_get(struct targets *t, mqi_conn *conn, const char *queue,
 		    .alternate_user = own ? NULL : user};
 		mqi_queue *handle = NULL;
 		enum mqi_err err =
-		    mqi_open_with(conn, queue, qmgr, &opts, &handle);
+		    dead ? mqagent_open_dead_letter(conn, queue, qmgr, &handle)
+			 : mqi_open_with(conn, queue, qmgr, &opts, &handle);
 
 		if (err != MQI_OK)
 			return err;
 		it = make_room(t);
 		it->handle = handle;
+		it->dead = dead;
 		(void)snprintf(it->queue, sizeof(it->queue), "%s", queue);
 		(void)snprintf(it->qmgr, sizeof(it->qmgr), "%s", qmgr);
 		(void)snprintf(it->user, sizeof(it->user), "%s", user);

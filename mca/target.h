@@ -14,6 +14,7 @@ struct target {
 	char queue[MQI_NAME_LEN + 1];
 	char qmgr[MQI_NAME_LEN + 1];
 	char user[MQI_USER_LEN + 1];
+	bool dead;
 	mqi_queue *handle; /* NULL: free */
 	uint64_t used;     /* when, by count */
 };
@@ -25,10 +26,11 @@ struct targets {
 };
 
 /* A handle that is open for output with the rights of user, or "": the
- * connection's own.  Blocks for the round trip if it is new.
+ * connection's own.  dead: it is the dead-letter queue, for what can be put
+ * nowhere else.  Blocks for the round trip if it is new.
  * Errors: as mqi_open_with(). */
 MQI_CHECK enum mqi_err targets_get(struct targets *t, mqi_conn *conn,
-    const char *queue, const char *qmgr, const char *user,
+    const char *queue, const char *qmgr, const char *user, bool dead,
     mqi_queue **ret_handle);
 /* Closes all, so that the next messages resolve their names anew. */
 void targets_forget(struct targets *t);

@@ -161,6 +161,10 @@ struct mqlocal_result {
 
 /* ---- handles ---- */
 
+/* Of agents, with MQI_OO_OUTPUT on the queue that is DEADQ: to put there what
+ * can be put nowhere else, whatever the rights of the channel's user. */
+#define MQLOCAL_OO_DEAD_LETTER 0x80000000u
+
 struct mqlocal_open {
 	uint32_t options; /* MQI_OO_ */
 	char object[MQI_NAME_LEN + 1];

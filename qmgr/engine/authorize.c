@@ -195,9 +195,8 @@ authorize_open(struct engine_session *s, const struct engine_identity *who,
 {
 	uint32_t rights = rights_of_options(options);
 
-	/* an agent needs it for what can be put nowhere else; that no message
-	 * is addressed to it the agent sees to itself */
-	if (session_dead_letters(s, r))
+	/* an agent needs it for what can be put nowhere else */
+	if (session_dead_letters(s, r, options))
 		rights &= ~(uint32_t)AUTHORITY_PUT;
 	else if (who->is_owner && check_partner(s, r, options) != MQI_OK)
 		return MQI_E_NOT_AUTHORIZED;

@@ -255,9 +255,9 @@ MQ_MUST_CHECK enum mqi_err session_open_route(struct engine_session *s,
 MQ_MUST_CHECK enum mqi_err session_open_model(struct engine_session *s,
     const struct engine_object *model, uint32_t options,
     struct handle **ret_handle);
-/* A channel's agent opens or has opened the dead-letter queue. */
+/* A channel's agent opens or has opened the dead-letter queue as such. */
 bool session_dead_letters(
-    const struct engine_session *s, const struct route *r);
+    const struct engine_session *s, const struct route *r, uint32_t options);
 /* Says and takes nothing any more. */
 void session_mute(struct engine_session *s);
 bool session_is_full(const struct engine_session *s);

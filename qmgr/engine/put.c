@@ -261,7 +261,7 @@ put_check_queue(const struct handle *h, const struct engine_put *req)
 		return MQI_E_MSG_TOO_BIG_FOR_Q;
 	/* a dead letter is longer than the message by its header */
 	if (req->body_len > e->max_msg_len &&
-	    !session_dead_letters(h->s, &h->route))
+	    !session_dead_letters(h->s, &h->route, h->options))
 		return MQI_E_MSG_TOO_BIG_FOR_Q_MGR;
 	if (q->depth + q->uncommitted_puts >= q->attr.max_depth)
 		return MQI_E_Q_FULL;

@@ -23,7 +23,7 @@
 	(MQI_OO_INPUT_AS_Q_DEF | MQI_OO_INPUT_SHARED | MQI_OO_INPUT_EXCLUSIVE)
 #define OPEN_OPTIONS                                                   \
 	(OPEN_INPUT | MQI_OO_BROWSE | MQI_OO_OUTPUT | MQI_OO_INQUIRE | \
-	    MQI_OO_ALTERNATE_USER_AUTHORITY)
+	    MQI_OO_ALTERNATE_USER_AUTHORITY | MQLOCAL_OO_DEAD_LETTER)
 
 #define OPEN_WHY_LEN 500u /* bytes of a sentence */
 
@@ -203,16 +203,19 @@ open_check_options(const struct engine *e, uint32_t options)
 
 	if (e->quiescing)
 		return MQI_E_Q_MGR_STOPPING;
-	if ((options & ~MQI_OO_ALTERNATE_USER_AUTHORITY) == 0 ||
+	if ((options & ~(MQI_OO_ALTERNATE_USER_AUTHORITY |
+			   MQLOCAL_OO_DEAD_LETTER)) == 0 ||
 	    (options & ~OPEN_OPTIONS) != 0 || (input & (input - 1)) != 0)
 		return MQI_E_OPTIONS;
 	return MQI_OK;
 }
 
 bool
-session_dead_letters(const struct engine_session *s, const struct route *r)
+session_dead_letters(
+    const struct engine_session *s, const struct route *r, uint32_t options)
 {
-	return s->who.is_agent && s->who.channel[0] != '\0' &&
+	return (options & MQLOCAL_OO_DEAD_LETTER) != 0 && s->who.is_agent &&
+	       s->who.channel[0] != '\0' &&
 	       strcmp(r->opened->name,
 		   mqattr_text(s->e->qmgr->attrs, MQATTR_ID_DEADQ)) == 0;
 }

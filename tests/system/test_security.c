@@ -295,7 +295,7 @@ test_a_channel_ends_when_its_record_goes(void **state)
 
 /* As this user at QM1. */
 static void
-put_as(struct pair *p, const char *user)
+put_for(struct pair *p, const char *user, const char *name)
 {
 	const struct mqi_open_opts opts = {
 	    .options = MQI_OO_OUTPUT | MQI_OO_ALTERNATE_USER_AUTHORITY,
@@ -306,9 +306,15 @@ put_as(struct pair *p, const char *user)
 
 	mqi_md_init(&md);
 	md.persistence = MQI_PERSISTENCE_YES;
-	OK(mqi_open_with(conn, "IN", "QM2", &opts, &queue));
+	OK(mqi_open_with(conn, name, "QM2", &opts, &queue));
 	OK(mqi_put(queue, NULL, &md, user, strlen(user)));
 	OK(mqi_disconnect(conn));
+}
+
+static void
+put_as(struct pair *p, const char *user)
+{
+	put_for(p, user, "IN");
 }
 
 static void
@@ -360,6 +366,46 @@ test_putaut_ctx_asks_for_the_rights_of_the_messages_user(void **state)
 	await_depths(p, 3, 3);
 }
 
+/* Gets the next message of QM2's queue, which has that format. */
+static void
+expect_format(struct pair *p, const char *name, const char *format)
+{
+	struct mqi_get_opts opts = {.wait_ms = PROC_DEADLINE_MS};
+	mqi_conn *conn = qm_connect(&p->qm[1]);
+	mqi_queue *queue = NULL;
+	mqi_msg *msg = NULL;
+
+	OK(mqi_open(conn, name, NULL, MQI_OO_INPUT_SHARED, &queue));
+	OK(mqi_get_msg(queue, NULL, &opts, &msg));
+	assert_string_equal(mqi_msg_md(msg)->format, format);
+	mqi_msg_free(msg);
+	OK(mqi_disconnect(conn));
+}
+
+static void
+test_system_queues_and_dead_letters_are_for_whom_they_are_granted(void **state)
+{
+	struct pair *p = *state;
+
+	qm_mqsc(&p->qm[0],
+	    "SET AUTHREC PROFILE(QM2) OBJTYPE(QUEUE) PRINCIPAL('alice') "
+	    "AUTHADD(PUT)\n");
+	qm_mqsc(&p->qm[1], "DEFINE QLOCAL(SYSTEM.DLQ)\n"
+			   "ALTER QMGR DEADQ(SYSTEM.DLQ)\n"
+			   "DEFINE QLOCAL(SYSTEM.X)\n");
+	put_for(p, "alice", "SYSTEM.X");
+	expect_format(p, "SYSTEM.DLQ", "MQDEAD");
+	put_for(p, "alice", "SYSTEM.DLQ");
+	expect_format(p, "SYSTEM.DLQ", "MQDEAD");
+	qm_mqsc(&p->qm[1],
+	    "SET AUTHREC PROFILE(SYSTEM.*) OBJTYPE(QUEUE) PRINCIPAL('partner') "
+	    "AUTHADD(PUT)\n");
+	put_for(p, "alice", "SYSTEM.X");
+	expect_format(p, "SYSTEM.X", "");
+	put_for(p, "alice", "SYSTEM.DLQ");
+	expect_format(p, "SYSTEM.DLQ", "");
+}
+
 static void
 test_without_chlauth_the_channel_decides(void **state)
 {
@@ -387,6 +433,8 @@ main(void)
 	    TEST(test_a_record_that_warns_lets_in_and_says_so),
 	    TEST(test_a_channel_ends_when_its_record_goes),
 	    TEST(test_putaut_ctx_asks_for_the_rights_of_the_messages_user),
+	    TEST(
+		test_system_queues_and_dead_letters_are_for_whom_they_are_granted),
 	    TEST(test_without_chlauth_the_channel_decides),
 	};
 

@@ -591,11 +591,36 @@ test_agent_for_a_user_has_that_users_rights_and_the_dead_letter_queue(
 	assert_int_equal(try_open(0, "A.B", "", MQI_OO_OUTPUT), MQI_OK);
 	assert_int_equal(
 	    try_open(0, "A.C", "", MQI_OO_OUTPUT), MQI_E_NOT_AUTHORIZED);
-	assert_int_equal(try_open(0, "SYSTEM.Q", "", MQI_OO_OUTPUT), MQI_OK);
+	/* what a partner addresses to it is another thing */
 	assert_int_equal(
-	    try_open(0, "SYSTEM.Q", "", MQI_OO_OUTPUT | MQI_OO_BROWSE),
+	    try_open(0, "SYSTEM.Q", "", MQI_OO_OUTPUT), MQI_E_NOT_AUTHORIZED);
+	assert_int_equal(
+	    try_open(0, "SYSTEM.Q", "", MQI_OO_OUTPUT | MQLOCAL_OO_DEAD_LETTER),
+	    MQI_OK);
+	assert_int_equal(
+	    try_open(0, "A.C", "", MQI_OO_OUTPUT | MQLOCAL_OO_DEAD_LETTER),
+	    MQI_E_NOT_AUTHORIZED);
+	assert_int_equal(
+	    try_open(0, "SYSTEM.Q", "",
+		MQI_OO_OUTPUT | MQI_OO_BROWSE | MQLOCAL_OO_DEAD_LETTER),
 	    MQI_E_NOT_AUTHORIZED);
 	assert_int_equal(try_open(0, "SYSTEM.Q", "", MQI_OO_INPUT_SHARED),
+	    MQI_E_NOT_AUTHORIZED);
+	grant("joe", "QUEUE", "SYSTEM.Q", "PUT");
+	assert_int_equal(try_open(0, "SYSTEM.Q", "", MQI_OO_OUTPUT), MQI_OK);
+}
+
+static void
+test_an_application_is_no_agent_to_the_dead_letter_queue(void **state)
+{
+	struct engine_identity who = user("joe");
+
+	(void)state;
+	rig_define(&rig, MQATTR_QMGR, "QM", "DEADQ=SYSTEM.Q", NULL);
+	strcpy(who.channel, "CLIENTS");
+	rig_connect_as(&rig, 0, &who);
+	assert_int_equal(
+	    try_open(0, "SYSTEM.Q", "", MQI_OO_OUTPUT | MQLOCAL_OO_DEAD_LETTER),
 	    MQI_E_NOT_AUTHORIZED);
 }
 
@@ -702,6 +727,7 @@ main(void)
 	    T(test_reports_to_a_queue_that_is_not_there_yet_need_the_right_too),
 	    T(test_reports_are_judged_by_the_alternate_user),
 	    T(test_agent_for_a_user_has_that_users_rights_and_the_dead_letter_queue),
+	    T(test_an_application_is_no_agent_to_the_dead_letter_queue),
 	    T(test_application_touches_no_position_of_a_partner),
 	    T(test_positions_are_their_users_own),
 	};

@@ -226,16 +226,6 @@ test_a_put_that_fails_late_goes_to_the_dead_letter_queue(void **state)
 }
 
 static void
-test_system_queues_are_not_for_partners(void **state)
-{
-	struct fixture *f = *state;
-
-	add_around(f, "SYSTEM.ADMIN.COMMAND.QUEUE");
-	run(f);
-	check_all(f, "SYSTEM.ADMIN.COMMAND.QUEUE");
-}
-
-static void
 test_a_full_queue_pauses_and_is_tried_again(void **state)
 {
 	struct fixture *f = *state;
@@ -855,7 +845,6 @@ main(void)
 	    T(test_batchlim_splits_what_arrives_into_smaller_units),
 	    T(test_an_unknown_queue_goes_to_the_dead_letter_queue),
 	    T(test_a_put_that_fails_late_goes_to_the_dead_letter_queue),
-	    T(test_system_queues_are_not_for_partners),
 	    T(test_a_full_queue_pauses_and_is_tried_again),
 	    T(test_a_queue_that_stays_full_dead_letters),
 	    T(test_without_a_dead_letter_queue_the_channel_ends),

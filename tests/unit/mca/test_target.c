@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "libmq/agent.h"
 #include "mca/target.h"
 
 struct mqi_queue {
@@ -35,6 +36,15 @@ mqi_open_with(mqi_conn *conn, const char *object, const char *object_qmgr,
 }
 
 enum mqi_err
+mqagent_open_dead_letter(mqi_conn *conn, const char *object,
+    const char *object_qmgr, mqi_queue **ret_queue)
+{
+	const struct mqi_open_opts opts = {.options = MQI_OO_OUTPUT};
+
+	return mqi_open_with(conn, object, object_qmgr, &opts, ret_queue);
+}
+
+enum mqi_err
 mqi_close(mqi_queue *queue)
 {
 	n_open--;
@@ -47,7 +57,8 @@ get(struct targets *t, const char *queue)
 {
 	mqi_queue *handle = NULL;
 
-	assert_int_equal(targets_get(t, NULL, queue, "", "", &handle), MQI_OK);
+	assert_int_equal(
+	    targets_get(t, NULL, queue, "", "", false, &handle), MQI_OK);
 	return handle;
 }
 
@@ -98,13 +109,19 @@ test_each_user_has_handles_of_its_own(void **state)
 
 	(void)state;
 	n_opened = n_open = 0;
-	assert_int_equal(targets_get(&t, NULL, "A", "", "", &mine), MQI_OK);
 	assert_int_equal(
-	    targets_get(&t, NULL, "A", "", "alice", &alices), MQI_OK);
+	    targets_get(&t, NULL, "A", "", "", false, &mine), MQI_OK);
+	assert_int_equal(
+	    targets_get(&t, NULL, "A", "", "alice", false, &alices), MQI_OK);
 	assert_ptr_not_equal(mine, alices);
-	assert_int_equal(targets_get(&t, NULL, "A", "", "", &again), MQI_OK);
+	assert_int_equal(
+	    targets_get(&t, NULL, "A", "", "", false, &again), MQI_OK);
 	assert_ptr_equal(again, mine);
 	assert_int_equal(n_opened, 2);
+	/* and so has what is put there as a dead letter */
+	assert_int_equal(
+	    targets_get(&t, NULL, "A", "", "", true, &again), MQI_OK);
+	assert_ptr_not_equal(again, mine);
 	targets_forget(&t);
 }
 
