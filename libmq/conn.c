@@ -411,7 +411,8 @@ mqi_connect(
 		return MQI_E_INVAL;
 	if (opts == NULL)
 		opts = &defaults;
-	if ((opts->flags & ~CONNECT_FLAGS) != 0 || opts->timeout_ms < 0)
+	if ((opts->flags & ~CONNECT_FLAGS) != 0 || opts->timeout_ms < 0 ||
+	    opts->timeout_ms > MQLIB_MAX_TIMEOUT_MS)
 		return MQI_E_INVAL;
 	err = mqtarget_find(&target, qmgr, opts, why);
 	if (err != MQI_OK) {

@@ -30,6 +30,8 @@
 #include "proto/local.h"
 
 #define MQLIB_TEXT_LEN 512
+/* of a connect: a longer one would make a deadline in the past */
+#define MQLIB_MAX_TIMEOUT_MS INT64_C(999999999)
 #define MQLIB_ASYNC_PUTS 1024u /* unanswered, per connection */
 #define MQLIB_ASYNC_BYTES ((size_t)4 << 20)
 #define MQLIB_BUCKETS_MIN 64u

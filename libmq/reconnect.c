@@ -126,7 +126,7 @@ mqi_reconnect(mqi_conn *conn, int64_t timeout_ms)
 	char text[MQLIB_TEXT_LEN] = "";
 	enum mqi_err err;
 
-	if (conn == NULL || timeout_ms < 0)
+	if (conn == NULL || timeout_ms < 0 || timeout_ms > MQLIB_MAX_TIMEOUT_MS)
 		return MQI_E_INVAL;
 	err = mqconn_enter_any(conn);
 	if (err != MQI_OK)

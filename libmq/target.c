@@ -19,11 +19,11 @@
 #include <strings.h>
 
 #include "base/name.h"
+#include "libmq/conn.h"
 
 #define SCHEME "mqs://"
 #define URI_MAX 4096u
 #define WHY_LEN 256u
-#define MAX_TIMEOUT_MS 999999999
 
 void
 mqtarget_fini(struct mqtarget *t)
@@ -154,7 +154,7 @@ take_parameter(struct mqtarget *t, char *text, char *why)
 	if (strcmp(text, "timeout") == 0) {
 		t->timeout_ms = strtol(value, &end, 10);
 		if (*end == '\0' && t->timeout_ms > 0 &&
-		    t->timeout_ms <= MAX_TIMEOUT_MS)
+		    t->timeout_ms <= MQLIB_MAX_TIMEOUT_MS)
 			return MQI_OK;
 	}
 	return refuse(why,

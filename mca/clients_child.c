@@ -6,17 +6,19 @@
  * sockets; run_clients.c is the process.
  *
  * Invariants.  At most one process; it has the other end of `sock`.  Sockets
- * that it cannot take just now wait in order, WAITING_MAX at most.  One that
- * has died is started anew by the next client, not within RESTART_MS of its
- * last start.
+ * that it cannot take just now wait in order, WAITING_MAX at most and WAIT_MS
+ * at most: one that hangs keeps clients out, and no channel.  One that has died
+ * is started anew by the next client, not within RESTART_MS of its last start.
  *
- * Failure: it cannot be started: those that wait are closed, and each line in
- * the log says why.  Sockets that were on their way to one that dies are
- * closed by the kernel; their clients come again.
+ * Failure: it cannot be started, or takes nothing: those that wait too long,
+ * and those that come when too many wait, are closed, with a line in the log.
+ * Sockets that were on their way to one that dies are closed by the kernel;
+ * their clients come again.
  */
 #include "mca/clients_child.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,18 +26,22 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/loglimit.h"
 #include "base/mem.h"
 #include "mca/arrival.h"
 #include "mca/handover.h"
 #include "mca/sandbox.h"
 
-#define WAITING_MAX 1024u
+#define WAITING_MAX 256u
+#define WAIT_MS 10000u
 #define RESTART_MS 1000u
 
 struct waiting {
 	STAILQ_ENTRY(waiting) link;
 	int fd;
+	uint64_t since_ms;
 	char address[ARRIVAL_ADDRESS_LEN];
 };
 
@@ -140,6 +146,21 @@ start(uint64_t now_ms)
 	uv_close((uv_handle_t *)&me.process, on_closed);
 }
 
+/* What it could not take is closed. */
+static void
+refuse(const char *address, const char *why)
+{
+	static struct mqloglimit limit;
+	uint64_t left_out;
+
+	if (!mqloglimit_allows(&limit, mqclock_mono_us(), &left_out))
+		return;
+	if (left_out > 0)
+		mqlog(MQLOG_WARN, "client.refused",
+		    "%" PRIu64 " more have no line here", left_out);
+	mqlog(MQLOG_WARN, "client.refused", "%s: %s", address, why);
+}
+
 static void
 drop_first(void)
 {
@@ -173,32 +194,35 @@ give_waiting(void)
 void
 clients_child_give(int fd, const char *address)
 {
-	struct waiting *w = mqmem_alloc(sizeof(*w));
+	struct waiting *w;
 
+	if (me.n_waiting >= WAITING_MAX) {
+		refuse(address, "too many wait already");
+		(void)close(fd);
+		return;
+	}
+	w = mqmem_alloc(sizeof(*w));
 	w->fd = fd;
+	w->since_ms = run_now_ms();
 	(void)snprintf(w->address, sizeof(w->address), "%s", address);
 	STAILQ_INSERT_TAIL(&me.waiting, w, link);
 	me.n_waiting++;
-	if (me.n_waiting > WAITING_MAX) {
-		mqlog(MQLOG_WARN, "client.refused", "%u wait already",
-		    WAITING_MAX);
-		drop_first();
-	}
 	start(run_now_ms());
 	give_waiting();
-}
-
-bool
-clients_child_is_full(void)
-{
-	return me.n_waiting >= WAITING_MAX / 2;
 }
 
 void
 clients_child_tick(uint64_t now_ms)
 {
+	struct waiting *w;
+
 	if (me.n_waiting == 0)
 		return;
 	start(now_ms);
 	give_waiting();
+	while ((w = STAILQ_FIRST(&me.waiting)) != NULL &&
+	       now_ms - w->since_ms >= WAIT_MS) {
+		refuse(w->address, "the process of all clients takes nothing");
+		drop_first();
+	}
 }

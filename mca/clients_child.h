@@ -13,10 +13,8 @@
 /* certs say which files its process is started with, as they do then; they stay
  * the caller's, for ever. */
 void clients_child_init(struct run *run, const struct certs *certs);
-/* Takes fd. */
+/* Takes fd, and closes it if the process takes none. */
 void clients_child_give(int fd, const char *address);
-/* Whether as many sockets wait for the process as may: accept no more. */
-bool clients_child_is_full(void);
 void clients_child_tick(uint64_t now_ms);
 
 #endif

@@ -100,8 +100,7 @@ static bool
 has_room(void)
 {
 	return me.n_children < RECEIVERS_MAX &&
-	       me.n_unauthenticated + me.arrivals.n < UNAUTHENTICATED_MAX &&
-	       !clients_child_is_full();
+	       me.n_unauthenticated + me.arrivals.n < UNAUTHENTICATED_MAX;
 }
 
 /* Accepts while there is room. */

@@ -67,7 +67,7 @@ typedef struct mqi_msg mqi_msg;     /* a message that the library allocated */
 struct mqi_connect_opts {
 	const char *root;     /* NULL: MQ_ROOT, the user's root, the system's */
 	const char *app_name; /* NULL: the program's name; 28 bytes are kept */
-	int64_t timeout_ms;   /* whole connect; 0: 10,000 */
+	int64_t timeout_ms;   /* whole connect, up to 999,999,999; 0: 10,000 */
 	uint32_t flags;       /* MQI_CONNECT_ */
 	/* By TLS to a listener of another host: */
 	const char *conname;  /* "host(port),host(port)", tried in order */
@@ -124,7 +124,7 @@ enum mqi_err mqi_disconnect(mqi_conn *conn);
  * calls on them give BACKED_OUT.  Messages that were read ahead and not
  * acknowledged come again.  With a connection that is not lost it does nothing.
  * timeout_ms: how long to try while the queue manager is not there; 0: as for
- * the first connect.
+ * the first connect; up to 999,999,999.
  * Errors: as mqi_connect(): Q_MGR_NAME, Q_MGR_NOT_AVAILABLE, NOT_AUTHORIZED,
  * VERSION; and, if a handle could not be opened again, its reason as from
  * mqi_open(), which its calls then return too, while the others work.

@@ -29,6 +29,7 @@
 #include "base/check.h"
 #include "base/crc32c.h"
 #include "base/rand.h"
+#include "proto/chan.h"
 #include "proto/desc.h"
 #include "proto/local.h"
 #include "tests/lib/qm.h"
@@ -693,6 +694,55 @@ test_tls_keeps_its_old_tricks_shut(void **state)
 	check_all_well();
 }
 
+/* The first bytes of a client, as many as they are. */
+static size_t
+client_hello(unsigned char *ret, size_t cap)
+{
+	static const unsigned char alpn[] = "\x0f" MQLOCAL_ALPN;
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	SSL *ssl = SSL_new(ctx);
+	BIO *out = BIO_new(BIO_s_mem());
+	int n;
+
+	assert_int_equal(alpn[0], strlen(MQLOCAL_ALPN));
+	assert_int_equal(SSL_set_alpn_protos(ssl, alpn, sizeof(alpn) - 1), 0);
+	SSL_set_bio(ssl, BIO_new(BIO_s_mem()), out);
+	assert_int_equal(SSL_connect(ssl), -1);
+	n = BIO_read(out, ret, (int)cap);
+	assert_true(n > 0);
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+	ERR_clear_error();
+	return (size_t)n;
+}
+
+/* The process of all clients hangs, and clients come in a crowd: a channel gets
+ * in all the same, and everybody when it is back. */
+static void
+test_when_the_clients_process_hangs_channels_go_on(void **state)
+{
+	struct tls_peer_opts channel = *foe_opts();
+	unsigned char hello[4096];
+	size_t len = client_hello(hello, sizeof(hello));
+	int knocks[800];
+
+	(void)state;
+	channel.alpn = MQCHAN_ALPN;
+	channel.from = "127.0.0.3";
+	assert_int_equal(kill(clients_pid, SIGSTOP), 0);
+	for (size_t i = 0; i < MQ_ARRAY_LEN(knocks); i++) {
+		knocks[i] = tls_peer_knock(port, foe_opts());
+		assert_int_equal(
+		    send(knocks[i], hello, len, MSG_NOSIGNAL), len);
+	}
+	/* `mca answer` ends the handshake */
+	tls_peer_free(tls_peer_connect(port, &channel));
+	assert_int_equal(kill(clients_pid, SIGCONT), 0);
+	for (size_t i = 0; i < MQ_ARRAY_LEN(knocks); i++)
+		(void)close(knocks[i]);
+	check_all_well();
+}
+
 int
 main(void)
 {
@@ -709,6 +759,7 @@ main(void)
 	    TEST(test_the_last_bytes_do_not_wait_for_more),
 	    TEST(test_new_keys_without_end_fill_no_memory),
 	    TEST(test_tls_keeps_its_old_tricks_shut),
+	    TEST(test_when_the_clients_process_hangs_channels_go_on),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -84,7 +84,11 @@ test_open_errors(void **state)
 	    open_err(2, "SYSTEM.X", MQI_OO_OUTPUT), MQI_E_NOT_AUTHORIZED);
 	assert_int_equal(open_err(2, "Q", MQI_OO_OUTPUT), MQI_OK);
 	rig_define(&rig, MQATTR_QMGR, "QM", "DEADQ=SYSTEM.X", NULL);
-	assert_int_equal(open_err(2, "SYSTEM.X", MQI_OO_OUTPUT), MQI_OK);
+	assert_int_equal(
+	    open_err(2, "SYSTEM.X", MQI_OO_OUTPUT), MQI_E_NOT_AUTHORIZED);
+	assert_int_equal(
+	    open_err(2, "SYSTEM.X", MQI_OO_OUTPUT | MQLOCAL_OO_DEAD_LETTER),
+	    MQI_OK);
 	assert_int_equal(open_err(0, "SYSTEM.X", MQI_OO_OUTPUT), MQI_OK);
 	engine_close(rig.e, rig.sessions[0].s, 500, 77);
 	assert_int_equal(rig_result(&rig, 0, 500), MQI_E_HOBJ);
@@ -144,7 +148,9 @@ test_put_errors(void **state)
 	rig_connect_as(&rig, 2, &agent);
 	rig_define(&rig, MQATTR_QMGR, "QM", "MAXMSGL=5", "DEADQ=Q", NULL);
 	assert_int_equal(
-	    rig_put(&rig, 2, open_as(2, "Q", MQI_OO_OUTPUT), 0, "xxxxxx"),
+	    rig_put(&rig, 2,
+		open_as(2, "Q", MQI_OO_OUTPUT | MQLOCAL_OO_DEAD_LETTER), 0,
+		"xxxxxx"),
 	    MQI_OK);
 	assert_int_equal(rig_get(&rig, 0, in, 0, NULL, 0), MQI_OK);
 	rig_define(&rig, MQATTR_QLOCAL, "Q", "MAXDEPTH=1", NULL);

@@ -112,6 +112,28 @@ test_connect_gives_up_when_time_is_up(void **state)
 	fake_stop(&f);
 }
 
+/* They would wrap around into the past. */
+static void
+test_times_without_end_are_refused(void **state)
+{
+	struct mqi_connect_opts opts = {.timeout_ms = INT64_MAX};
+	mqi_conn *c = NULL;
+	struct fake f;
+
+	(void)state;
+	assert_int_equal(mqi_connect(FAKE_QMGR, &opts, &c), MQI_E_INVAL);
+	opts.timeout_ms = 1000000000;
+	assert_int_equal(mqi_connect(FAKE_QMGR, &opts, &c), MQI_E_INVAL);
+	opts.timeout_ms = -1;
+	assert_int_equal(mqi_connect(FAKE_QMGR, &opts, &c), MQI_E_INVAL);
+	fake_start(&f, script_hello, NULL);
+	c = fake_connect(&f, 0);
+	assert_int_equal(mqi_reconnect(c, INT64_MAX), MQI_E_INVAL);
+	assert_int_equal(mqi_reconnect(c, -1), MQI_E_INVAL);
+	(void)mqi_disconnect(c);
+	fake_stop(&f);
+}
+
 static void
 script_garbage(struct fake *f)
 {
@@ -609,6 +631,7 @@ main(void)
 	    cmocka_unit_test(
 		test_connect_refused_gives_the_reason_and_the_sentence),
 	    cmocka_unit_test(test_connect_gives_up_when_time_is_up),
+	    cmocka_unit_test(test_times_without_end_are_refused),
 	    cmocka_unit_test(test_connect_to_something_else_is_protocol),
 	    cmocka_unit_test(
 		test_forked_child_gets_a_clear_error_and_parent_goes_on),
