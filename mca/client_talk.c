@@ -33,7 +33,7 @@
  * that the table does not know. */
 #define FEATURES                                             \
 	(MQLOCAL_FEATURE_PUTS_OK | MQLOCAL_FEATURE_OPEN_AS | \
-	    MQLOCAL_FEATURE_SELECT)
+	    MQLOCAL_FEATURE_SELECT | MQLOCAL_FEATURE_PUBSUB)
 #define STATUS_MS 5000u
 #define MARGIN_MS 1000u
 

@@ -308,6 +308,8 @@ session_open_done(struct engine_session *s, uint32_t id, const struct handle *h)
 
 	if (max > s->e->max_msg_len)
 		max = s->e->max_msg_len;
+	if (h->topic != NULL && max > PUBSUB_MAX_BODY)
+		max = PUBSUB_MAX_BODY;
 	/* an initiation queue: what it is opened for is there for the first
 	 * get, which may come in the same turn */
 	if (!TAILQ_EMPTY(&s->e->due))

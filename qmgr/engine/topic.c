@@ -120,10 +120,13 @@ pubsub_begin(struct engine *e)
 struct queue *
 pubsub_queue(struct engine *e)
 {
-	const struct engine_object *o;
+	const struct engine_object *o =
+	    object_find(e->objects, MQATTR_QLOCAL, PUBSUB_QUEUE);
 
-	engine_pubsub_create(e);
-	o = object_find(e->objects, MQATTR_QLOCAL, PUBSUB_QUEUE);
+	if (o == NULL) {
+		engine_pubsub_create(e);
+		o = object_find(e->objects, MQATTR_QLOCAL, PUBSUB_QUEUE);
+	}
 	return o == NULL ? NULL : queue_by_id(e, o->id);
 }
 

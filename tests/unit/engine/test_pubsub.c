@@ -427,6 +427,79 @@ test_one_that_has_expired_gets_nothing_and_goes(void **state)
 	assert_int_equal(rig.e->pubsub->n_subs, 0);
 }
 
+static uint64_t
+depth_of(const char *sub)
+{
+	const struct engine_object *o =
+	    engine_object_find(rig.e, MQATTR_SUB, sub);
+	struct engine_queue_status st;
+
+	assert_int_equal(engine_queue_status(
+			     rig.e, mqattr_text(o->attrs, MQATTR_ID_DEST), &st),
+	    MQI_OK);
+	return st.depth;
+}
+
+/* Two that look different: two bodies, and still one publication. */
+static void
+test_a_crash_leaves_it_with_all_or_with_none(void **state)
+{
+	struct mqlocal_subscribe v = want(DURABLE | MQI_SO_SET_CORREL_ID, "a");
+	uint64_t depth = 0;
+	uint32_t h = 0;
+
+	(void)state;
+	for (uint8_t i = 1; i < 3; i++) {
+		v.name[0] = (char)('A' + i);
+		v.correl_id[0] = i;
+		assert_int_equal(try_sub(1, &v, &h), MQI_OK);
+	}
+	for (unsigned round = 0; round < 6; round++) {
+		uint32_t t = topic("a");
+		struct rig_put p = RIG_PUT(t, "x");
+
+		store_mem_set_automatic(rig.store, false);
+		(void)rig_ask_put(&rig, 0, &p);
+		rig_turn(&rig);
+		if (round % 3 == 0)
+			(void)store_mem_make_durable(rig.store);
+		/* with or without the batch on its way */
+		rig_crash(&rig, round % 3 == 1 ? 1 : 0);
+		assert_int_equal(depth_of("B"), depth_of("C"));
+		depth += round % 3 != 2;
+		assert_int_equal(depth_of("B"), depth);
+		rig_connect(&rig, 0);
+	}
+}
+
+static void
+test_a_long_one_goes_with_its_session(void **state)
+{
+	static char body[200000];
+	uint32_t t = topic("a"), h = subscribe(1, OURS, "a");
+	struct engine_put req = {
+	    .handle = t, .body_len = sizeof(body), .unit = 5};
+	struct mqi_md md;
+	struct mqbuf b;
+
+	(void)state;
+	mqi_md_init(&md);
+	mqbuf_init(&b, MQDESC_MAX);
+	assert_int_equal(mqdesc_encode(&md, &b), MQI_OK);
+	req.desc = b.data;
+	req.desc_len = (uint32_t)b.len;
+	assert_int_equal(
+	    engine_put(rig.e, rig.sessions[0].s, 900, &req), MQI_OK);
+	assert_int_equal(engine_put_piece(rig.e, rig.sessions[0].s, 900, body,
+			     MQFRAME_PIECE),
+	    MQI_OK);
+	assert_true(rig.e->collecting > sizeof(body));
+	rig_disconnect(&rig, 0);
+	assert_int_equal(rig.e->collecting, 0);
+	expect(1, h, NULL);
+	mqbuf_fini(&b);
+}
+
 /* ---- other queue managers ---- */
 
 static void
@@ -712,6 +785,8 @@ main(void)
 	    TEST(test_an_alias_of_a_topic_publishes),
 	    TEST(test_long_ones_are_put_when_they_are_whole),
 	    TEST(test_one_that_has_expired_gets_nothing_and_goes),
+	    TEST(test_a_crash_leaves_it_with_all_or_with_none),
+	    TEST(test_a_long_one_goes_with_its_session),
 	    TEST(
 		test_what_comes_by_a_channel_keeps_its_topic_and_does_not_go_round),
 	    TEST(test_who_comes_later_gets_what_was_retained_last),
