@@ -6,11 +6,11 @@
  * are written; store_lmdb_apply.c takes the records.
  *
  * A note says which bodies a batch puts and which it lets go of.  A message
- * whose PUT and whose last REMOVE are both noted is left out altogether, and a
- * batch of which nothing is left is not even read.  Bodies, not places: a
- * message that is put back gets a new body at the place of the old one, whose
- * removal must not be left out if only that is noted.  Messages at several
- * places, staged ones, and what is kept for a RESTORE take the plain way.
+ * whose PUT and whose removal from each of its places are all noted is left out
+ * altogether, and a batch of which nothing is left is not even read.  Bodies,
+ * not places: a message that is put back gets a new body at the place of the
+ * old one, whose removal must not be left out if only that is noted.  Staged
+ * messages, and what is kept for a RESTORE, take the plain way.
  *
  * The end of the range may be left for the next one: what is put there may yet
  * be removed, while its removals already count for what is before.
@@ -32,10 +32,11 @@
 
 #define PAIRS_FIRST 1024u
 
-enum { PAIR_USED = 1, PAIR_REMOVED = 2, PAIR_PLAIN = 4 };
+enum { PAIR_USED = 1, PAIR_PLAIN = 2 };
 
 struct pair {
 	uint64_t body_id;
+	uint32_t left; /* places that it is not removed from */
 	uint8_t flags; /* 0: the slot is empty */
 };
 
@@ -52,14 +53,14 @@ struct run {
 /* ---- notes ---- */
 
 static void
-note_event(
-    struct checkpoint_note *n, uint64_t body_id, enum checkpoint_kind kind)
+note_event(struct checkpoint_note *n, uint64_t body_id,
+    enum checkpoint_kind kind, uint32_t places)
 {
 	if (n->n == n->cap) {
 		n->cap = n->cap == 0 ? 16 : 2 * n->cap;
 		n->events = mqmem_grow(n->events, n->cap, sizeof(*n->events));
 	}
-	n->events[n->n++] = (struct checkpoint_event){body_id, kind};
+	n->events[n->n++] = (struct checkpoint_event){body_id, kind, places};
 }
 
 static enum mqi_err
@@ -70,20 +71,21 @@ note_record(void *ctx, const struct record *rec, const uint8_t *bytes)
 	(void)bytes;
 	switch (rec->type) {
 	case RECORD_PUT:
-		if (rec->u.put.n_places != 1 ||
-		    (rec->u.put.flags & RECORD_PUT_STAGED) != 0)
+		if ((rec->u.put.flags & RECORD_PUT_STAGED) != 0)
 			n->other = true;
 		else
-			note_event(n, rec->u.put.body_id, CHECKPOINT_PUT);
+			note_event(n, rec->u.put.body_id, CHECKPOINT_PUT,
+			    rec->u.put.n_places);
 		break;
 	case RECORD_REMOVE:
 		note_event(n, rec->u.remove.body_id,
 		    (rec->u.remove.flags & RECORD_REMOVE_RELEASE) != 0
 			? CHECKPOINT_REMOVE
-			: CHECKPOINT_PLAIN);
+			: CHECKPOINT_PLAIN,
+		    0);
 		break;
 	case RECORD_RESTORE:
-		note_event(n, rec->u.restore.body_id, CHECKPOINT_PLAIN);
+		note_event(n, rec->u.restore.body_id, CHECKPOINT_PLAIN, 0);
 		break;
 	default:
 		n->other = true;
@@ -222,7 +224,7 @@ pair_of(const struct run *r, uint64_t body_id)
 }
 
 static void
-pair_put(struct run *r, uint64_t body_id)
+pair_put(struct run *r, uint64_t body_id, uint32_t places)
 {
 	struct pair *p;
 
@@ -232,6 +234,7 @@ pair_put(struct run *r, uint64_t body_id)
 	if (p->flags == 0)
 		r->n_pairs++;
 	p->body_id = body_id;
+	p->left = places;
 	p->flags = PAIR_USED;
 }
 
@@ -243,13 +246,16 @@ pair_events(struct run *r, const struct checkpoint_note *n)
 		struct pair *p;
 
 		if (e->kind == CHECKPOINT_PUT) {
-			pair_put(r, e->body_id);
+			pair_put(r, e->body_id, e->places);
 			continue;
 		}
 		p = pair_of(r, e->body_id);
-		if (p != NULL)
-			p->flags |= e->kind == CHECKPOINT_REMOVE ? PAIR_REMOVED
-								 : PAIR_PLAIN;
+		if (p == NULL)
+			continue;
+		if (e->kind == CHECKPOINT_REMOVE && p->left > 0)
+			p->left--;
+		else
+			p->flags |= PAIR_PLAIN;
 	}
 }
 
@@ -258,7 +264,7 @@ is_left_out(const struct run *r, uint64_t body_id)
 {
 	const struct pair *p = pair_of(r, body_id);
 
-	return p != NULL && p->flags == (PAIR_USED | PAIR_REMOVED);
+	return p != NULL && p->flags == PAIR_USED && p->left == 0;
 }
 
 /* Nothing in the batch has an effect. */

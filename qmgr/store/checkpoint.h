@@ -24,7 +24,7 @@ struct checkpoint_target {
 };
 
 enum checkpoint_kind {
-	CHECKPOINT_PUT,    /* at one place, not staged */
+	CHECKPOINT_PUT,    /* not staged */
 	CHECKPOINT_REMOVE, /* and its body may go */
 	CHECKPOINT_PLAIN,  /* its body is kept, or restored */
 };
@@ -32,6 +32,7 @@ enum checkpoint_kind {
 struct checkpoint_event {
 	uint64_t body_id;
 	enum checkpoint_kind kind;
+	uint32_t places; /* of a PUT */
 };
 
 /* What a batch puts and lets go of; enough to know what need not be applied. */

@@ -199,6 +199,78 @@ test_what_is_retained_outlives_a_kill(void **state)
 	OK(mqi_disconnect(c));
 }
 
+/* Takes all numbers, which rise; how many, and their sum. */
+static unsigned
+take_numbers(mqi_conn *c, const char *name, unsigned long *ret_sum)
+{
+	mqi_queue *q = subscribe(
+	    c, MQI_SO_RESUME | MQI_SO_DURABLE | MQI_SO_MANAGED, name, NULL);
+	unsigned n = 0, last = 0, number = 0;
+	mqi_msg *m = NULL;
+
+	*ret_sum = 0;
+	while (mqi_poll(q, NULL, &m) == MQI_OK) {
+		assert_int_equal(mqi_msg_len(m), sizeof(number));
+		memcpy(&number, mqi_msg_body(m), sizeof(number));
+		assert_true(number > last);
+		last = number;
+		*ret_sum += number;
+		n++;
+		(void)mqi_msg_free(m);
+	}
+	OK(mqi_unsubscribe(q));
+	return n;
+}
+
+/* Killed while publications are on their way: each subscriber has each of them
+ * or none has it, once, and all that were acknowledged. */
+static void
+test_a_kill_leaves_each_with_all_or_none(void **state)
+{
+	const char *const names[] = {"FIRST", "SECOND"};
+	struct mqi_sub_opts opts = {.options = MQI_SO_CREATE | MQI_SO_DURABLE |
+					       MQI_SO_MANAGED |
+					       MQI_SO_SET_CORREL_ID,
+	    .topic = "number"};
+	mqi_conn *c = qm_connect(&qm);
+	mqi_queue *t = NULL, *q = NULL;
+	unsigned number = 0, acked = 0, n[2];
+	unsigned long sum[2];
+	struct mqi_md md;
+
+	(void)state;
+	mqi_md_init(&md);
+	md.persistence = MQI_PERSISTENCE_YES;
+	for (int i = 0; i < 2; i++) {
+		opts.name = names[i];
+		opts.correl_id[0] = (uint8_t)(i + 1);
+		OK(mqi_subscribe(c, &opts, &q));
+		OK(mqi_close(q));
+	}
+	for (int round = 0; round < 3; round++) {
+		OK(mqi_open_topic(c, NULL, "number", &t));
+		for (int i = 0; i < 300; i++) {
+			number++;
+			OK(mqi_put_async(
+			    t, NULL, &md, &number, sizeof(number)));
+			if (i == 100) {
+				OK(mqi_flush(t));
+				acked += 101;
+			}
+		}
+		proc_kill9(&qm.proc);
+		qm_start(&qm);
+		(void)mqi_disconnect(c);
+		c = qm_connect(&qm);
+	}
+	for (int i = 0; i < 2; i++)
+		n[i] = take_numbers(c, names[i], &sum[i]);
+	assert_true(n[0] >= acked);
+	assert_int_equal(n[0], n[1]);
+	assert_int_equal(sum[0], sum[1]);
+	OK(mqi_disconnect(c));
+}
+
 static void
 test_publications_cross_a_channel(void **state)
 {
@@ -236,6 +308,7 @@ main(void)
 	    cmocka_unit_test(test_a_program_publishes_and_others_get_it),
 	    cmocka_unit_test(test_durable_ones_survive_a_kill),
 	    cmocka_unit_test(test_what_is_retained_outlives_a_kill),
+	    cmocka_unit_test(test_a_kill_leaves_each_with_all_or_none),
 	    cmocka_unit_test(test_publications_cross_a_channel),
 	    cmocka_unit_test(test_a_command_shows_subscriptions_and_topics),
 	};

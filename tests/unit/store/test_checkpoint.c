@@ -37,7 +37,8 @@ struct message {
 /* When a body came and went; 0: not, or not in the plain way. */
 struct life {
 	uint64_t put;
-	uint64_t removed;
+	uint64_t removed; /* from the last of its places */
+	uint32_t left;
 };
 
 struct fixture {
@@ -114,8 +115,9 @@ put_at(struct fixture *f, uint32_t unit, const struct record_key *places,
 	record_encode_put(&f->b->records, unit, &v);
 	for (uint32_t i = 0; i < n; i++)
 		add_message(f, places[i], v.body_id);
-	if (n == 1 && !staged)
-		f->lives[v.body_id].put = f->b->number;
+	if (!staged)
+		f->lives[v.body_id] =
+		    (struct life){.put = f->b->number, .left = n};
 }
 
 static void
@@ -149,7 +151,8 @@ make_remove(struct fixture *f, uint32_t unit)
 		f->messages[i].kept = true;
 		return;
 	}
-	life->removed = f->b->number;
+	if (life->left > 0 && --life->left == 0)
+		life->removed = f->b->number;
 	drop_message(f, i);
 	if (roll(f, 4) == 0)
 		put_at(f, unit, &m.key, 1, false);
