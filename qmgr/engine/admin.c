@@ -154,6 +154,9 @@ engine_object_set(struct engine *e, enum mqattr_object type, const char *name,
 		engine_authority_changed(e);
 	else if (type == MQATTR_PROCESS)
 		trigger_check_process(e, name);
+	else if (type == MQATTR_CHANNEL &&
+		 mqattr_set_has(attrs, MQATTR_ID_XMITQ))
+		stream_work_again(e, mqattr_text(attrs, MQATTR_ID_XMITQ));
 	else if (type == MQATTR_TOPIC)
 		topic_added(e, o);
 	else if (type == MQATTR_SUB)

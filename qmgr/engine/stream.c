@@ -136,6 +136,19 @@ stream_work_all(struct engine *e)
 		stream_work(q);
 }
 
+void
+stream_work_again(struct engine *e, const char *xmitq)
+{
+	const struct engine_object *o =
+	    object_find(e->objects, MQATTR_QLOCAL, xmitq);
+	struct queue *q = o != NULL ? queue_by_id(e, o->id) : NULL;
+
+	if (q == NULL)
+		return;
+	q->told_work = false;
+	stream_work(q);
+}
+
 /* ---- opening ---- */
 
 static void

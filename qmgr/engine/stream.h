@@ -12,6 +12,8 @@
 bool stream_is_claimed(const struct queue *q);
 void stream_work(struct queue *q);      /* has messages: tells who sends */
 void stream_work_all(struct engine *e); /* at the start */
+/* A channel that serves the transmission queue was defined or altered. */
+void stream_work_again(struct engine *e, const char *xmitq);
 void stream_take(struct getter *g, struct entry *x);
 void stream_discards(struct queue *q); /* removes what is acknowledged */
 void stream_close(struct handle *h);

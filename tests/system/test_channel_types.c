@@ -399,6 +399,24 @@ test_requester_puts_as_its_user(void **state)
 	assert_true(status_has(p, 1, "ERROR", "needs an MCAUSER"));
 }
 
+/* Messages wait, and the channel for them is defined, deleted and defined. */
+static void
+test_what_waits_is_served_by_a_channel_that_comes_later(void **state)
+{
+	struct pair *p = *state;
+
+	define(p, 1, "RCVR", false);
+	pair_put(p, 3, MORE);
+	define(p, 0, "SDR", true);
+	pair_get(p);
+	qm_mqsc(&p->qm[0], "STOP CHANNEL(C) STATUS(INACTIVE)\n");
+	wait_for_status(p, 0, "STATUS", "");
+	qm_mqsc(&p->qm[0], "DELETE CHANNEL(C)\n");
+	pair_put(p, 3, MORE);
+	define(p, 0, "SDR", true);
+	pair_get(p);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, pair_teardown)
 
 int
@@ -406,6 +424,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    CASE(test_sender_to_receiver),
+	    CASE(test_what_waits_is_served_by_a_channel_that_comes_later),
 	    CASE(test_sender_to_requester),
 	    CASE(test_server_to_receiver),
 	    CASE(test_server_to_requester),

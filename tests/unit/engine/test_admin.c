@@ -533,12 +533,34 @@ test_many_idle_queues_cost_little(void **state)
 	    MQI_OK);
 }
 
+/* Messages that nobody served are told of again. */
+static void
+test_a_channel_that_is_defined_serves_what_waits(void **state)
+{
+	uint32_t before;
+
+	(void)state;
+	rig_define(&rig, MQATTR_QLOCAL, "X", "USAGE=XMITQ", NULL);
+	rig_define(&rig, MQATTR_CHANNEL, "EMPTY", "XMITQ=X", NULL);
+	assert_int_equal(rig.stream_work, 0);
+	assert_int_equal(
+	    rig_put(&rig, 0, open_as(0, "X", MQI_OO_OUTPUT), 0, "x"), MQI_OK);
+	before = rig.stream_work;
+	assert_true(before > 0);
+	rig_define(&rig, MQATTR_CHANNEL, "OTHER", "XMITQ=Y", NULL);
+	rig_define(&rig, MQATTR_QLOCAL, "X", "USAGE=XMITQ", NULL);
+	assert_int_equal(rig.stream_work, before);
+	rig_define(&rig, MQATTR_CHANNEL, "C", "XMITQ=X", NULL);
+	assert_int_equal(rig.stream_work, before + 1);
+}
+
 int
 main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    T(test_open_errors),
+	    T(test_a_channel_that_is_defined_serves_what_waits),
 	    T(test_exclusive_input_keeps_others_out),
 	    T(test_put_errors),
 	    T(test_put_through_an_alias_obeys_both),
