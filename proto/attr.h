@@ -175,7 +175,9 @@ enum mqattr_chltype {
 	X(220, SUBUSER)                                               \
 	X(221, VARUSER)                                               \
 	X(227, SUBTYPE)                                               \
-	X(228, TARGTYPE)
+	X(228, TARGTYPE)                                              \
+	X(250, STREAMQ)                                               \
+	X(251, STRMQOS)
 
 enum mqattr {
 

@@ -101,6 +101,7 @@ static const char *const words_trptype[] = {"TCP", NULL};
 static const char *const words_trigtype[] = {
     "FIRST", "EVERY", "DEPTH", "NONE", NULL};
 static const char *const words_usersrc[] = {"MAP", "NOACCESS", "CHANNEL", NULL};
+static const char *const words_strmqos[] = {"BESTEF", "MUSTDUP", NULL};
 static const char *const words_usage[] = {"NORMAL", "XMITQ", NULL};
 
 /* one row, one line of meaning */
@@ -308,6 +309,10 @@ const struct mqattr_def mqattr_table[] = {
 	"path of a program that stops it; blank: a signal does"),
     ROW(STOPREQ, WORD, 0, 0, words_yes_no, "NO", true, CH, EVERY,
 	"whether a person has stopped the channel and not started it since"),
+    NAME(STREAMQ, QLM, 0,
+	"where a copy of each message that is put goes; blank: nowhere"),
+    WORD(STRMQOS, words_strmqos, "BESTEF", QLM, 0,
+	"MUSTDUP: a message is put with its copy or not at all"),
     WORD(SUB, words_as_able, "ASPARENT", TP, 0,
 	"whether it may be subscribed to"),
     ROW(SUBTYPE, WORD, 0, 0, words_subtype, "ADMIN", true, SU, 0,

@@ -292,11 +292,32 @@ ctl_stamp_set(struct mqattr_set *set, const struct mqattr_set *created)
 	    created != NULL ? mqattr_text(created, MQATTR_ID_CRTIME) : time);
 }
 
+/* A copy goes elsewhere, and none is made of what only passes through. */
+static enum mqi_err
+check_stream_queue(struct ctl *c, const struct mqattr_set *set)
+{
+	const char *to = mqattr_text(set, MQATTR_ID_STREAMQ);
+
+	if (to[0] == '\0')
+		return MQI_OK;
+	if (strcmp(to, c->cmd->name) == 0)
+		return ctl_fail(c, MQI_E_ATTRIBUTE,
+		    "STREAMQ of QLOCAL(%s) is itself: name another queue", to);
+	if (mqattr_is(set, MQATTR_ID_USAGE, "XMITQ"))
+		return ctl_fail(c, MQI_E_ATTRIBUTE,
+		    "QLOCAL(%s) is a transmission queue: it has no STREAMQ",
+		    c->cmd->name);
+	return MQI_OK;
+}
+
 static enum mqi_err
 store(struct ctl *c, struct mqattr_set *set)
 {
 	enum mqattr_object type = mqattr_set_type(set);
 	enum mqi_err err = MQI_OK;
+
+	if (type == MQATTR_QLOCAL)
+		err = check_stream_queue(c, set);
 	if (type == MQATTR_SUB)
 		err = engine_sub_prepare(
 		    c->engine, set, c->text, sizeof(c->text));

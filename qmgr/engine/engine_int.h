@@ -164,6 +164,7 @@ struct queue_attrs {
 	int8_t priority;
 	uint64_t max_depth;
 	uint32_t max_msg_len;
+	bool streams;               /* STREAMQ is not blank */
 	uint32_t backout_threshold; /* 0: none */
 	int32_t cap_expiry;         /* tenths of a second; 0: none */
 };
@@ -497,6 +498,7 @@ struct incoming {
 	uint32_t crc;  /* of what has come */
 	uint32_t left; /* bytes */
 	uint32_t next_piece;
+	struct duplicate *copy; /* for the stream queue, or NULL */
 	struct engine_reply done;
 };
 
@@ -657,6 +659,7 @@ struct stamp_result {
 	bool may_report; /* the queue manager may put a report about it */
 };
 
+#include "qmgr/engine/duplicate.h"
 #include "qmgr/engine/engine_fn.h"
 #include "qmgr/engine/fanout.h"
 #include "qmgr/engine/pubsub.h"

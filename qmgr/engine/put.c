@@ -279,6 +279,7 @@ struct put {
 	uint8_t rank;
 	bool is_trace;
 	struct msg m;
+	struct duplicate copy;
 	struct engine_reply done;
 };
 
@@ -383,6 +384,8 @@ put_prepare(struct put *p)
 		return MQI_E_STORAGE_MEDIUM_FULL;
 	p->m.body_crc = req->body_crc;
 	p->m.body_id = engine_next_number(p->e);
+	if (p->h->q->attr.streams && !p->is_trace)
+		return duplicate_find(p->h->q, &p->m, p->u, &p->copy);
 	return MQI_OK;
 }
 
@@ -398,10 +401,12 @@ put_answer(
 		reply_at(s, done, pos);
 }
 
-/* A message that stands by itself; staged: under number, which ends here. */
+/* A message that stands by itself; staged: under number, which ends here.
+ * copy: for the stream queue, or NULL. */
 static void
 put_alone(struct engine_session *s, struct queue *q, uint8_t rank,
-    struct msg *m, uint32_t number, struct engine_reply *done)
+    struct msg *m, struct duplicate *copy, uint32_t number,
+    struct engine_reply *done)
 {
 	struct engine *e = s->e;
 	struct report coa;
@@ -413,17 +418,24 @@ put_alone(struct engine_session *s, struct queue *q, uint8_t rank,
 	/* a unit's records lie in one batch, and so does what the put causes */
 	if (q->trigger != NULL)
 		room += TRIGGER_MOST;
+	if (copy != NULL)
+		room += duplicate_room(copy);
+	if (!m->staged)
+		number = 0;
 	if (m->staged)
 		(void)batch_room(e, PUT_RECORD_ROOM + 128 + room);
 	else if (room > 0)
 		(void)batch_room(e, PUT_RECORD_ROOM + m->data->len + room);
-	x = put_visible(q, rank, m, m->staged ? number : 0, &pos);
-	if (x->m.staged) {
+	if (copy != NULL)
+		x = duplicate_put(q, rank, m, copy, number, &pos);
+	else
+		x = put_visible(q, rank, m, number, &pos);
+	if (number != 0) {
 		record_encode_end(batch_room(e, 64), RECORD_COMMIT, number);
 		(void)batch_appended(e);
 	}
 	report_put(told ? &coa : NULL, pos);
-	if (q->trigger != NULL)
+	if (!TAILQ_EMPTY(&e->due))
 		trigger_flush(e);
 	put_answer(s, done, pos);
 	queue_offer(q, x);
@@ -432,12 +444,16 @@ put_alone(struct engine_session *s, struct queue *q, uint8_t rank,
 
 /* With the report about it, for which there is room. */
 static void
-put_in_unit(struct unit *u, struct queue *q, uint8_t rank, struct msg *m)
+put_in_unit(struct unit *u, struct queue *q, uint8_t rank, struct msg *m,
+    struct duplicate *copy)
 {
 	struct report coa;
 	bool told = report_arrival(u->e, m, &coa);
 
-	unit_add_put(u, q, rank, m);
+	if (copy != NULL)
+		duplicate_put_in(u, q, rank, m, copy);
+	else
+		unit_add_put(u, q, rank, m);
 	if (told)
 		report_put_in(&coa, u);
 }
@@ -446,6 +462,8 @@ static enum mqi_err
 put_whole(struct put *p)
 {
 	const struct engine_put *req = p->req;
+	struct duplicate *copy = p->copy.q != NULL ? &p->copy : NULL;
+	const bool own = copy != NULL && !copy->shared;
 	struct engine *e = p->e;
 	struct msg *m = &p->m;
 	uint32_t number = 0;
@@ -462,16 +480,22 @@ put_whole(struct put *p)
 	memcpy(m->data->data, e->scratch.data, m->desc_len);
 	if (m->body_len > 0)
 		memcpy(m->data->data + m->desc_len, req->body, m->body_len);
+	if (own && duplicate_fill(copy, req->body) != MQI_OK) {
+		msg_fini(m);
+		return MQI_E_NO_MEMORY;
+	}
 	if (p->u != NULL) {
-		put_in_unit(p->u, p->h->q, p->rank, m);
+		put_in_unit(p->u, p->h->q, p->rank, m, copy);
 		put_answer(p->s, &p->done, 0);
 		return MQI_OK;
 	}
 	if (is_long) {
 		number = ++e->next_unit;
 		put_stage_whole(e, number, m);
+		if (own)
+			put_stage_whole(e, number, &copy->m);
 	}
-	put_alone(p->s, p->h->q, p->rank, m, number, &p->done);
+	put_alone(p->s, p->h->q, p->rank, m, copy, number, &p->done);
 	return MQI_OK;
 }
 
@@ -627,6 +651,16 @@ put_begin_pieces(struct put *p)
 	}
 	put_stage(
 	    e, in->number, in->m.body_id, 0, e->scratch.data, in->m.desc_len);
+	if (p->copy.q != NULL)
+		in->copy = duplicate_keep(&p->copy);
+	if (in->copy != NULL && !in->copy->shared) {
+		struct msg *m = &in->copy->m;
+
+		m->staged = true;
+		msg_keep_head(m, in->copy->desc.data);
+		put_stage(e, in->number, m->body_id, 0, in->copy->desc.data,
+		    m->desc_len);
+	}
 	HASH_ADD(hh, p->s->incoming, id, sizeof(in->id), in);
 }
 
@@ -659,11 +693,15 @@ put_on_queue(struct put *p, bool pieces)
 		return err;
 	if (p->u == NULL)
 		batch_part(p->e);
-	if (!pieces)
-		return p->is_trace && p->req->body != NULL ? put_trace(p)
-							   : put_whole(p);
-	put_begin_pieces(p);
-	return MQI_OK;
+	if (pieces)
+		put_begin_pieces(p);
+	else if (p->is_trace && p->req->body != NULL)
+		err = put_trace(p);
+	else
+		err = put_whole(p);
+	if (p->copy.q != NULL)
+		duplicate_fini(&p->copy);
+	return err;
 }
 
 enum mqi_err
@@ -709,6 +747,7 @@ put_incoming_free(struct engine_session *s, struct incoming *in)
 {
 	HASH_DEL(s->incoming, in);
 	msg_fini(&in->m);
+	in->copy = duplicate_drop(in->copy);
 	if (in->whole != NULL)
 		s->e->collecting -= (uint64_t)in->desc_len + in->body_len;
 	free(in->whole);
@@ -731,6 +770,7 @@ put_incoming_drop(struct engine_session *s, struct incoming *in)
 		    batch_room(e, 64), RECORD_ROLLBACK, in->number);
 		(void)batch_appended(e);
 	}
+	in->copy = duplicate_drop(in->copy);
 	in->h = NULL;
 	in->unit = NULL;
 }
@@ -776,11 +816,11 @@ put_incoming_done(struct engine_session *s, struct incoming *in)
 	q->uncommitted_puts--;
 	if (in->unit != NULL) {
 		in->unit->n_incoming--;
-		put_in_unit(in->unit, q, in->rank, &in->m);
+		put_in_unit(in->unit, q, in->rank, &in->m, in->copy);
 		put_answer(s, &in->done, 0);
 		return;
 	}
-	put_alone(s, q, in->rank, &in->m, in->number, &in->done);
+	put_alone(s, q, in->rank, &in->m, in->copy, in->number, &in->done);
 }
 
 enum mqi_err
@@ -806,6 +846,9 @@ engine_put_piece(struct engine *e, struct engine_session *s, uint32_t id,
 		    data, len);
 	} else if (in->h != NULL) {
 		in->crc = mqcrc32c(in->crc, data, len);
+		if (in->copy != NULL && !in->copy->shared)
+			put_stage(e, in->number, in->copy->m.body_id,
+			    in->next_piece, data, len);
 		put_stage(
 		    e, in->number, in->m.body_id, in->next_piece++, data, len);
 	}

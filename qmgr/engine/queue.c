@@ -439,6 +439,8 @@ queue_refresh(struct queue *q)
 	r->max_msg_len = (uint32_t)mqattr_int(a, MQATTR_ID_MAXMSGL);
 	r->backout_threshold = (uint32_t)mqattr_int(a, MQATTR_ID_BOTHRESH);
 	r->cap_expiry = (int32_t)mqattr_int(a, MQATTR_ID_CAPEXPRY);
+	r->streams =
+	    !r->is_xmit && mqattr_text(a, MQATTR_ID_STREAMQ)[0] != '\0';
 	q->poison_stays = false;
 	trigger_refresh(q);
 }

@@ -236,13 +236,14 @@ test_renamed_channel_asks_its_partner_and_is_reset(void **state)
 
 	ident_leave_in_doubt(f);
 	ident_mqsc(f, 0, "DELETE CHANNEL(A)\n");
+	/* it serves what waits at once, but nobody knows it over there */
 	ident_define_sender(f, "B", 1);
+	ident_mqsc(f, 0, "STOP CHANNEL(B)\n");
 	ident_mqsc(f, 1,
 	    "DELETE CHANNEL(A)\n"
 	    "DEFINE CHANNEL(B) CHLTYPE(RCVR) SSLPEER('CN=QM1')\n");
 	expect_said(&f->qm[0], "RESET CHANNEL(B) SEQNUM(1)\n",
 	    "RESOLVE CHANNEL says which");
-	ident_mqsc(f, 0, "STOP CHANNEL(B)\n");
 	/* it has not got "two": nobody throws that away by mistake */
 	expect_said(
 	    &f->qm[0], "RESOLVE CHANNEL(B) ACTION(COMMIT)\n", "would be lost");
