@@ -413,6 +413,19 @@ check_replaced(struct ctl *c, const struct engine_object *old,
 	    c->cmd->name, mqattr_text(old->attrs, MQATTR_ID_CHLTYPE));
 }
 
+/* The queue of a managed subscription is not a person's to choose. */
+static enum mqi_err
+check_dest(struct ctl *c, const struct mqattr_set *set)
+{
+	const char *dest = ctl_option(c, "DEST");
+
+	if (mqattr_set_type(set) != MQATTR_SUB || dest == NULL ||
+	    *dest == '\0' || !mqattr_is(set, MQATTR_ID_DESTCLAS, "MANAGED"))
+		return MQI_OK;
+	return ctl_fail(
+	    c, MQI_E_ATTRIBUTE, "DEST cannot be given with DESTCLAS(MANAGED)");
+}
+
 enum mqi_err
 ctl_define(struct ctl *c)
 {
@@ -431,13 +444,15 @@ ctl_define(struct ctl *c)
 	if (err == MQI_OK)
 		err = set_pairs(c, set, c->cmd->like[0] != '\0');
 	if (err == MQI_OK)
+		err = check_dest(c, set);
+	if (err == MQI_OK)
 		err = check_replaced(c, old, set);
 	if (err == MQI_OK)
 		err = check_required(c, set);
 	if (err == MQI_OK) {
 		ctl_stamp_set(set, old != NULL ? old->attrs : NULL);
-		if (type == MQATTR_SUB && old != NULL)
-			engine_sub_keep(set, old->attrs);
+		if (type == MQATTR_SUB)
+			engine_sub_keep(set, old != NULL ? old->attrs : NULL);
 		err = store(c, set);
 		if (err == MQI_OK && type == MQATTR_SUB && is_new)
 			engine_sub_started(c->engine, c->cmd->name);
@@ -476,6 +491,8 @@ ctl_alter(struct ctl *c)
 	enum mqi_err err = check_fixed(c, type);
 	if (err == MQI_OK)
 		err = set_pairs(c, set, true);
+	if (err == MQI_OK)
+		err = check_dest(c, set);
 	if (err == MQI_OK)
 		err = check_required(c, set);
 	if (err == MQI_OK && ctl_option(c, "CHAD") != NULL &&

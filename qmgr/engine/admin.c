@@ -131,7 +131,7 @@ engine_object_set(struct engine *e, enum mqattr_object type, const char *name,
 	else if (type == MQATTR_TOPIC)
 		err = topic_check(e, name, attrs);
 	else if (type == MQATTR_SUB)
-		err = sub_check(e, name, attrs);
+		err = sub_check(e, attrs);
 	if (err != MQI_OK)
 		return err;
 	if (type == MQATTR_TOPIC && old != NULL)
@@ -259,6 +259,7 @@ engine_queue_clear(struct engine *e, const char *name, uint64_t *ret_pos)
 	if (q->depth == 0 && !q->damaged)
 		return MQI_OK;
 	(void)snprintf(own, sizeof(own), "%s", name);
+	e->object_changes++; /* its object is another one from now on */
 	load_forget_queue(q);
 	queue_empty(q);
 	attrs = mqattr_set_copy(o->attrs);

@@ -354,7 +354,8 @@ MQ_MUST_CHECK enum mqi_err engine_queue_clear(
  * DURABILITY_NOT_ALLOWED, RESOURCE_PROBLEM, and the selector's. */
 MQ_MUST_CHECK enum mqi_err engine_sub_prepare(
     struct engine *e, struct mqattr_set *attrs, char *ret_why, size_t why_len);
-/* It replaces another one, whose queue it takes over if both are managed. */
+/* One that is managed takes over the queue of the one that it replaces, if that
+ * is, too, and else has none yet.  old may be NULL. */
 void engine_sub_keep(struct mqattr_set *attrs, const struct mqattr_set *old);
 /* It is new: it gets what is retained. */
 void engine_sub_started(struct engine *e, const char *name);

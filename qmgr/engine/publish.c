@@ -609,6 +609,8 @@ publish(struct handle *h, const struct engine_put *req,
 		sift(&p);
 		address(&p);
 		err = make_all(&p);
+	} else {
+		p.retains = false;
 	}
 	if (err == MQI_OK)
 		err = bury(&p);

@@ -199,7 +199,7 @@ const struct engine_object *topic_alias(
 /* A SUB object may be so.  Errors: TOPIC_STRING_ERROR, SELECTOR_SYNTAX_ERROR,
  * SELECTION_STRING_ERROR, SELECTOR_LIMIT, RESOURCE_PROBLEM. */
 MQ_MUST_CHECK enum mqi_err sub_check(
-    struct engine *e, const char *name, const struct mqattr_set *attrs);
+    struct engine *e, const struct mqattr_set *attrs);
 /* A SUB object is new or changed. */
 void sub_added(struct engine *e, const struct engine_object *o);
 struct sub *sub_find(const struct engine *e, const struct engine_object *o);

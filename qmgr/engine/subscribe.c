@@ -191,7 +191,7 @@ sub_free_all(struct pubsub *p)
 /* ---- objects ---- */
 
 enum mqi_err
-sub_check(struct engine *e, const char *name, const struct mqattr_set *a)
+sub_check(struct engine *e, const struct mqattr_set *a)
 {
 	const char *text = mqattr_text(a, MQATTR_ID_TOPICSTR);
 	const char *selector = mqattr_text(a, MQATTR_ID_SELECTOR);
@@ -201,7 +201,6 @@ sub_check(struct engine *e, const char *name, const struct mqattr_set *a)
 	uint8_t id[MQI_ID_LEN];
 	enum mqi_err err = MQI_OK;
 
-	(void)name;
 	if (*text == '\0' || !topic_is_valid(text))
 		return MQI_E_TOPIC_STRING_ERROR;
 	if (!hex_id(mqattr_text(a, MQATTR_ID_DESTCORL), id))
@@ -281,7 +280,7 @@ engine_sub_prepare(
 		return refuse(MQI_E_DURABILITY_NOT_ALLOWED,
 		    "durable subscriptions to the topic are not allowed",
 		    ret_why, why_len);
-	err = sub_check(e, "", a);
+	err = sub_check(e, a);
 	if (err != MQI_OK)
 		return refuse(err,
 		    err == MQI_E_ATTRIBUTE
@@ -295,10 +294,12 @@ engine_sub_prepare(
 void
 engine_sub_keep(struct mqattr_set *attrs, const struct mqattr_set *old)
 {
-	if (mqattr_is(attrs, MQATTR_ID_DESTCLAS, "MANAGED") &&
-	    mqattr_is(old, MQATTR_ID_DESTCLAS, "MANAGED"))
-		mqattr_set_own(
-		    attrs, MQATTR_ID_DEST, mqattr_text(old, MQATTR_ID_DEST));
+	if (!mqattr_is(attrs, MQATTR_ID_DESTCLAS, "MANAGED"))
+		return;
+	mqattr_set_own(attrs, MQATTR_ID_DEST,
+	    old != NULL && mqattr_is(old, MQATTR_ID_DESTCLAS, "MANAGED")
+		? mqattr_text(old, MQATTR_ID_DEST)
+		: "");
 }
 
 struct sub *
@@ -318,7 +319,8 @@ drop_queue(struct engine *e, const char *name)
 	const struct engine_object *o =
 	    object_find(e->objects, MQATTR_QLOCAL, name);
 
-	if (o != NULL)
+	/* never one that somebody has defined */
+	if (o != NULL && !mqattr_is(o->attrs, MQATTR_ID_DEFTYPE, "PREDEFINED"))
 		dynamic_doom(queue_by_id(e, o->id));
 }
 
@@ -419,7 +421,8 @@ check_options(const struct subscribing *w)
 	if ((w->v->options & ~SUB_OPTIONS) != 0 ||
 	    !asks(w, MQI_SO_CREATE | MQI_SO_RESUME) ||
 	    (asks(w, MQI_SO_RESUME) && !asks(w, MQI_SO_DURABLE)) ||
-	    asks(w, MQI_SO_MANAGED) == (w->v->dest[0] != '\0'))
+	    (asks(w, MQI_SO_CREATE) &&
+		asks(w, MQI_SO_MANAGED) == (w->v->dest[0] != '\0')))
 		return MQI_E_OPTIONS;
 	if (asks(w, MQI_SO_DURABLE) != (w->v->name[0] != '\0') ||
 	    (w->v->name[0] != '\0' &&
@@ -577,9 +580,9 @@ make_it(struct subscribing *w, struct sub **ret)
 	uint64_t pos;
 
 	if (err == MQI_OK)
-		err = sub_check(e, w->v->name, w->attrs);
+		err = sub_check(e, w->attrs);
 	/* says what is wrong, and counts */
-	if (*selector != '\0' && (err == MQI_OK || err != MQI_E_ATTRIBUTE)) {
+	if (*selector != '\0' && err != MQI_E_ATTRIBUTE) {
 		enum mqi_err other = select_open(
 		    w->s, selector, &parsed, w->why, sizeof(w->why));
 

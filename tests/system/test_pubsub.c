@@ -146,7 +146,7 @@ test_durable_ones_survive_a_kill(void **state)
 static void
 test_a_command_shows_subscriptions_and_topics(void **state)
 {
-	char value[QM_VALUE_MAX];
+	char value[QM_VALUE_MAX], queue[QM_VALUE_MAX], other[QM_VALUE_MAX];
 
 	(void)state;
 	qm_mqsc(&qm,
@@ -161,6 +161,7 @@ test_a_command_shows_subscriptions_and_topics(void **state)
 	assert_string_equal(value, "a/#");
 	qm_shown(&qm, MQCTL_SUB, "S", "DEST", value);
 	assert_memory_equal(value, "AMQ.", 4);
+	strcpy(queue, value);
 	qm_shown(&qm, MQCTL_TOPIC, "SYSTEM.BASE.TOPIC", "PMSGDLV", value);
 	assert_string_equal(value, "ALLDUR");
 	qm_shown(&qm, MQCTL_SBSTATUS, "S", "NUMMSGS", value);
@@ -170,7 +171,15 @@ test_a_command_shows_subscriptions_and_topics(void **state)
 	qm_mqsc(&qm,
 	    "DISPLAY TPSTATUS('a/b/c') PUB ADMIN\nDISPLAY TPSTATUS('a/#')\n"
 	    "DISPLAY PUBSUB\n");
-	qm_mqsc(&qm, "ALTER SUB(S) USERDATA('yours')\nDELETE SUB(S)\n");
+	qm_mqsc(&qm, "ALTER SUB(S) USERDATA('yours')\n"
+		     "DEFINE SUB(S2) LIKE(S) TOPICSTR('b')\n");
+	qm_shown(&qm, MQCTL_SUB, "S2", "DEST", other);
+	assert_string_not_equal(other, queue);
+	qm_mqsc(
+	    &qm, "DEFINE SUB(S) TOPICSTR('a/#') DESTCLAS(MANAGED) REPLACE\n");
+	qm_shown(&qm, MQCTL_SUB, "S", "DEST", value);
+	assert_string_equal(value, queue);
+	qm_mqsc(&qm, "DELETE SUB(S)\nDELETE SUB(S2)\n");
 }
 
 static void

@@ -368,6 +368,20 @@ test_what_cannot_be_taken_is_a_dead_letter_or_fails(void **state)
 }
 
 static void
+test_its_queue_may_be_cleared_meanwhile(void **state)
+{
+	uint32_t t = topic("a");
+	uint64_t pos = 0;
+
+	(void)state;
+	(void)subscribe(1, NEW, "a");
+	assert_int_equal(rig_put(&rig, 0, t, 0, "one"), MQI_OK);
+	assert_int_equal(engine_queue_clear(rig.e, "Q", &pos), MQI_OK);
+	assert_int_equal(rig_put(&rig, 0, t, 0, "two"), MQI_OK);
+	expect(0, open_q("Q"), "two");
+}
+
+static void
 test_an_alias_of_a_topic_publishes(void **state)
 {
 	uint32_t h = subscribe(1, OURS, "a"), alias = 0;
@@ -503,7 +517,7 @@ test_a_long_one_goes_with_its_session(void **state)
 /* ---- other queue managers ---- */
 
 static void
-put_as_a_channel(uint32_t h, const char *text, const char *path)
+put_as_a_channel(uint32_t h, const char *text, const char *path, uint16_t more)
 {
 	struct mqi_prop props[2] = {{.name = PUBSUB_TOPIC,
 					.type = MQI_PROP_STRING,
@@ -523,7 +537,7 @@ put_as_a_channel(uint32_t h, const char *text, const char *path)
 	assert_int_equal(mqdesc_encode(&md, &b), MQI_OK);
 	p.desc = b.data;
 	p.desc_len = (uint32_t)b.len;
-	p.flags = MQLOCAL_PUT_PASS_CONTEXT;
+	p.flags = MQLOCAL_PUT_PASS_CONTEXT | more;
 	id = rig_ask_put(&rig, 2, &p);
 	rig_settle(&rig);
 	assert_int_equal(rig_reply(&rig, 2, id)->r.kind, ENGINE_PUT_DONE);
@@ -552,15 +566,16 @@ test_what_comes_by_a_channel_keeps_its_topic_and_does_not_go_round(void **state)
 	assert_int_equal(
 	    rig_open(&rig, 2, "PUBS", MQI_OO_OUTPUT, &alias), MQI_OK);
 	x = open_q("QM2");
-	put_as_a_channel(alias, "a/b", "QM3"); /* on its way to QM2 */
+	put_as_a_channel(alias, "a/b", "QM3", 0); /* on its way to QM2 */
 	expect(1, sub, "far");
 	expect(0, x, "far");
-	put_as_a_channel(alias, "a/b", "QM3,QM2"); /* it has been there */
+	put_as_a_channel(alias, "a/b", "QM3,QM2", 0); /* it has been there */
 	expect(1, sub, "far");
 	expect(0, x, NULL);
-	put_as_a_channel(alias, "a/b", "QM,QM3"); /* and here */
+	put_as_a_channel(alias, "a/b", "QM,QM3", 0); /* and here */
+	put_as_a_channel(alias, "a/b", "QM,QM3", MQLOCAL_PUT_RETAIN);
 	expect(1, sub, NULL);
-	put_as_a_channel(alias, "b", "QM3"); /* not below the alias: "a" */
+	put_as_a_channel(alias, "b", "QM3", 0); /* not below the alias: "a" */
 	expect(1, sub, NULL);
 	expect(0, x, "far");
 }
@@ -782,6 +797,7 @@ main(void)
 	    TEST(test_wildcards_above_do_not_pass_a_block),
 	    TEST(test_rights_are_those_on_the_object_above),
 	    TEST(test_what_cannot_be_taken_is_a_dead_letter_or_fails),
+	    TEST(test_its_queue_may_be_cleared_meanwhile),
 	    TEST(test_an_alias_of_a_topic_publishes),
 	    TEST(test_long_ones_are_put_when_they_are_whole),
 	    TEST(test_one_that_has_expired_gets_nothing_and_goes),

@@ -339,6 +339,8 @@ test_topics_and_subscriptions(void **state)
 		"-> OK\nTOPIC=T DEFPRTY=3 PUB=ASPARENT\n-> OK\n"},
 	    {"def topic(T)", "-> ATTRIBUTE TOPICSTR is required\n"},
 	    {"def sub(S) topicstr('a')", "-> ATTRIBUTE DEST is required\n"},
+	    {"def sub(S) topicstr('a') destclas(managed) dest(Q)",
+		"-> ATTRIBUTE DEST cannot be given with DESTCLAS(MANAGED)\n"},
 	    {"def sub(S) topicstr('a') dest(Q); alter sub(S) topicstr('b')",
 		"-> OK\n-> ATTRIBUTE TOPICSTR of a subscription cannot be "
 		"altered\n"},
