@@ -89,20 +89,20 @@ show_type(enum mqattr_object type, bool markdown)
 {
 	char values[128], types[64];
 	const struct mqattr_def *d = NULL;
-	const char *format = "%-10s%-24s%-12s%s%s\n";
+	const char *format = "%-10s%-24s%-12s%s%s%s\n";
 	if (markdown) {
 		(void)printf("### %s\n\n| attribute | values | default | "
 			     "meaning |\n|---|---|---|---|\n",
 		    mqattr_object_name(type));
-		format = "| %s | %s | %s | %s%s |\n";
+		format = "| %s | %s | %s | %s%s%s |\n";
 	} else {
 		(void)printf("%s\n", mqattr_object_name(type));
 	}
 	while ((d = mqattr_next(type, d)) != NULL) {
 		allowed(d, values, sizeof(values));
 		only(type, d, types, sizeof(types));
-		(void)printf(
-		    format, d->keyword, values, default_of(d), d->help, types);
+		(void)printf(format, d->keyword, values, default_of(d),
+		    d->inert ? "without effect: " : "", d->help, types);
 	}
 	(void)putchar('\n');
 }

@@ -177,7 +177,95 @@ enum mqattr_chltype {
 	X(227, SUBTYPE)                                               \
 	X(228, TARGTYPE)                                              \
 	X(250, STREAMQ)                                               \
-	X(251, STRMQOS)
+	X(251, STRMQOS)                                               \
+	X(252, ACCTCONO)                                              \
+	X(253, ACCTINT)                                               \
+	X(254, ACCTMQI)                                               \
+	X(255, ACCTQ)                                                 \
+	X(256, ACTIVREC)                                              \
+	X(257, ACTVCONO)                                              \
+	X(258, ACTVTRC)                                               \
+	X(259, AUTHOREV)                                              \
+	X(260, BATCHHB)                                               \
+	X(261, CCSID)                                                 \
+	X(262, CERTVPOL)                                              \
+	X(263, CHADEV)                                                \
+	X(264, CHLEV)                                                 \
+	X(265, CLCHNAME)                                              \
+	X(266, CLUSNL)                                                \
+	X(267, CLUSTER)                                               \
+	X(268, CLWLDATA)                                              \
+	X(269, CLWLLEN)                                               \
+	X(270, CLWLMRUC)                                              \
+	X(271, CLWLPRTY)                                              \
+	X(272, CLWLRANK)                                              \
+	X(273, CLWLUSEQ)                                              \
+	X(274, CMDEV)                                                 \
+	X(275, COMPHDR)                                               \
+	X(276, CONFIGEV)                                              \
+	X(277, CONVERT)                                               \
+	X(278, CUSTOM)                                                \
+	X(279, DEFBIND)                                               \
+	X(280, DEFCLXQ)                                               \
+	X(281, DEFPRESP)                                              \
+	X(282, DEFREADA)                                              \
+	X(283, DISTL)                                                 \
+	X(284, HARDENBO)                                              \
+	X(285, IMGINTVL)                                              \
+	X(286, IMGLOGLN)                                              \
+	X(287, IMGRCOVO)                                              \
+	X(288, IMGRCOVQ)                                              \
+	X(289, IMGSCHED)                                              \
+	X(290, INHIBTEV)                                              \
+	X(291, IPADDRV)                                               \
+	X(292, LOCALEV)                                               \
+	X(293, LOGGEREV)                                              \
+	X(294, MARKINT)                                               \
+	X(295, MAXFSIZE)                                              \
+	X(296, MAXHANDS)                                              \
+	X(297, MAXPROPL)                                              \
+	X(298, MCATYPE)                                               \
+	X(299, MONACLS)                                               \
+	X(300, MONQ)                                                  \
+	X(301, NPMCLASS)                                              \
+	X(302, PARENT)                                                \
+	X(303, PERFMEV)                                               \
+	X(304, PROPCTL)                                               \
+	X(305, PSMODE)                                                \
+	X(306, PSNPMSG)                                               \
+	X(307, PSNPRES)                                               \
+	X(308, PSRTYCNT)                                              \
+	X(309, PSSYNCPT)                                              \
+	X(310, QDEPTHHI)                                              \
+	X(311, QDEPTHLO)                                              \
+	X(312, QDPHIEV)                                               \
+	X(313, QDPLOEV)                                               \
+	X(314, QDPMAXEV)                                              \
+	X(315, QSVCIEV)                                               \
+	X(316, QSVCINT)                                               \
+	X(317, REMOTEEV)                                              \
+	X(318, REPOS)                                                 \
+	X(319, REPOSNL)                                               \
+	X(320, RETINTVL)                                              \
+	X(321, REVDNS)                                                \
+	X(322, ROUTEREC)                                              \
+	X(323, SCHINIT)                                               \
+	X(324, SCMDSERV)                                              \
+	X(325, SCOPE)                                                 \
+	X(326, SEQWRAP)                                               \
+	X(327, SHARECNV)                                              \
+	X(328, SSLCRLNL)                                              \
+	X(329, SSLEV)                                                 \
+	X(330, SSLFIPS)                                               \
+	X(331, SSLRKEYC)                                              \
+	X(332, STATACLS)                                              \
+	X(333, STATCHL)                                               \
+	X(334, STATINT)                                               \
+	X(335, STATMQI)                                               \
+	X(336, STATQ)                                                 \
+	X(337, STRSTPEV)                                              \
+	X(338, SUITEB)                                                \
+	X(339, TREELIFE)
 
 enum mqattr {
 
@@ -214,6 +302,7 @@ struct mqattr_def {
 	const char *const *words;
 	const char *def; /* default as text */
 	bool read_only;
+	bool inert;        /* accepted, kept and shown, without effect */
 	uint32_t objects;  /* MQ_BIT(enum mqattr_object) */
 	uint32_t chltypes; /* CHANNEL: MQ_BIT(enum mqattr_chltype) */
 	const char *help;  /* one line */

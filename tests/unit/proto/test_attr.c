@@ -417,10 +417,32 @@ test_decode_survives_random_changes(void **state)
 	mqattr_set_free(s);
 }
 
+static void
+test_attributes_without_effect_are_checked_and_kept(void **state)
+{
+	struct mqattr_set *s = mqattr_set_new(MQATTR_QLOCAL);
+	const struct mqattr_def *d =
+	    mqattr_def(MQATTR_QLOCAL, MQATTR_ID_QDEPTHHI);
+
+	(void)state;
+	assert_true(d->inert);
+	assert_false(mqattr_def(MQATTR_QLOCAL, MQATTR_ID_MAXDEPTH)->inert);
+	assert_string_equal(mqattr_text(s, MQATTR_ID_QDEPTHHI), "80");
+	set_ok(s, MQATTR_ID_QDEPTHHI, "95");
+	set_refused(s, MQATTR_ID_QDEPTHHI, "101", "QDEPTHHI");
+	assert_string_equal(mqattr_text(s, MQATTR_ID_MAXFSIZE), "DEFAULT");
+	set_ok(s, MQATTR_ID_MAXFSIZE, "20");
+	set_refused(s, MQATTR_ID_CLWLUSEQ, "SOME", "CLWLUSEQ");
+	assert_false(mqattr_set_has(s, MQATTR_ID_SEQWRAP));
+	(void)mqattr_set_free(s);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(
+		test_attributes_without_effect_are_checked_and_kept),
 	    cmocka_unit_test(test_table_is_sorted_and_every_number_has_a_row),
 	    cmocka_unit_test(test_every_default_is_valid_for_its_attribute),
 	    cmocka_unit_test(test_defaults_are_those_that_we_promise),

@@ -43,7 +43,8 @@ test_define_then_display_shows_what_was_given_and_defaults(void **state)
 		"SHARE=YES\n-> OK\n"},
 	    {"def ql(A) noshare; dis ql(A) share",
 		"-> OK\nQUEUE=A TYPE=QLOCAL SHARE=NO\n-> OK\n"},
-	    {"def qa(A) target(B); dis q(A)",
+	    {"def qa(A) target(B); dis q(A) capexpry defprty defpsist descr "
+	     "get put target targtype",
 		"-> OK\nQUEUE=A TYPE=QALIAS CAPEXPRY=NOLIMIT DEFPRTY=0 "
 		"DEFPSIST=NO DESCR= GET=ENABLED PUT=ENABLED TARGET=B "
 		"TARGTYPE=QUEUE\n"
