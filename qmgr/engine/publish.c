@@ -438,7 +438,7 @@ make_all(struct publication *p)
 	if (err == MQI_OK && p->n_failed > 0)
 		err = make(p, NULL, &p->plain);
 	if (err == MQI_OK && p->retains)
-		err = retain_check(p->e, p->req->body_len);
+		err = retain_check(p->e, p->topic, p->req->body_len);
 	if (err == MQI_OK && p->retains)
 		err = make(p, NULL, &p->kept);
 	return err;

@@ -20,6 +20,10 @@
  * record. */
 #define PUBSUB_MAX_NODES 2000000u
 #define PUBSUB_MAX_SUBS FANOUT_MAX
+/* Topics with a retained publication; and with so many waiting to be read for
+ * new subscriptions, no more of these are taken. */
+#define PUBSUB_MAX_RETAINED 500000u
+#define PUBSUB_MAX_READINGS 500000u
 /* A publication is in memory as a whole while it is put. */
 #define PUBSUB_MAX_BODY 4194304u
 /* Of a retained publication: the time that it ends, in ms since 1970. */
@@ -131,6 +135,7 @@ struct pubsub {
 	uint64_t n_publications;
 	struct topic_trie *retained; /* struct retained */
 	size_t n_retained;
+	size_t max_retained; /* PUBSUB_MAX_RETAINED, or a test's */
 	/* The queue manager's own session, and its handle on their queue. */
 	struct engine_session *self;
 	struct handle *h;
@@ -138,6 +143,7 @@ struct pubsub {
 	uint32_t last_id;
 	struct reading_list readings;
 	size_t n_readings;
+	size_t max_readings;
 	struct early_list early;
 	enum retain_scan scan;
 	bool scan_asked;
@@ -224,7 +230,8 @@ void retain_free(struct retained *r);
 void retain_free_all(struct pubsub *p);
 /* Whether one of this length can be.  Errors: as fanout_check();
  * RESOURCE_PROBLEM, OBJECT_IN_USE. */
-MQ_MUST_CHECK enum mqi_err retain_check(struct engine *e, uint64_t len);
+MQ_MUST_CHECK enum mqi_err retain_check(
+    struct engine *e, const char *topic, uint64_t len);
 /* It is there, as x, by the unit with this number: the one before goes.  Takes
  * r. */
 void retain_committed(struct engine *e, struct retained *r,

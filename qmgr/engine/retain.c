@@ -163,13 +163,16 @@ forget(struct engine *e, struct retained *r, uint64_t *ret_pos)
 }
 
 enum mqi_err
-retain_check(struct engine *e, uint64_t len)
+retain_check(struct engine *e, const char *topic, uint64_t len)
 {
 	struct queue *q = pubsub_queue(e);
 	enum mqi_err err = retain_open(e);
 
 	if (err == MQI_OK)
 		err = fanout_check(q, len);
+	if (err == MQI_OK && e->pubsub->n_retained >= e->pubsub->max_retained &&
+	    topic_trie_find(e->pubsub->retained, topic) == NULL)
+		err = MQI_E_RESOURCE_PROBLEM;
 	if (err == MQI_OK &&
 	    topic_trie_count(e->pubsub->retained) + TOPIC_MAX_LEVELS >
 		PUBSUB_MAX_NODES)

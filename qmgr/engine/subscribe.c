@@ -665,6 +665,8 @@ subscribe(struct subscribing *w)
 		err = resume(w, sub);
 	else if (!asks(w, MQI_SO_CREATE))
 		err = MQI_E_NO_SUBSCRIPTION;
+	else if (pubsub_get(e)->n_readings >= e->pubsub->max_readings)
+		err = MQI_E_RESOURCE_PROBLEM;
 	else
 		err = create(w, &sub);
 	if (err != MQI_OK)

@@ -75,6 +75,8 @@ pubsub_new(struct engine *e)
 	p->topics = topic_trie_new(false, PUBSUB_MAX_NODES);
 	p->subs = topic_trie_new(true, PUBSUB_MAX_NODES);
 	p->retained = topic_trie_new(false, PUBSUB_MAX_NODES);
+	p->max_retained = PUBSUB_MAX_RETAINED;
+	p->max_readings = PUBSUB_MAX_READINGS;
 	TAILQ_INIT(&p->readings);
 	TAILQ_INIT(&p->early);
 	e->pubsub = p;

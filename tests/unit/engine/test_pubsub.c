@@ -771,6 +771,22 @@ test_a_command_or_time_ends_it(void **state)
 }
 
 static void
+test_there_is_an_end_of_what_is_retained(void **state)
+{
+	struct mqlocal_subscribe v = want(OURS, "#");
+	uint32_t t = topic("b"), h = 0;
+
+	(void)state;
+	retain("a", "x");
+	rig.e->pubsub->max_retained = 1;
+	assert_int_equal(
+	    retain_in(0, t, "y", MQI_PERSISTENCE_YES), MQI_E_RESOURCE_PROBLEM);
+	retain("a", "z");
+	rig.e->pubsub->max_readings = 0;
+	assert_int_equal(try_sub(1, &v, &h), MQI_E_RESOURCE_PROBLEM);
+}
+
+static void
 test_nobody_else_takes_from_their_queue(void **state)
 {
 	uint32_t h = 0;
@@ -810,6 +826,7 @@ main(void)
 	    TEST(test_many_are_kept_on_the_disk),
 	    TEST(test_long_ones_are_retained_and_others_end_with_the_start),
 	    TEST(test_a_command_or_time_ends_it),
+	    TEST(test_there_is_an_end_of_what_is_retained),
 	    TEST(test_nobody_else_takes_from_their_queue),
 	};
 
