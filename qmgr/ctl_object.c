@@ -451,6 +451,9 @@ ctl_define(struct ctl *c)
 		err = check_required(c, set);
 	if (err == MQI_OK) {
 		ctl_stamp_set(set, old != NULL ? old->attrs : NULL);
+		if (type == MQATTR_SUB &&
+		    mqattr_text(set, MQATTR_ID_SUBUSER)[0] == '\0')
+			mqattr_set_own(set, MQATTR_ID_SUBUSER, c->who->user);
 		if (type == MQATTR_SUB)
 			engine_sub_keep(set, old != NULL ? old->attrs : NULL);
 		err = store(c, set);

@@ -95,7 +95,9 @@ show_topic(void *arg, const struct engine_topic_status *st)
 	ctl_row_text(&r, "SUB", st->sub ? "ENABLED" : "DISABLED");
 	ctl_row_uint(&r, "SUBCOUNT", st->n_subs);
 	ctl_row_text(&r, "USEDLQ", yes_no(st->use_dlq));
-	ctl_status_filter(t->c, &r, 1);
+	/* the topic itself is one of the pairs */
+	if (t->c->cmd->attrs.n > 1)
+		ctl_status_filter(t->c, &r, 1);
 	t->err = ctl_row_end(t->c, &r);
 }
 

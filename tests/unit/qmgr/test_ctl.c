@@ -349,6 +349,13 @@ test_topics_and_subscriptions(void **state)
 		"-> OK\nSUB=S ACTIVE=YES NUMMSGS=7\n-> OK\n"},
 	    {"dis tps('a/b') admin pub pmsgdlv",
 		"TOPICSTR=a/b ADMIN=T PMSGDLV=ALLDUR PUB=ENABLED\n-> OK\n"},
+	    {"dis tps('a')",
+		"TOPICSTR=a ADMIN=T DEFPRTY=0 DEFPSIST=NO DURSUB=NO MDURMDL=D "
+		"MNDURMDL=N NPMSGDLV=ALLAVAIL PMSGDLV=ALLDUR PUB=ENABLED "
+		"PUBCOUNT=0 RETAINED=NO SUB=DISABLED SUBCOUNT=0 USEDLQ=NO\n"
+		"-> OK\n"},
+	    {"def sub(S) topicstr('a') dest(Q); dis sub(S) subuser varuser",
+		"-> OK\nSUB=S SUBUSER=alice VARUSER=ANY\n-> OK\n"},
 	    {"dis pubsub subcount", "QMNAME=QM1 SUBCOUNT=3\n-> OK\n"},
 	    {"clear topicstr('a')",
 		"-> ATTRIBUTE CLRTYPE(RETAINED) is required\n"},
