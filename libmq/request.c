@@ -512,3 +512,27 @@ mqi_reply(mqi_conn *conn, mqi_unit *unit, const struct mqi_md *request,
 	}
 	return mqi_close(q);
 }
+
+enum mqi_err
+mqi_tell_action(mqi_conn *conn, mqi_unit *unit, const struct mqi_md *message,
+    bool done, const void *body, size_t body_len, bool *ret_told)
+{
+	enum mqi_err err = MQI_OK;
+	struct mqi_md md;
+	bool wanted;
+
+	if (conn == NULL || message == NULL)
+		return MQI_E_INVAL;
+	/* there are no reports about reports */
+	wanted = (message->report & (done ? MQI_RO_PAN : MQI_RO_NAN)) != 0 &&
+		 message->msg_type != MQI_MT_REPORT;
+	if (wanted) {
+		mqi_reply_md(message, &md);
+		md.msg_type = MQI_MT_REPORT;
+		md.feedback = done ? MQI_FB_PAN : MQI_FB_NAN;
+		err = mqi_reply(conn, unit, message, &md, body, body_len);
+	}
+	if (err == MQI_OK && ret_told != NULL)
+		*ret_told = wanted;
+	return err;
+}

@@ -104,6 +104,21 @@ MQI_CHECK enum mqi_err mqi_reply(mqi_conn *conn, mqi_unit *unit,
     const struct mqi_md *request, struct mqi_md *md, const void *body,
     size_t body_len);
 
+/* Tells who sent a message what became of what it asked for, if it asked to be
+ * told: a report with feedback MQI_FB_PAN (done: a positive notification, for
+ * MQI_RO_PAN) or MQI_FB_NAN (it could not be done, for MQI_RO_NAN), with ids as
+ * its report options say.  body: what the sender should know; may be NULL if
+ * body_len is 0.  *ret_told, if not NULL: whether a report was put.
+ * unit: as for mqi_reply().
+ * Errors: as mqi_reply(): MISSING_REPLY_TO_Q, UNKNOWN_OBJECT,
+ * UNKNOWN_REMOTE_Q_MGR, UNKNOWN_ALIAS_TARGET, ALIAS_TARGET, UNKNOWN_XMIT_Q,
+ * UNKNOWN_DEF_XMIT_Q, XMIT_Q_TYPE, XMIT_Q_USAGE, DEF_XMIT_Q_TYPE,
+ * DEF_XMIT_Q_USAGE, OBJECT_NAME, OBJECT_Q_MGR_NAME, NOT_AUTHORIZED; and of
+ * mqi_put().  Blocks for three round trips, or not at all.  Thread-safe. */
+MQI_CHECK enum mqi_err mqi_tell_action(mqi_conn *conn, mqi_unit *unit,
+    const struct mqi_md *message, bool done, const void *body, size_t body_len,
+    bool *ret_told);
+
 #pragma GCC visibility pop
 
 #ifdef __cplusplus

@@ -374,10 +374,70 @@ test_a_killed_queue_manager_ends_the_wait(void **state)
 	qm_start(&qm);
 }
 
+/* ---- what became of it ---- */
+
+/* A message that asks for these reports is dealt with; which feedback comes, 0:
+ * none. */
+static uint32_t
+feedback_of(uint32_t report, uint32_t type, bool done)
+{
+	const struct mqi_get_opts wait = {.wait_ms = 30000};
+	mqi_conn *c = qm_connect(&qm);
+	mqi_queue *ask = NULL, *replies = NULL;
+	uint32_t feedback = 0;
+	struct mqi_md md;
+	mqi_msg *msg = NULL;
+	bool told = false;
+
+	assert_int_equal(
+	    mqi_open(c, "ASK", NULL, MQI_OO_INPUT_SHARED | MQI_OO_OUTPUT, &ask),
+	    MQI_OK);
+	assert_int_equal(
+	    mqi_open(c, "REPLIES", NULL, MQI_OO_INPUT_SHARED, &replies),
+	    MQI_OK);
+	mqi_md_init(&md);
+	md.report = report;
+	md.msg_type = type;
+	(void)snprintf(md.reply_to_q, sizeof(md.reply_to_q), "REPLIES");
+	assert_int_equal(mqi_put(ask, NULL, &md, "do it", 5), MQI_OK);
+	assert_int_equal(mqi_get_msg(ask, NULL, &wait, &msg), MQI_OK);
+	assert_int_equal(
+	    mqi_tell_action(c, NULL, mqi_msg_md(msg), done, "so", 2, &told),
+	    MQI_OK);
+	(void)mqi_msg_free(msg);
+	if (told) {
+		assert_int_equal(mqi_poll(replies, NULL, &msg), MQI_OK);
+		assert_int_equal(mqi_msg_md(msg)->msg_type, MQI_MT_REPORT);
+		assert_memory_equal(
+		    mqi_msg_md(msg)->correl_id, md.msg_id, MQI_ID_LEN);
+		assert_memory_equal(mqi_msg_body(msg), "so", 2);
+		feedback = mqi_msg_md(msg)->feedback;
+		(void)mqi_msg_free(msg);
+	}
+	assert_int_equal(mqi_poll(replies, NULL, &msg), MQI_E_NO_MSG_AVAILABLE);
+	assert_int_equal(mqi_disconnect(c), MQI_OK);
+	return feedback;
+}
+
+static void
+test_an_action_is_told_of_as_it_was_asked(void **state)
+{
+	const uint32_t both = MQI_RO_PAN | MQI_RO_NAN;
+
+	(void)state;
+	assert_int_equal(feedback_of(both, MQI_MT_REQUEST, true), MQI_FB_PAN);
+	assert_int_equal(feedback_of(both, MQI_MT_DATAGRAM, false), MQI_FB_NAN);
+	assert_int_equal(feedback_of(MQI_RO_PAN, MQI_MT_REQUEST, false), 0);
+	assert_int_equal(feedback_of(MQI_RO_NAN, MQI_MT_REQUEST, true), 0);
+	assert_int_equal(feedback_of(0, MQI_MT_REQUEST, true), 0);
+	assert_int_equal(feedback_of(both, MQI_MT_REPORT, true), 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_an_action_is_told_of_as_it_was_asked),
 	    cmocka_unit_test(test_a_request_gets_its_reply),
 	    cmocka_unit_test(test_nobody_replies),
 	    cmocka_unit_test(test_what_cannot_be_put_fails_at_once),
