@@ -64,6 +64,7 @@ check_passed(const struct mqbuf *out)
 		    (f.type >= MQLOCAL_OPEN && f.type <= MQLOCAL_PING) ||
 		    f.type == MQLOCAL_OPEN_AS ||
 		    f.type == MQLOCAL_OPEN_SELECT ||
+		    f.type == MQLOCAL_BROWSE_UNLOCK ||
 		    (f.type >= MQLOCAL_OPEN_TOPIC &&
 			f.type <= MQLOCAL_UNSUBSCRIBE));
 		MQ_INVARIANT(f.type != MQLOCAL_PUT ||

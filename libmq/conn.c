@@ -320,7 +320,7 @@ fill_hello(mqi_conn *c, const char *qmgr, const char *app_name)
 	h->version_max = MQLOCAL_VERSION;
 	h->features = MQLOCAL_FEATURE_PUTS_OK | MQLOCAL_FEATURE_OPEN_AS |
 		      MQLOCAL_FEATURE_BOUND_ACKED | MQLOCAL_FEATURE_SELECT |
-		      MQLOCAL_FEATURE_PUBSUB;
+		      MQLOCAL_FEATURE_PUBSUB | MQLOCAL_FEATURE_UNLOCK;
 	(void)snprintf(h->qmgr, sizeof(h->qmgr), "%s", qmgr);
 	(void)snprintf(h->app_name, sizeof(h->app_name), "%.28s", app_name);
 	return MQI_OK;

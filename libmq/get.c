@@ -15,6 +15,7 @@
  * get fails with NO_MEMORY.
  */
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,11 +23,12 @@
 #include "libmq/conn.h"
 #include "proto/desc.h"
 
-#define GET_OPTIONS                                           \
-	(MQI_GET_BROWSE_FIRST | MQI_GET_BROWSE_NEXT |         \
-	    MQI_GET_ACCEPT_TRUNCATED | MQI_GET_UNDER_CURSOR | \
-	    MQI_GET_MATCH_MSG_ID | MQI_GET_MATCH_CORREL_ID)
-#define BROWSE (MQI_GET_BROWSE_FIRST | MQI_GET_BROWSE_NEXT)
+#define BROWSE                                        \
+	(MQI_GET_BROWSE_FIRST | MQI_GET_BROWSE_NEXT | \
+	    MQI_GET_BROWSE_UNDER_CURSOR)
+#define GET_OPTIONS                                                 \
+	(BROWSE | MQI_GET_ACCEPT_TRUNCATED | MQI_GET_UNDER_CURSOR | \
+	    MQI_GET_LOCK | MQI_GET_MATCH_MSG_ID | MQI_GET_MATCH_CORREL_ID)
 
 /* ---- messages ---- */
 
@@ -237,10 +239,11 @@ check_opts(const struct mqi_get_opts *o)
 {
 	if (o->wait_ms < MQI_WAIT_FOREVER)
 		return MQI_E_WAIT_INTERVAL;
-	if ((o->options & ~GET_OPTIONS) != 0 || (o->options & BROWSE) == BROWSE)
+	if ((o->options & ~GET_OPTIONS) != 0 ||
+	    __builtin_popcount(o->options & (BROWSE | MQI_GET_UNDER_CURSOR)) >
+		1)
 		return MQI_E_OPTIONS;
-	if ((o->options & MQI_GET_UNDER_CURSOR) != 0 &&
-	    (o->options & BROWSE) != 0)
+	if ((o->options & MQI_GET_LOCK) != 0 && (o->options & BROWSE) == 0)
 		return MQI_E_OPTIONS;
 	return MQI_OK;
 }
@@ -384,4 +387,33 @@ enum mqi_err
 mqi_poll(mqi_queue *queue, mqi_unit *unit, mqi_msg **ret_msg)
 {
 	return mqi_get_msg(queue, unit, NULL, ret_msg);
+}
+
+enum mqi_err
+mqi_browse_unlock(mqi_queue *queue)
+{
+	struct mqlocal_browse_unlock v;
+	char text[MQLIB_TEXT_LEN] = "";
+	struct mqcall call;
+	enum mqi_err err;
+	mqi_conn *c;
+	size_t mark;
+
+	if (queue == NULL)
+		return MQI_E_INVAL;
+	c = queue->conn;
+	err = mqconn_enter(c);
+	if (err != MQI_OK)
+		return err;
+	if ((c->info.features & MQLOCAL_FEATURE_UNLOCK) == 0)
+		return mqconn_leave(c, MQI_E_FUNCTION_NOT_SUPPORTED, NULL);
+	err = mqcall_begin(c, &call, MQREQ_READS, MQLOCAL_RESULT);
+	if (err == MQI_OK) {
+		v.handle = queue->handle;
+		mark = c->out.next.len;
+		mqlocal_encode_browse_unlock(&c->out.next, call.req.id, &v);
+		err = mqcall_end(c, &call, mark);
+		(void)snprintf(text, sizeof(text), "%s", call.text);
+	}
+	return mqconn_leave(c, err, text);
 }

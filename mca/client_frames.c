@@ -54,6 +54,7 @@ rule_of(enum mqlocal_type type)
 	case MQLOCAL_INQUIRE:
 	case MQLOCAL_ACK:
 	case MQLOCAL_PING:
+	case MQLOCAL_BROWSE_UNLOCK:
 		return RULE_PASS;
 	case MQLOCAL_GET:
 		return RULE_GET;

@@ -31,9 +31,10 @@
 
 /* What the frames that pass may be extended by: others would let in types
  * that the table does not know. */
-#define FEATURES                                             \
-	(MQLOCAL_FEATURE_PUTS_OK | MQLOCAL_FEATURE_OPEN_AS | \
-	    MQLOCAL_FEATURE_SELECT | MQLOCAL_FEATURE_PUBSUB)
+#define FEATURES                                              \
+	(MQLOCAL_FEATURE_PUTS_OK | MQLOCAL_FEATURE_OPEN_AS |  \
+	    MQLOCAL_FEATURE_SELECT | MQLOCAL_FEATURE_PUBSUB | \
+	    MQLOCAL_FEATURE_UNLOCK)
 #define STATUS_MS 5000u
 #define MARGIN_MS 1000u
 

@@ -360,6 +360,11 @@ static const struct field unsubscribe_fields[] = {
 };
 TABLE_CODEC(unsubscribe, UNSUBSCRIBE)
 
+static const struct field browse_unlock_fields[] = {
+    U32(browse_unlock, handle),
+};
+TABLE_CODEC(browse_unlock, BROWSE_UNLOCK)
+
 static const struct field open_ok_fields[] = {
     U32(open_ok, handle),
     STR(open_ok, resolved_name),

@@ -70,6 +70,7 @@
 	X(70, OPEN_TOPIC)  /* to publish */                    \
 	X(71, SUBSCRIBE)                                       \
 	X(72, UNSUBSCRIBE)                                     \
+	X(76, BROWSE_UNLOCK)                                   \
 	X(100, HELLO_OK)                                       \
 	X(101, ERROR) /* the session ends */                   \
 	X(102, RESULT)                                         \
@@ -100,6 +101,7 @@ enum mqlocal_type {
 #define MQLOCAL_FEATURE_SELECT UINT64_C(0x40)      /* OPEN_SELECT */
 /* OPEN_TOPIC, SUBSCRIBE, UNSUBSCRIBE, PUT_RETAIN */
 #define MQLOCAL_FEATURE_PUBSUB UINT64_C(0x400)
+#define MQLOCAL_FEATURE_UNLOCK UINT64_C(0x800) /* BROWSE_UNLOCK */
 
 struct mqlocal_hello {
 	/* u32 magic comes first */
@@ -219,6 +221,12 @@ struct mqlocal_subscribe {
 
 /* Ends the handle's subscription, durable or not, and closes it. */
 struct mqlocal_unsubscribe {
+	uint32_t handle;
+};
+
+/* What the handle has locked by browsing is everybody's again.  Answered by
+ * RESULT: NO_MSG_LOCKED if there is nothing. */
+struct mqlocal_browse_unlock {
 	uint32_t handle;
 };
 
@@ -471,6 +479,7 @@ MQLOCAL_CODEC(open_select);
 MQLOCAL_CODEC(open_topic);
 MQLOCAL_CODEC(subscribe);
 MQLOCAL_CODEC(unsubscribe);
+MQLOCAL_CODEC(browse_unlock);
 MQLOCAL_CODEC(open_ok);
 MQLOCAL_CODEC(close);
 MQLOCAL_CODEC(inquire);

@@ -30,6 +30,7 @@ static const struct request requests[] = {
     [MQLOCAL_OPEN_TOPIC] = {request_open_topic, false, ALL},
     [MQLOCAL_SUBSCRIBE] = {request_subscribe, false, ALL},
     [MQLOCAL_UNSUBSCRIBE] = {request_unsubscribe, false, ALL},
+    [MQLOCAL_BROWSE_UNLOCK] = {request_browse_unlock, false, ALL},
     [MQLOCAL_CLOSE] = {request_close, false, ALL},
     [MQLOCAL_PUT] = {request_put, false, ALL},
     [MQLOCAL_PIECE] = {request_piece, false, ALL},

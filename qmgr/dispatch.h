@@ -26,6 +26,7 @@ enum mqi_err request_open_select(struct session *s, const struct mqframe *f);
 enum mqi_err request_open_topic(struct session *s, const struct mqframe *f);
 enum mqi_err request_subscribe(struct session *s, const struct mqframe *f);
 enum mqi_err request_unsubscribe(struct session *s, const struct mqframe *f);
+enum mqi_err request_browse_unlock(struct session *s, const struct mqframe *f);
 enum mqi_err request_close(struct session *s, const struct mqframe *f);
 enum mqi_err request_inquire(struct session *s, const struct mqframe *f);
 enum mqi_err request_watch(struct session *s, const struct mqframe *f);

@@ -73,10 +73,11 @@ hello_answer(struct session *s, const struct mqlocal_hello *h)
 	struct mqlocal_hello_ok v = {
 	    .version = h->version_max < MQLOCAL_VERSION ? h->version_max
 							: MQLOCAL_VERSION,
-	    .features = h->features &
-			(MQLOCAL_FEATURE_PUTS_OK | MQLOCAL_FEATURE_OPEN_AS |
-			    MQLOCAL_FEATURE_BOUND_ACKED |
-			    MQLOCAL_FEATURE_SELECT | MQLOCAL_FEATURE_PUBSUB),
+	    .features =
+		h->features &
+		(MQLOCAL_FEATURE_PUTS_OK | MQLOCAL_FEATURE_OPEN_AS |
+		    MQLOCAL_FEATURE_BOUND_ACKED | MQLOCAL_FEATURE_SELECT |
+		    MQLOCAL_FEATURE_PUBSUB | MQLOCAL_FEATURE_UNLOCK),
 	    .max_msg_len = (uint32_t)mqattr_int(o->attrs, MQATTR_ID_MAXMSGL),
 	};
 

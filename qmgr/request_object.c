@@ -80,6 +80,17 @@ request_unsubscribe(struct session *s, const struct mqframe *f)
 }
 
 enum mqi_err
+request_browse_unlock(struct session *s, const struct mqframe *f)
+{
+	struct mqlocal_browse_unlock v;
+	enum mqi_err err = mqlocal_decode_browse_unlock(f, &v);
+
+	if (err == MQI_OK)
+		engine_browse_unlock(s->qm->engine, s->engine, f->id, v.handle);
+	return err;
+}
+
+enum mqi_err
 request_close(struct session *s, const struct mqframe *f)
 {
 	struct mqlocal_close v;

@@ -430,6 +430,11 @@ MQI_CHECK enum mqi_err mqi_flush(mqi_queue *queue);
 #define MQI_GET_BROWSE_NEXT 0x20u
 #define MQI_GET_ACCEPT_TRUNCATED 0x40u
 #define MQI_GET_UNDER_CURSOR 0x100u /* get what was browsed last */
+/* with a browse option, on a handle that is open for input too: nobody else
+ * gets or browses it until it is got under the cursor, the handle browses
+ * again, mqi_browse_unlock() or the handle's end */
+#define MQI_GET_LOCK 0x200u
+#define MQI_GET_BROWSE_UNDER_CURSOR 0x800u /* browse it again */
 /* match options */
 #define MQI_GET_MATCH_MSG_ID 0x10000u
 #define MQI_GET_MATCH_CORREL_ID 0x20000u
@@ -474,6 +479,12 @@ MQI_CHECK enum mqi_err mqi_get(mqi_queue *queue, mqi_unit *unit,
  * Blocks up to wait_ms and a round trip. */
 MQI_CHECK enum mqi_err mqi_get_msg(mqi_queue *queue, mqi_unit *unit,
     const struct mqi_get_opts *opts, mqi_msg **ret_msg);
+
+/* Gives back what the handle has locked by browsing with MQI_GET_LOCK: others
+ * may get it again.
+ * Errors: NO_MSG_LOCKED, FUNCTION_NOT_SUPPORTED (an older queue manager).
+ * Blocks for one round trip. */
+MQI_CHECK enum mqi_err mqi_browse_unlock(mqi_queue *queue);
 
 /* Gets any message that is there now: mqi_get_msg() without options.
  * Errors: NO_MSG_AVAILABLE, GET_INHIBITED, NOT_OPEN_FOR_INPUT, OBJECT_DAMAGED,

@@ -104,6 +104,7 @@ extern "C" {
 	    "the default transmission queue is not a transmission queue")      \
 	X(2202, CONNECTION_QUIESCING, FAIL, "the connection is quiescing")     \
 	X(2203, CONNECTION_STOPPING, FAIL, "the connection is stopping")       \
+	X(2209, NO_MSG_LOCKED, FAIL, "no message is locked by browsing")       \
 	X(2218, MSG_TOO_BIG_FOR_CHANNEL, FAIL,                                 \
 	    "the message is longer than the channel's MAXMSGL")                \
 	X(2232, UNIT_OF_WORK_NOT_STARTED, FAIL,                                \

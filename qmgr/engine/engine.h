@@ -261,6 +261,9 @@ void engine_subscribe(struct engine *e, struct engine_session *s, uint32_t id,
     const struct mqlocal_subscribe *req);
 void engine_unsubscribe(
     struct engine *e, struct engine_session *s, uint32_t id, uint32_t handle);
+/* NO_MSG_LOCKED: nothing is locked by browsing on the handle. */
+void engine_browse_unlock(
+    struct engine *e, struct engine_session *s, uint32_t id, uint32_t handle);
 void engine_close(
     struct engine *e, struct engine_session *s, uint32_t id, uint32_t handle);
 void engine_inquire(

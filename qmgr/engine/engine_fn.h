@@ -152,6 +152,9 @@ bool getter_has_match(const struct getter *g);
 /* The entry goes to the getter, which may be freed by this.  False: the
  * message stays available to others. */
 bool get_take(struct getter *g, struct entry *x);
+/* What the handle has locked by browsing is everybody's again, if there is
+ * something; it is offered at the turn's end. */
+bool get_unlock(struct handle *h);
 
 /* ---- deliver.c ---- */
 

@@ -413,6 +413,7 @@ struct handle {
 	/* browse */
 	bool has_cursor;
 	struct place cursor;
+	struct entry_list_head locked; /* by a browse: one, or none */
 	/* watch */
 	TAILQ_ENTRY(handle) watch;
 	bool watching;

@@ -16,9 +16,11 @@
 #include "qmgr/engine/engine_int.h"
 
 #define GET_BROWSES (MQI_GET_BROWSE_FIRST | MQI_GET_BROWSE_NEXT)
-#define GET_OPTIONS                                                      \
-	(GET_BROWSES | MQI_GET_ACCEPT_TRUNCATED | MQI_GET_UNDER_CURSOR | \
-	    MQI_GET_MATCH_MSG_ID | MQI_GET_MATCH_CORREL_ID)
+#define GET_AT_CURSOR (MQI_GET_UNDER_CURSOR | MQI_GET_BROWSE_UNDER_CURSOR)
+#define GET_LOOKS (GET_BROWSES | MQI_GET_BROWSE_UNDER_CURSOR)
+#define GET_OPTIONS                                               \
+	(GET_BROWSES | MQI_GET_ACCEPT_TRUNCATED | GET_AT_CURSOR | \
+	    MQI_GET_LOCK | MQI_GET_MATCH_MSG_ID | MQI_GET_MATCH_CORREL_ID)
 /* a wait that would end beyond this never ends */
 #define GET_WAIT_MAX_MS (INT64_MAX / 4000)
 
@@ -58,6 +60,51 @@ get_look(struct getter *g, struct entry *x)
 	(void)getter_free(g);
 	deliver_start(deliver_new(h, DELIVERY_LOOK, id, x, max_len));
 }
+
+/* ---- what is locked by browsing ---- */
+
+bool
+get_unlock(struct handle *h)
+{
+	struct entry *x = TAILQ_FIRST(&h->locked);
+
+	if (x == NULL)
+		return false;
+	entry_unlock(x);
+	report_offer_later(h->q, x->place);
+	return true;
+}
+
+/* True: nobody else has it. */
+static bool
+get_browse(struct getter *g, struct entry *x)
+{
+	bool lock = (g->options & MQI_GET_LOCK) != 0;
+	struct handle *h = g->h;
+
+	get_look(g, x);
+	if (lock)
+		entry_lock(x, &h->locked);
+	return lock;
+}
+
+void
+engine_browse_unlock(
+    struct engine *e, struct engine_session *s, uint32_t id, uint32_t handle)
+{
+	struct handle *h = handle_find(s, handle);
+	struct engine_reply r = {
+	    .kind = ENGINE_RESULT, .id = id, .handle = handle};
+
+	(void)e;
+	if (h == NULL)
+		r.reason = MQI_E_HOBJ;
+	else if (!get_unlock(h))
+		r.reason = MQI_E_NO_MSG_LOCKED;
+	reply_give(s, &r);
+}
+
+/* ---- who gets it ---- */
 
 static bool
 get_in_unit(struct getter *g, struct entry *x)
@@ -131,8 +178,7 @@ get_take(struct getter *g, struct entry *x)
 	MQ_PRE(x->state == ENTRY_AVAILABLE);
 	switch (g->kind) {
 	case GETTER_BROWSE:
-		get_look(g, x);
-		return false;
+		return get_browse(g, x);
 	case GETTER_AHEAD:
 		return get_ahead(g, x);
 	case GETTER_STREAM:
@@ -144,6 +190,8 @@ get_take(struct getter *g, struct entry *x)
 	case GETTER_CURSOR:
 		break;
 	}
+	if ((g->options & MQI_GET_BROWSE_UNDER_CURSOR) != 0)
+		return get_browse(g, x);
 	if (get_is_too_long(g, x)) {
 		get_look(g, x);
 		return false;
@@ -156,17 +204,19 @@ get_take(struct getter *g, struct entry *x)
 static enum mqi_err
 get_check_options(const struct handle *h, const struct mqlocal_get *req)
 {
-	uint32_t browse = req->options & GET_BROWSES;
+	uint32_t browse = req->options & GET_LOOKS;
 	bool cursor = (req->options & MQI_GET_UNDER_CURSOR) != 0;
+	bool lock = (req->options & MQI_GET_LOCK) != 0;
 
-	if ((req->options & ~GET_OPTIONS) != 0 || browse == GET_BROWSES ||
-	    (browse != 0 && cursor))
+	if ((req->options & ~GET_OPTIONS) != 0 ||
+	    (browse & (browse - 1)) != 0 || (browse != 0 && cursor) ||
+	    (lock && browse == 0))
 		return MQI_E_OPTIONS;
 	if (req->wait_ms < MQI_WAIT_FOREVER)
 		return MQI_E_WAIT_INTERVAL;
 	if ((browse != 0 || cursor) && (h->options & MQI_OO_BROWSE) == 0)
 		return MQI_E_NOT_OPEN_FOR_BROWSE;
-	if (browse == 0 && !h->input)
+	if ((browse == 0 || lock) && !h->input)
 		return MQI_E_NOT_OPEN_FOR_INPUT;
 	return MQI_OK;
 }
@@ -186,13 +236,14 @@ get_check(struct engine_session *s, const struct handle *h,
 	opened = h->route.opened->attrs;
 	if (!h->q->attr.get_ok || mqattr_is(opened, MQATTR_ID_GET, "DISABLED"))
 		return MQI_E_GET_INHIBITED;
-	if (stream_is_claimed(h->q) && (req->options & GET_BROWSES) == 0)
+	if (stream_is_claimed(h->q) && ((req->options & GET_LOOKS) == 0 ||
+					   (req->options & MQI_GET_LOCK) != 0))
 		return MQI_E_OBJECT_IN_USE;
-	if (h->reader != NULL && (req->options & GET_BROWSES) == 0)
+	if (h->reader != NULL && (req->options & GET_LOOKS) == 0)
 		return MQI_E_BUSY;
 	if (HASH_COUNT(s->getters) >= ENGINE_MAX_GETTERS)
 		return MQI_E_RESOURCE_PROBLEM;
-	if ((req->options & MQI_GET_UNDER_CURSOR) != 0 && !h->has_cursor)
+	if ((req->options & GET_AT_CURSOR) != 0 && !h->has_cursor)
 		return MQI_E_NO_MSG_UNDER_CURSOR;
 	return req->unit != 0 ? unit_get(s, req->unit, &u) : MQI_OK;
 }
@@ -202,7 +253,7 @@ get_kind(const struct mqlocal_get *req)
 {
 	if ((req->options & GET_BROWSES) != 0)
 		return GETTER_BROWSE;
-	if ((req->options & MQI_GET_UNDER_CURSOR) != 0)
+	if ((req->options & GET_AT_CURSOR) != 0)
 		return GETTER_CURSOR;
 	return GETTER_GET;
 }
@@ -231,9 +282,16 @@ engine_get(struct engine *e, struct engine_session *s, uint32_t id,
 		h->has_cursor = false;
 	g = getter_new(h, get_kind(req), id);
 	g->unit = req->unit;
+	g->options = req->options;
+	/* it is ours to take or to look at; else the lock moves on */
+	if (!TAILQ_EMPTY(&h->locked)) {
+		if ((req->options & MQI_GET_BROWSE_UNDER_CURSOR) != 0)
+			g->options |= MQI_GET_LOCK;
+		if ((req->options & (GET_LOOKS | GET_AT_CURSOR)) != 0)
+			(void)get_unlock(h);
+	}
 	if (g->unit != 0)
 		unit_count_getter(s, g->unit, true);
-	g->options = req->options;
 	g->max_len = req->max_len;
 	/* an id of zeros stands for any */
 	if (g->kind != GETTER_CURSOR) {

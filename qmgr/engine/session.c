@@ -95,6 +95,7 @@ handle_new(struct engine_session *s, struct queue *q)
 	LIST_INIT(&h->getters);
 	TAILQ_INIT(&h->lane);
 	TAILQ_INIT(&h->ahead);
+	TAILQ_INIT(&h->locked);
 	HASH_ADD(hh, s->handles, id, sizeof(h->id), h);
 	s->n_handles++;
 	return h;
@@ -164,6 +165,7 @@ handle_close(struct handle *h)
 		stream_close(h);
 	else
 		ahead_return_all(h, true);
+	(void)get_unlock(h);
 	if (!h->s->ended)
 		deliver_pump(h);
 	if (h->input)

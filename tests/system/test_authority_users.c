@@ -521,6 +521,10 @@ make_request(uint16_t type, struct mqbuf *b, struct expected *ret)
 		mqlocal_encode_unsubscribe(
 		    b, 5, &(struct mqlocal_unsubscribe){1});
 		return true;
+	case MQLOCAL_BROWSE_UNLOCK:
+		mqlocal_encode_browse_unlock(
+		    b, 5, &(struct mqlocal_browse_unlock){1});
+		return true;
 	case MQLOCAL_PUT:
 		mqlocal_encode_put(b, 5,
 		    &(struct mqlocal_put){

@@ -365,11 +365,157 @@ test_disabling_gets_ends_those_that_wait(void **state)
 	assert_int_equal(rig_result(&rig, 0, c), MQI_E_GET_INHIBITED);
 }
 
+/* ---- locks ---- */
+
+#define LOCK_FIRST (MQI_GET_BROWSE_FIRST | MQI_GET_LOCK)
+#define LOCK_NEXT (MQI_GET_BROWSE_NEXT | MQI_GET_LOCK)
+
+static enum mqi_err
+unlock(uint32_t h)
+{
+	engine_browse_unlock(rig.e, rig.sessions[0].s, ++rig.last_id, h);
+	return rig_result(&rig, 0, rig.last_id);
+}
+
+/* Session 1 gets this next, or nothing. */
+static void
+other_gets(uint32_t h, const char *expected)
+{
+	char body[32] = "";
+	enum mqi_err err = rig_get(&rig, 1, h, 0, body, sizeof(body));
+
+	if (expected == NULL) {
+		assert_int_equal(err, MQI_E_NO_MSG_AVAILABLE);
+		return;
+	}
+	assert_int_equal(err, MQI_OK);
+	assert_string_equal(body, expected);
+}
+
+static void
+test_what_a_browse_locks_is_nobody_elses(void **state)
+{
+	uint32_t h = open_q(0), again = open_q(0), other = open_q(1);
+	char body[32];
+
+	(void)state;
+	assert_int_equal(rig_put(&rig, 0, h, 0, "one"), MQI_OK);
+	assert_int_equal(rig_put(&rig, 0, h, 0, "two"), MQI_OK);
+	assert_int_equal(rig_put(&rig, 0, h, 0, "three"), MQI_OK);
+	assert_int_equal(unlock(h), MQI_E_NO_MSG_LOCKED);
+	assert_int_equal(browse(h, LOCK_FIRST, body), MQI_OK);
+	assert_string_equal(body, "one");
+	assert_int_equal(browse(again, LOCK_FIRST, body), MQI_OK);
+	assert_string_equal(body, "two");
+	other_gets(other, "three");
+	other_gets(other, NULL);
+	/* looked at again it stays locked, and it is there to be got */
+	assert_int_equal(browse(h, MQI_GET_BROWSE_UNDER_CURSOR, body), MQI_OK);
+	assert_string_equal(body, "one");
+	other_gets(other, NULL);
+	assert_int_equal(browse(h, MQI_GET_UNDER_CURSOR, body), MQI_OK);
+	assert_string_equal(body, "one");
+	assert_int_equal(unlock(h), MQI_E_NO_MSG_LOCKED);
+	/* the lock goes with the handle */
+	engine_close(rig.e, rig.sessions[0].s, ++rig.last_id, again);
+	rig_settle(&rig);
+	other_gets(other, "two");
+	engine_check(rig.e);
+}
+
+static void
+test_a_lock_moves_and_is_given_back(void **state)
+{
+	uint32_t h = open_q(0), other = open_q(1);
+	struct mqlocal_get wait = RIG_GET(other);
+	struct rig_reply *k;
+	char body[32];
+	uint32_t id;
+
+	(void)state;
+	assert_int_equal(rig_put(&rig, 0, h, 0, "one"), MQI_OK);
+	assert_int_equal(rig_put(&rig, 0, h, 0, "two"), MQI_OK);
+	assert_int_equal(browse(h, LOCK_FIRST, body), MQI_OK);
+	assert_int_equal(browse(h, LOCK_NEXT, body), MQI_OK);
+	assert_string_equal(body, "two");
+	other_gets(other, "one");
+	/* who waits gets it when it is given back */
+	wait.wait_ms = MQI_WAIT_FOREVER;
+	id = rig_ask_get(&rig, 1, &wait);
+	rig_settle(&rig);
+	assert_null(rig_reply(&rig, 1, id));
+	assert_int_equal(unlock(h), MQI_OK);
+	k = rig_reply(&rig, 1, id);
+	assert_non_null(k);
+	assert_memory_equal(k->data, "two", 3);
+	/* and a browse that finds nothing gives it back too */
+	assert_int_equal(rig_put(&rig, 0, h, 0, "four"), MQI_OK);
+	assert_int_equal(browse(h, LOCK_FIRST, body), MQI_OK);
+	assert_int_equal(
+	    browse(h, MQI_GET_BROWSE_NEXT, body), MQI_E_NO_MSG_AVAILABLE);
+	other_gets(other, "four");
+	engine_check(rig.e);
+}
+
+static void
+test_a_locked_message_is_got_in_a_unit_and_comes_back(void **state)
+{
+	uint32_t h = open_q(0), other = open_q(1);
+	struct mqlocal_get get = RIG_GET(h);
+	char body[32];
+
+	(void)state;
+	assert_int_equal(rig_put(&rig, 0, h, 0, "one"), MQI_OK);
+	assert_int_equal(browse(h, LOCK_FIRST, body), MQI_OK);
+	get.options = MQI_GET_UNDER_CURSOR;
+	get.unit = 9;
+	assert_int_equal(
+	    rig_result(&rig, 0, rig_ask_get(&rig, 0, &get)), MQI_OK);
+	other_gets(other, NULL);
+	assert_int_equal(rig_backout(&rig, 0, 9), MQI_OK);
+	other_gets(other, "one");
+	/* a session that ends gives all back */
+	assert_int_equal(rig_put(&rig, 1, other, 0, "two"), MQI_OK);
+	assert_int_equal(browse(h, LOCK_FIRST, body), MQI_OK);
+	rig_disconnect(&rig, 0);
+	other_gets(other, "two");
+	engine_check(rig.e);
+}
+
+static void
+test_a_lock_needs_a_browse_and_input(void **state)
+{
+	uint32_t h = open_q(0), looks = open_as(0, "Q", MQI_OO_BROWSE);
+	char body[32];
+
+	(void)state;
+	assert_int_equal(rig_put(&rig, 0, h, 0, "one"), MQI_OK);
+	assert_int_equal(browse(h, MQI_GET_LOCK, body), MQI_E_OPTIONS);
+	assert_int_equal(browse(h, MQI_GET_UNDER_CURSOR | MQI_GET_LOCK, body),
+	    MQI_E_OPTIONS);
+	assert_int_equal(
+	    browse(looks, LOCK_FIRST, body), MQI_E_NOT_OPEN_FOR_INPUT);
+	assert_int_equal(browse(looks, MQI_GET_BROWSE_UNDER_CURSOR, body),
+	    MQI_E_NO_MSG_UNDER_CURSOR);
+	assert_int_equal(browse(looks, MQI_GET_BROWSE_FIRST, body), MQI_OK);
+	assert_int_equal(
+	    browse(looks, MQI_GET_BROWSE_UNDER_CURSOR, body), MQI_OK);
+	assert_string_equal(body, "one");
+	assert_int_equal(
+	    browse(h, MQI_GET_BROWSE_FIRST | MQI_GET_BROWSE_UNDER_CURSOR, body),
+	    MQI_E_OPTIONS);
+	assert_int_equal(unlock(77), MQI_E_HOBJ);
+}
+
 int
 main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
+	    T(test_what_a_browse_locks_is_nobody_elses),
+	    T(test_a_lock_moves_and_is_given_back),
+	    T(test_a_locked_message_is_got_in_a_unit_and_comes_back),
+	    T(test_a_lock_needs_a_browse_and_input),
 	    T(test_browse_shows_all_in_order_and_takes_nothing),
 	    T(test_browse_waits_for_the_put_it_reveals),
 	    T(test_browse_can_wait_for_a_message),

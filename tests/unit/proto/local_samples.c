@@ -183,6 +183,14 @@ sample_unsubscribe(struct mqbuf *b)
 }
 
 static void
+sample_browse_unlock(struct mqbuf *b)
+{
+	static const struct mqlocal_browse_unlock v = {.handle = 12};
+
+	mqlocal_encode_browse_unlock(b, 2014, &v);
+}
+
+static void
 sample_open_ok(struct mqbuf *b)
 {
 	static const struct mqlocal_open_ok v = {.handle = 9,
@@ -535,6 +543,7 @@ const struct local_sample local_samples[] = {
     {"open_topic", MQLOCAL_OPEN_TOPIC, sample_open_topic},
     {"subscribe", MQLOCAL_SUBSCRIBE, sample_subscribe},
     {"unsubscribe", MQLOCAL_UNSUBSCRIBE, sample_unsubscribe},
+    {"browse_unlock", MQLOCAL_BROWSE_UNLOCK, sample_browse_unlock},
     {"open_ok", MQLOCAL_OPEN_OK, sample_open_ok},
     {"close", MQLOCAL_CLOSE, sample_close},
     {"inquire", MQLOCAL_INQUIRE, sample_inquire},
