@@ -670,6 +670,7 @@ struct agency {
 	const char *user;
 	const char *opens; /* for output, or NULL */
 	const char *channel;
+	bool dead; /* as the dead-letter queue */
 };
 
 static int
@@ -684,9 +685,10 @@ try_agent(void *arg)
 	mqi_conn *conn = NULL;
 	enum mqi_err err = mqagent_connect(shared.name, &opts, &conn);
 
-	if (err == MQI_OK && a->opens != NULL &&
-	    mqi_open(conn, a->opens, NULL, MQI_OO_OUTPUT, &queue) != MQI_OK)
-		err = MQI_E_NOT_AUTHORIZED;
+	if (err == MQI_OK && a->dead)
+		err = mqagent_open_dead_letter(conn, a->opens, NULL, &queue);
+	else if (err == MQI_OK && a->opens != NULL)
+		err = mqi_open(conn, a->opens, NULL, MQI_OO_OUTPUT, &queue);
 	if (conn != NULL)
 		(void)mqi_disconnect(conn);
 	return status_of(err);
@@ -696,13 +698,20 @@ static void
 test_agents_need_system_and_act_for_users_but_never_for_the_owner(void **state)
 {
 	static const struct as owner = {0, 0};
-	struct agency alone = {NULL, NULL, NULL}, joe = {"joe", "A.B", NULL};
-	struct agency other = {"joe", "ALIAS", NULL};
-	struct agency root = {"root", NULL, NULL};
-	struct agency number = {"uid:0", NULL, NULL};
-	struct agency dead = {"joe", "SYSTEM.DEAD.LETTER.QUEUE", NULL};
-	struct agency client = {"joe", "A.B", "CLIENTS"};
-	struct agency sneaking = {"joe", dead.opens, "CLIENTS"};
+	struct agency alone = {.user = NULL};
+	struct agency joe = {.user = "joe", .opens = "A.B"};
+	struct agency other = {.user = "joe", .opens = "ALIAS"};
+	struct agency root = {.user = "root"};
+	struct agency number = {.user = "uid:0"};
+	struct agency dead = {
+	    .user = "joe", .opens = "SYSTEM.DEAD.LETTER.QUEUE", .dead = true};
+	struct agency addressed = {.user = "joe", .opens = dead.opens};
+	struct agency client = {
+	    .user = "joe", .opens = "A.B", .channel = "CLIENTS"};
+	struct agency sneaking = {.user = "joe",
+	    .opens = dead.opens,
+	    .channel = "CLIENTS",
+	    .dead = true};
 
 	(void)state;
 	mqsc("SET AUTHREC OBJTYPE(QMGR) PRINCIPAL('uid:12345') "
@@ -722,6 +731,7 @@ test_agents_need_system_and_act_for_users_but_never_for_the_owner(void **state)
 	assert_int_equal(run_as(&owner, try_agent, &joe), GRANTED);
 	assert_int_equal(run_as(&owner, try_agent, &other), REFUSED);
 	assert_int_equal(run_as(&stranger, try_agent, &dead), GRANTED);
+	assert_int_equal(run_as(&stranger, try_agent, &addressed), REFUSED);
 	/* an application elsewhere has nothing but its user's rights */
 	assert_int_equal(run_as(&owner, try_agent, &client), GRANTED);
 	assert_int_equal(run_as(&owner, try_agent, &sneaking), REFUSED);
