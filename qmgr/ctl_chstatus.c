@@ -208,8 +208,7 @@ show_channel(void *arg, const struct agents_info *info)
 	show_a_to_k(&r, &s);
 	show_l_to_r(&r, &s);
 	show_s_to_z(&r, &s);
-	ctl_status_filter(w->c, &r, 2);
-	w->err = ctl_row_end(w->c, &r);
+	w->err = ctl_status_row(w->c, &r, 2);
 }
 
 /* ---- saved status: where streams stand, channels running or not ---- */
@@ -232,8 +231,7 @@ show_saved_sender(struct ctl *c, const struct engine_object *o)
 	ctl_row_text(&r, "SSLPEER", st.bound_identity);
 	ctl_row_hex16(&r, "STREAM", st.stream);
 	ctl_row_text(&r, "XMITQ", queue);
-	ctl_status_filter(c, &r, 2);
-	return ctl_row_end(c, &r);
+	return ctl_status_row(c, &r, 2);
 }
 
 /* A position belongs to a partner's stream, not to a channel's name. */
@@ -251,14 +249,13 @@ show_saved_position(void *arg, const struct record_position *p)
 	ctl_row_text(&r, "RQMID", p->partner);
 	ctl_row_text(&r, "SSLPEER", p->identity);
 	ctl_row_hex16(&r, "STREAM", p->stream);
-	ctl_status_filter(w->c, &r, 2);
-	w->err = ctl_row_end(w->c, &r);
+	w->err = ctl_status_row(w->c, &r, 2);
 }
 
 static enum mqi_err
 saved_status(struct ctl *c)
 {
-	struct walk w = {c, ctl_only_options(c, saved_keywords)};
+	struct walk w = {c, ctl_status_wanted(c, saved_keywords)};
 	const struct engine_object *o = NULL;
 	while (w.err == MQI_OK &&
 	       (o = engine_object_next(c->engine, MQATTR_CHANNEL, o)) != NULL)
@@ -279,7 +276,7 @@ ctl_chstatus(struct ctl *c)
 {
 	if (ctl_option(c, "SAVED") != NULL)
 		return saved_status(c);
-	struct walk w = {c, ctl_only_options(c, chstatus_keywords)};
+	struct walk w = {c, ctl_status_wanted(c, chstatus_keywords)};
 	if (w.err == MQI_OK)
 		agents_each_channel(qmgr_agents(c->qm), show_channel, &w);
 	return ctl_status_end(c, w.err, ": an inactive channel has none");

@@ -22,21 +22,10 @@
 #include <strings.h>
 
 #include "qmgr/ctl_int.h"
+#include "qmgr/ctl_where.h"
 #include "qmgr/qmgr.h"
 
 #define MAX_TYPES 4
-
-enum filter_op {
-	OP_NONE,
-	OP_LT,
-	OP_GT,
-	OP_EQ,
-	OP_NE,
-	OP_LE,
-	OP_GE,
-	OP_LK,
-	OP_NL
-};
 
 struct wanted {
 	enum mqattr_object types[MAX_TYPES];
@@ -44,10 +33,8 @@ struct wanted {
 	bool all;
 	bool ids[MQATTR_MAX + 1];
 	const char *type; /* TYPE(...): of queue, or CHLTYPE; NULL: any */
-	/* WHERE */
-	enum filter_op op;
-	enum mqattr filter;
-	char value[MQCTL_MAX_VALUE + 1];
+	struct ctl_where where;
+	enum mqattr filter; /* its keyword */
 };
 
 /* ---- what is wanted ---- */
@@ -85,31 +72,18 @@ no_such_attribute(struct ctl *c, const char *keyword)
 	    keyword, mqctl_noun_name(c->cmd->noun));
 }
 
-/* "KEYWORD OP value" */
 static enum mqi_err
 want_filter(struct ctl *c, struct wanted *w, const char *text)
 {
-	static const char *const ops[] = {
-	    "", "LT", "GT", "EQ", "NE", "LE", "GE", "LK", "NL"};
-	char keyword[32];
-	char op[3];
-	int used = 0;
-	if (sscanf(text, "%31s %2s %n", keyword, op, &used) != 2 || used == 0)
-		return ctl_fail(c, MQI_E_ATTRIBUTE,
-		    "WHERE(%.64s) is not valid: it must be a keyword, one of "
-		    "LT GT EQ NE LE GE LK NL, and a value",
-		    text);
-	const struct mqattr_def *d = find_any(w, keyword);
+	enum mqi_err err = ctl_where_parse(c, text, &w->where);
+	const struct mqattr_def *d;
+
+	if (err != MQI_OK)
+		return err;
+	d = find_any(w, w->where.keyword);
 	if (d == NULL)
-		return no_such_attribute(c, keyword);
+		return no_such_attribute(c, w->where.keyword);
 	w->filter = d->id;
-	for (size_t i = 1; i < MQ_ARRAY_LEN(ops); i++)
-		if (strcasecmp(ops[i], op) == 0)
-			w->op = (enum filter_op)i;
-	if (w->op == OP_NONE)
-		return ctl_fail(
-		    c, MQI_E_ATTRIBUTE, "%s is not an operator of WHERE", op);
-	(void)snprintf(w->value, sizeof(w->value), "%s", text + used);
 	return MQI_OK;
 }
 
@@ -214,49 +188,25 @@ value_of(const struct ctl *c, const struct engine_object *o, enum mqattr id,
 }
 
 static bool
-compare(enum filter_op op, int order)
-{
-	switch (op) {
-	case OP_LT:
-		return order < 0;
-	case OP_GT:
-		return order > 0;
-	case OP_EQ:
-		return order == 0;
-	case OP_NE:
-		return order != 0;
-	case OP_LE:
-		return order <= 0;
-	case OP_GE:
-		return order >= 0;
-	case OP_NONE:
-	case OP_LK:
-	case OP_NL:
-		break;
-	}
-	return false;
-}
-
-static bool
 passes_filter(
     const struct ctl *c, const struct wanted *w, const struct engine_object *o)
 {
 	char buf[40];
-	if (w->op == OP_NONE)
+	if (w->where.op == CTL_WHERE_NONE)
 		return true;
 	const struct mqattr_def *d = mqattr_def(o->type, w->filter);
 	if (d == NULL || !mqattr_set_has(o->attrs, w->filter))
 		return false;
 	const char *value = value_of(c, o, w->filter, buf);
-	if (w->op == OP_LK || w->op == OP_NL)
-		return ctl_matches(w->value, value) == (w->op == OP_LK);
+	if (w->where.op == CTL_WHERE_LK || w->where.op == CTL_WHERE_NL)
+		return ctl_where_fits(&w->where, value);
 	if (d->kind != MQATTR_INT)
-		return compare(w->op, d->kind == MQATTR_NAME
-					  ? strcmp(value, w->value)
-					  : strcasecmp(value, w->value));
+		return ctl_where_compares(w->where.op,
+		    d->kind == MQATTR_NAME ? strcmp(value, w->where.value)
+					   : strcasecmp(value, w->where.value));
 	int64_t a = mqattr_number(d, value);
-	int64_t b = mqattr_number(d, w->value);
-	return compare(w->op, a < b ? -1 : a > b);
+	int64_t b = mqattr_number(d, w->where.value);
+	return ctl_where_compares(w->where.op, a < b ? -1 : a > b);
 }
 
 static bool

@@ -63,9 +63,14 @@ bool ctl_is_generic(const char *pattern);
  */
 bool ctl_may_see(const struct ctl *c, const char *name);
 
-/* Of a row of status: drops what was not asked for, but never the first n_head
- * pairs. */
-void ctl_status_filter(const struct ctl *c, struct ctl_row *r, uint32_t n_head);
+/* Of a DISPLAY of status: ATTRIBUTE if a keyword that is asked for, or that a
+ * condition names, is none of those, NULL-terminated. */
+MQ_MUST_CHECK enum mqi_err ctl_status_wanted(
+    struct ctl *c, const char *const *keywords);
+/* Ends a row of status, if it is as the conditions say, with what was asked
+ * for, and always with the first n_head pairs. */
+MQ_MUST_CHECK enum mqi_err ctl_status_row(
+    struct ctl *c, struct ctl_row *r, uint32_t n_head);
 /* The result of a DISPLAY of status; why: said if there was nothing to show. */
 enum mqi_err ctl_status_end(struct ctl *c, enum mqi_err err, const char *why);
 

@@ -48,14 +48,13 @@ show_sub(struct ctl *c, const struct engine_object *o)
 	ctl_row_text(&r, "SUBTYPE", mqattr_text(o->attrs, MQATTR_ID_SUBTYPE));
 	ctl_row_text(&r, "SUBUSER", mqattr_text(o->attrs, MQATTR_ID_SUBUSER));
 	ctl_row_text(&r, "TOPICSTR", mqattr_text(o->attrs, MQATTR_ID_TOPICSTR));
-	ctl_status_filter(c, &r, 1);
-	return ctl_row_end(c, &r);
+	return ctl_status_row(c, &r, 1);
 }
 
 enum mqi_err
 ctl_sbstatus(struct ctl *c)
 {
-	enum mqi_err err = ctl_only_options(c, sbstatus_keywords);
+	enum mqi_err err = ctl_status_wanted(c, sbstatus_keywords);
 	const struct engine_object *o = NULL;
 	while (err == MQI_OK &&
 	       (o = engine_object_next(c->engine, MQATTR_SUB, o)) != NULL)
@@ -95,10 +94,7 @@ show_topic(void *arg, const struct engine_topic_status *st)
 	ctl_row_text(&r, "SUB", st->sub ? "ENABLED" : "DISABLED");
 	ctl_row_uint(&r, "SUBCOUNT", st->n_subs);
 	ctl_row_text(&r, "USEDLQ", yes_no(st->use_dlq));
-	/* the topic itself is one of the pairs */
-	if (t->c->cmd->attrs.n > 1)
-		ctl_status_filter(t->c, &r, 1);
-	t->err = ctl_row_end(t->c, &r);
+	t->err = ctl_status_row(t->c, &r, 1);
 }
 
 enum mqi_err
@@ -106,7 +102,7 @@ ctl_tpstatus(struct ctl *c)
 {
 	const char *topic = ctl_option(c, "TOPICSTR");
 	struct topics t = {.c = c};
-	enum mqi_err err = ctl_only_options(c, tpstatus_keywords);
+	enum mqi_err err = ctl_status_wanted(c, tpstatus_keywords);
 	if (err == MQI_OK)
 		err = engine_topics(c->engine, topic, show_topic, &t);
 	if (err == MQI_E_TOPIC_STRING_ERROR)
@@ -126,7 +122,7 @@ enum mqi_err
 ctl_pubsub(struct ctl *c)
 {
 	struct engine_pubsub_status st;
-	enum mqi_err err = ctl_only_options(c, pubsub_keywords);
+	enum mqi_err err = ctl_status_wanted(c, pubsub_keywords);
 	struct ctl_row r;
 	if (err != MQI_OK)
 		return err;
@@ -138,6 +134,5 @@ ctl_pubsub(struct ctl *c)
 	ctl_row_text(&r, "STATUS", "ACTIVE");
 	ctl_row_uint(&r, "SUBCOUNT", st.n_subs);
 	ctl_row_uint(&r, "TPCOUNT", st.n_topics);
-	ctl_status_filter(c, &r, 1);
-	return ctl_row_end(c, &r);
+	return ctl_status_row(c, &r, 1);
 }

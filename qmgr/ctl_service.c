@@ -96,14 +96,13 @@ show(void *arg, const struct services_info *info)
 	ctl_row_uint(&r, "PID", (uint64_t)info->pid);
 	ctl_row_time(&r, "STARTDA", "STARTTI", info->started_ms);
 	ctl_row_text(&r, "STATUS", info->state);
-	ctl_status_filter(w->c, &r, 1);
-	w->err = ctl_row_end(w->c, &r);
+	w->err = ctl_status_row(w->c, &r, 1);
 }
 
 enum mqi_err
 ctl_svstatus(struct ctl *c)
 {
-	struct walk w = {c, ctl_only_options(c, svstatus_keywords)};
+	struct walk w = {c, ctl_status_wanted(c, svstatus_keywords)};
 
 	if (w.err == MQI_OK)
 		services_each(qmgr_services(c->qm), show, &w);

@@ -18,6 +18,7 @@
 
 #include "qmgr/agents.h"
 #include "qmgr/ctl_int.h"
+#include "qmgr/ctl_where.h"
 #include "qmgr/qmgr.h"
 #include "qmgr/scrub.h"
 
@@ -36,13 +37,95 @@ struct walk {
 	enum mqi_err err;
 };
 
-void
-ctl_status_filter(const struct ctl *c, struct ctl_row *r, uint32_t n_head)
+/* Of TPSTATUS: who shows it looks at it. */
+static bool
+names_object(const char *keyword)
+{
+	return strcasecmp(keyword, "TOPICSTR") == 0;
+}
+
+/* A value is a condition (WHERE), or names what the keyword must be. */
+static bool
+takes_value(const char *keyword)
+{
+	return names_object(keyword) || strcasecmp(keyword, "TYPE") == 0 ||
+	       strcasecmp(keyword, "CONNAME") == 0 ||
+	       strcasecmp(keyword, "XMITQ") == 0;
+}
+
+static bool
+is_among(const char *const *keywords, const char *keyword)
+{
+	while (*keywords != NULL && strcasecmp(*keywords, keyword) != 0)
+		keywords++;
+	return *keywords != NULL;
+}
+
+enum mqi_err
+ctl_status_wanted(struct ctl *c, const char *const *keywords)
+{
+	const char *noun = mqctl_noun_name(c->cmd->noun);
+
+	for (uint32_t i = 0; i < c->cmd->attrs.n; i++) {
+		const struct mqctl_pair *p = &c->cmd->attrs.pairs[i];
+		const char *keyword = p->keyword;
+		struct ctl_where w;
+
+		if (strcasecmp(keyword, "WHERE") == 0) {
+			enum mqi_err err = ctl_where_parse(c, p->value, &w);
+
+			if (err != MQI_OK)
+				return err;
+			keyword = w.keyword;
+		} else if (p->value[0] != '\0' && !takes_value(keyword)) {
+			return ctl_fail(c, MQI_E_ATTRIBUTE,
+			    "%s takes no value in DISPLAY: use WHERE", keyword);
+		}
+		if (!is_among(keywords, keyword))
+			return ctl_fail(c, MQI_E_ATTRIBUTE,
+			    "%s is not a parameter of DISPLAY %s", keyword,
+			    noun);
+	}
+	return MQI_OK;
+}
+
+/* Whether the row is as every condition says. */
+static bool
+row_fits(struct ctl *c, const struct ctl_row *r)
+{
+	for (uint32_t i = 0; i < c->cmd->attrs.n; i++) {
+		const struct mqctl_pair *p = &c->cmd->attrs.pairs[i];
+		struct ctl_where w = {.op = CTL_WHERE_EQ, .value = p->value};
+		const char *value;
+
+		if (p->value[0] == '\0' || names_object(p->keyword))
+			continue;
+		(void)snprintf(w.keyword, sizeof(w.keyword), "%s", p->keyword);
+		if (strcasecmp(p->keyword, "WHERE") == 0 &&
+		    ctl_where_parse(c, p->value, &w) != MQI_OK)
+			return false;
+		value = mqctl_list_get(&r->list, w.keyword);
+		if (value == NULL || !ctl_where_fits(&w, value))
+			return false;
+	}
+	return true;
+}
+
+/* Drops what was not asked for, but never the first n_head pairs. */
+static void
+row_narrow(const struct ctl *c, struct ctl_row *r, uint32_t n_head)
 {
 	const struct mqctl_list *asked = &c->cmd->attrs;
 	struct mqctl_list kept;
-	bool saved = mqctl_list_get(asked, "SAVED") != NULL;
-	if (asked->n == saved || (c->cmd->flags & MQCTL_ALL))
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < asked->n; i++) {
+		const struct mqctl_pair *p = &asked->pairs[i];
+
+		n +=
+		    p->value[0] == '\0' && strcasecmp(p->keyword, "SAVED") != 0;
+	}
+	if (n == 0 || (c->cmd->flags & MQCTL_ALL))
 		return;
 	mqctl_list_init(&kept);
 	for (uint32_t i = 0; i < r->list.n && r->err == MQI_OK; i++) {
@@ -52,6 +135,17 @@ ctl_status_filter(const struct ctl *c, struct ctl_row *r, uint32_t n_head)
 	}
 	mqctl_list_fini(&r->list);
 	r->list = kept;
+}
+
+enum mqi_err
+ctl_status_row(struct ctl *c, struct ctl_row *r, uint32_t n_head)
+{
+	if (r->err == MQI_OK && !row_fits(c, r)) {
+		mqctl_list_fini(&r->list);
+		return MQI_OK;
+	}
+	row_narrow(c, r, n_head);
+	return ctl_row_end(c, r);
 }
 
 enum mqi_err
@@ -85,14 +179,13 @@ show_queue(struct ctl *c, const struct engine_object *o)
 	ctl_row_uint(&r, "MSGAGE", st.oldest_age_ms / 1000);
 	ctl_row_uint(&r, "OPPROCS", st.open_output);
 	ctl_row_uint(&r, "UNCOM", st.uncommitted);
-	ctl_status_filter(c, &r, 2);
-	return ctl_row_end(c, &r);
+	return ctl_status_row(c, &r, 2);
 }
 
 enum mqi_err
 ctl_qstatus(struct ctl *c)
 {
-	enum mqi_err err = ctl_only_options(c, qstatus_keywords);
+	enum mqi_err err = ctl_status_wanted(c, qstatus_keywords);
 	const struct engine_object *o = NULL;
 	while (err == MQI_OK &&
 	       (o = engine_object_next(c->engine, MQATTR_QLOCAL, o)) != NULL)
@@ -119,14 +212,13 @@ show_listener(void *arg, const struct agents_info *info)
 	ctl_row_uint(&r, "PORT", info->port);
 	ctl_row_time(&r, "STARTDA", "STARTTI", info->started_ms);
 	ctl_row_text(&r, "STATUS", info->state);
-	ctl_status_filter(w->c, &r, 1);
-	w->err = ctl_row_end(w->c, &r);
+	w->err = ctl_status_row(w->c, &r, 1);
 }
 
 enum mqi_err
 ctl_lsstatus(struct ctl *c)
 {
-	struct walk w = {c, ctl_only_options(c, lsstatus_keywords)};
+	struct walk w = {c, ctl_status_wanted(c, lsstatus_keywords)};
 	if (w.err == MQI_OK)
 		agents_each_listener(qmgr_agents(c->qm), show_listener, &w);
 	return ctl_status_end(c, w.err, "");
@@ -139,7 +231,7 @@ ctl_qmstatus(struct ctl *c)
 {
 	struct scrub_status scrubbed;
 	struct ctl_row r;
-	enum mqi_err err = ctl_only_options(c, qmstatus_keywords);
+	enum mqi_err err = ctl_status_wanted(c, qmstatus_keywords);
 	if (err != MQI_OK)
 		return err;
 	ctl_row_begin(&r);
@@ -156,6 +248,5 @@ ctl_qmstatus(struct ctl *c)
 	ctl_row_time(&r, "STARTDA", "STARTTI", qmgr_started_ms(c->qm));
 	ctl_row_text(
 	    &r, "STATUS", qmgr_is_stopping(c->qm) ? "STOPPING" : "RUNNING");
-	ctl_status_filter(c, &r, 1);
-	return ctl_row_end(c, &r);
+	return ctl_status_row(c, &r, 1);
 }

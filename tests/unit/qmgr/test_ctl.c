@@ -539,6 +539,23 @@ test_status_rows_have_what_was_asked_for(void **state)
 		"-> OK\nCHANNEL=A.B CHLTYPE=SDR MONCHL= NETTIME= XBATCHSZ= "
 		"XQTIME=\nCHANNEL=C.D CHLTYPE=SDR MONCHL=HIGH NETTIME=77,77 "
 		"XBATCHSZ=16,16 XQTIME=1500,1500\n-> OK\n"},
+	    {"dis chs(*) msgs where(status eq running)",
+		"CHANNEL=C.D CHLTYPE=SDR MSGS=7\n-> OK\n"},
+	    {"dis chs(*) status where(status ne running)",
+		"CHANNEL=A.B CHLTYPE=SDR STATUS=RETRYING\n-> OK\n"},
+	    {"dis chs(*) status xmitq(NONE)",
+		"-> UNKNOWN_OBJECT CHSTATUS(*) not found: an inactive channel "
+		"has none\n"},
+	    {"dis chs(*) status(running)",
+		"-> ATTRIBUTE STATUS takes no value in DISPLAY: use WHERE\n"},
+	    {"dis chs(*) where(bogus eq 1)",
+		"-> ATTRIBUTE BOGUS is not a parameter of DISPLAY "
+		"CHSTATUS\n"},
+	    {"dis chs(*) where(status is good)",
+		"-> ATTRIBUTE IS is not an operator of WHERE\n"},
+	    {"def ql(A); dis qs(*) curdepth where(ipprocs lt 2)",
+		"-> OK\n-> UNKNOWN_OBJECT QSTATUS(*) not found: only local "
+		"queues have one\n"},
 	    {"dis chs(Z)", "-> UNKNOWN_OBJECT CHSTATUS(Z) not found: an "
 			   "inactive channel has none\n"},
 	    {"dis chs(*) bogus",
