@@ -104,24 +104,30 @@ duplicate_make(struct queue *q, const struct msg *m, const struct unit *u,
 
 enum mqi_err
 duplicate_find(struct queue *q, const struct msg *m, const struct unit *u,
-    struct duplicate *ret)
+    struct duplicate **ret)
 {
-	enum mqi_err err = duplicate_make(q, m, u, ret);
+	struct duplicate *d = mqmem_alloc(sizeof(*d));
+	enum mqi_err err = duplicate_make(q, m, u, d);
 
-	if (err == MQI_OK)
+	if (err == MQI_OK) {
+		*ret = d;
 		return MQI_OK;
-	duplicate_fini(ret);
-	ret->q = NULL;
+	}
+	(void)duplicate_free(d);
 	return mqattr_is(q->object->attrs, MQATTR_ID_STRMQOS, "MUSTDUP")
 		   ? err
 		   : MQI_OK;
 }
 
-void
-duplicate_fini(struct duplicate *d)
+struct duplicate *
+duplicate_free(struct duplicate *d)
 {
+	if (d == NULL)
+		return NULL;
 	mqbuf_fini(&d->desc);
 	msg_fini(&d->m);
+	free(d);
+	return NULL;
 }
 
 enum mqi_err
@@ -192,24 +198,16 @@ duplicate_put_in(struct unit *u, struct queue *q, uint8_t rank, struct msg *m,
 
 /* ---- while pieces come ---- */
 
-struct duplicate *
-duplicate_keep(struct duplicate *d)
+void
+duplicate_hold(struct duplicate *d)
 {
-	struct duplicate *kept = mqmem_alloc(sizeof(*kept));
-
-	*kept = *d;
-	memset(d, 0, sizeof(*d));
-	kept->q->uncommitted_puts++;
-	return kept;
+	d->q->uncommitted_puts++;
 }
 
 struct duplicate *
 duplicate_drop(struct duplicate *d)
 {
-	if (d == NULL)
-		return NULL;
-	d->q->uncommitted_puts--;
-	duplicate_fini(d);
-	free(d);
-	return NULL;
+	if (d != NULL)
+		d->q->uncommitted_puts--;
+	return duplicate_free(d);
 }

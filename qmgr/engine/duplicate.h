@@ -10,7 +10,7 @@
 
 /* Where the copy of a message that is put goes, and what it is. */
 struct duplicate {
-	struct queue *q; /* NULL: there is none */
+	struct queue *q;
 	uint8_t rank;
 	/* It is the same message in a second place; else m (without its data)
 	 * and desc are its own. */
@@ -21,12 +21,13 @@ struct duplicate {
 
 /* For a message whose stamped descriptor is in e->scratch and that has the
  * numbers and lengths in m: the copy for the stream queue of q.  u: the unit of
- * work that it is put in, or NULL.
+ * work that it is put in, or NULL.  *ret: NULL if there is none;
+ * duplicate_free() it.
  * Errors, with STRMQOS(MUSTDUP) alone: why there can be none, as of
  * route_resolve() and fanout_check(); SYNCPOINT_LIMIT. */
 MQ_MUST_CHECK enum mqi_err duplicate_find(struct queue *q, const struct msg *m,
-    const struct unit *u, struct duplicate *ret);
-void duplicate_fini(struct duplicate *d);
+    const struct unit *u, struct duplicate **ret);
+struct duplicate *duplicate_free(struct duplicate *d); /* NULL, and takes it */
 
 /* Gives a copy of its own the bytes of the body. */
 MQ_MUST_CHECK enum mqi_err duplicate_fill(
@@ -43,7 +44,7 @@ void duplicate_put_in(struct unit *u, struct queue *q, uint8_t rank,
     struct msg *m, struct duplicate *d);
 
 /* Holds the stream queue, and a message's room on it, while pieces come. */
-struct duplicate *duplicate_keep(struct duplicate *d); /* takes what is in d */
-struct duplicate *duplicate_drop(struct duplicate *d); /* NULL */
+void duplicate_hold(struct duplicate *d);
+struct duplicate *duplicate_drop(struct duplicate *d); /* and frees: NULL */
 
 #endif

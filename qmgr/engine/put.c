@@ -279,7 +279,7 @@ struct put {
 	uint8_t rank;
 	bool is_trace;
 	struct msg m;
-	struct duplicate copy;
+	struct duplicate *copy; /* for the stream queue, or NULL */
 	struct engine_reply done;
 };
 
@@ -462,7 +462,7 @@ static enum mqi_err
 put_whole(struct put *p)
 {
 	const struct engine_put *req = p->req;
-	struct duplicate *copy = p->copy.q != NULL ? &p->copy : NULL;
+	struct duplicate *copy = p->copy;
 	const bool own = copy != NULL && !copy->shared;
 	struct engine *e = p->e;
 	struct msg *m = &p->m;
@@ -651,8 +651,10 @@ put_begin_pieces(struct put *p)
 	}
 	put_stage(
 	    e, in->number, in->m.body_id, 0, e->scratch.data, in->m.desc_len);
-	if (p->copy.q != NULL)
-		in->copy = duplicate_keep(&p->copy);
+	in->copy = p->copy;
+	p->copy = NULL;
+	if (in->copy != NULL)
+		duplicate_hold(in->copy);
 	if (in->copy != NULL && !in->copy->shared) {
 		struct msg *m = &in->copy->m;
 
@@ -699,8 +701,7 @@ put_on_queue(struct put *p, bool pieces)
 		err = put_trace(p);
 	else
 		err = put_whole(p);
-	if (p->copy.q != NULL)
-		duplicate_fini(&p->copy);
+	p->copy = duplicate_free(p->copy);
 	return err;
 }
 
