@@ -145,7 +145,9 @@ struct mqi_md {
 	uint32_t msg_flags;
 	int32_t original_length;
 	/* ours */
-	uint64_t not_before_ms; /* since 1970-01-01 GMT; 0: at once */
+	/* Since 1970-01-01 GMT; 0: none.  Carried along; no queue manager acts
+	 * on it yet. */
+	uint64_t not_before_ms;
 	const struct mqi_prop *props;
 	size_t n_props;
 };

@@ -200,7 +200,7 @@ test_channel_under_another_name_goes_on_where_it_was(void **state)
 	    "DELETE CHANNEL(A)\n"
 	    "DEFINE CHANNEL(B) CHLTYPE(RCVR) SSLPEER('CN=QM1')\n");
 	ident_put_at(&f->qm[0], "three");
-	ident_mqsc(f, 0, "START CHANNEL(B)\n");
+	ident_mqsc(f, 0, "START CHANNEL(B) IGNSTATE(YES)\n");
 	ident_wait_for_depth(f, 0, "QM2", 0);
 	ident_expect(f, 1, "one two three");
 }
@@ -290,7 +290,7 @@ test_second_sender_of_a_queue_waits_for_the_first(void **state)
 	ident_mqsc(f, 1, "DEFINE CHANNEL(B) CHLTYPE(RCVR) SSLPEER('CN=QM1')\n");
 	ident_define_sender(f, "B", 1);
 	ident_deliver(f, "one");
-	ident_mqsc(f, 0, "START CHANNEL(B)\n");
+	ident_mqsc(f, 0, "START CHANNEL(B) IGNSTATE(YES)\n");
 	ident_wait_status(&f->qm[0], "B", "RETRYING", "open");
 	ident_deliver(f, "two");
 	ident_stop_channel(f, &f->qm[0]);

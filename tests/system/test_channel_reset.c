@@ -239,6 +239,7 @@ test_renamed_channel_asks_its_partner_and_is_reset(void **state)
 	/* it serves what waits at once, but nobody knows it over there */
 	ident_define_sender(f, "B", 1);
 	ident_mqsc(f, 0, "STOP CHANNEL(B)\n");
+	ident_wait_status(&f->qm[0], "B", "\"STOPPED\"", "");
 	ident_mqsc(f, 1,
 	    "DELETE CHANNEL(A)\n"
 	    "DEFINE CHANNEL(B) CHLTYPE(RCVR) SSLPEER('CN=QM1')\n");
