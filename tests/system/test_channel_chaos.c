@@ -40,7 +40,7 @@
 #define N_QM TRAFFIC_QMS
 #define N_LINKS 6
 #define N_LANES (N_QM + N_LINKS)
-#define RUN_MS 40000u
+#define RUN_MS 60000u
 #define LONG_MS 600000u
 #define LIVENESS_MS 30000u
 #define DISK_MIB 1024u
